@@ -1,0 +1,312 @@
+//! The configuration as the rest of the program sees it: checked, with every default filled in and
+//! every expression compiled once to prove that it parses.
+//!
+//! What lives here: the typed configuration and [`load`]. What must not: reading secrets into long-lived
+//! values (a [`secret::SecretRef`] is resolved when it is needed), network access, defaults hidden anywhere else.
+//! The public names are those of the documented configuration file; changing one is a breaking change.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use self::secret::SecretRef;
+
+pub mod secret;
+
+/// A whole configuration file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the snapshot lives; `$STATE_DIRECTORY` wins.
+    pub state_dir: PathBuf,
+    /// Settings of the long-running service.
+    pub daemon: Daemon,
+    /// One entry per `[[sync]]`, in file order, names unique.
+    pub syncs: Vec<Sync>,
+    /// BLAKE3 of the file's bytes, hex: two processes compare it before one serves the other.
+    pub digest: String,
+    /// Where the file was read from, for messages.
+    pub path: PathBuf,
+}
+
+/// `[daemon]`
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// Loopback address of the status server; `None` = off.
+    pub listen: Option<SocketAddr>,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Webhook.
+    pub notify: Option<Notify>,
+    /// GET after each good run.
+    pub dead_man: Option<Url>,
+}
+
+/// `[daemon] notify`
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Where to POST.
+    pub url: Url,
+    /// Which happenings.
+    pub on: Vec<NotifyOn>,
+}
+
+/// What a notification can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifyOn {
+    /// Something waits for approval.
+    Held,
+    /// A sync backs off.
+    Quarantine,
+    /// A sync is healthy again.
+    Recovered,
+    /// A run failed.
+    Failed,
+}
+
+/// One configured source -> target pair.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    /// Unique name.
+    pub name: String,
+    /// Cron expression as written, checked.
+    pub schedule: String,
+    /// Zone of the schedule.
+    pub timezone: chrono_tz::Tz,
+    /// Random delay added to each firing.
+    pub jitter: Duration,
+    /// Polling of the event log.
+    pub watch: Watch,
+    /// Longest time one pass may apply before it reads afresh.
+    pub max_apply: Duration,
+    /// Where people come from.
+    pub source: Source,
+    /// Where accounts live.
+    pub target: Target,
+    /// Who is in.
+    pub scope: Scope,
+    /// What happens to whom.
+    pub lifecycle: LifecyclePolicy,
+    /// How existing accounts are taken over.
+    pub adopt: Adopt,
+    /// Wrike's user type, or its like; `None` = not managed.
+    pub user_type: Option<UserType>,
+    /// Overrides of the built-in attribute mapping, in file order.
+    pub attributes: Vec<AttributeRule>,
+}
+
+/// `watch`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// 30 s where the log is readable.
+    Auto,
+    /// This often.
+    Every(Duration),
+    /// Not at all.
+    Off,
+}
+
+/// `[sync.source]`
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Vendor and credentials.
+    pub kind: SourceKind,
+    /// Origin, no path.
+    pub url: Url,
+    /// The app whose assignment decides.
+    pub app_id: String,
+    /// Declared group names.
+    pub groups: Vec<String>,
+    /// 1..=100, of the window that the source's own headers tell.
+    pub rate_share_percent: u8,
+    /// HTTP proxy.
+    pub proxy: Option<Url>,
+    /// Additional trust anchors, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Vendor of a source, with what it needs to log in.
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    /// Okta with an API token (SSWS).
+    OktaToken {
+        /// The token.
+        api_token: SecretRef,
+    },
+    /// Okta with an OAuth service app (private_key_jwt).
+    OktaOauth {
+        /// Client id of the service app.
+        client_id: String,
+        /// PEM or JWK.
+        private_key: SecretRef,
+        /// `kid`; needed where the app has several keys.
+        key_id: Option<String>,
+        /// Proof of possession.
+        dpop: Dpop,
+    },
+    /// OneLogin API credentials.
+    OneLogin {
+        /// Client id.
+        client_id: String,
+        /// Client secret.
+        client_secret: SecretRef,
+    },
+}
+
+/// `dpop`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dpop {
+    /// When the server asks for it.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// `[sync.target]`
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// SCIM base URL, as the workspace shows it, without a trailing slash.
+    pub url: Url,
+    /// Bearer token.
+    pub token: SecretRef,
+    /// Resolved from `auto` by host.
+    pub dialect: Dialect,
+    /// Pace.
+    pub requests_per_minute: u32,
+    /// Requests in flight.
+    pub concurrency: usize,
+    /// 0..=90.
+    pub reserve_for_removals_percent: u8,
+    /// Of one request.
+    pub timeout: Duration,
+    /// HTTP proxy.
+    pub proxy: Option<Url>,
+    /// Additional trust anchors, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `dialect`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Wrike's documented restrictions.
+    Wrike,
+    /// RFC 7644 and what real servers make of it.
+    Generic,
+}
+
+/// `[sync.scope]`
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Approved e-mail domains, lower-case IDNA A-labels; empty = any.
+    pub domains: Vec<String>,
+    /// Expression; true = in scope; `None` = everybody.
+    pub filter: Option<String>,
+}
+
+/// `[sync.lifecycle]`
+#[derive(Debug, Clone)]
+pub struct LifecyclePolicy {
+    /// Switch.
+    pub create: bool,
+    /// Switch.
+    pub update: bool,
+    /// Switch; covers deactivate and delete.
+    pub deactivate: bool,
+    /// Switch.
+    pub reactivate: bool,
+    /// For a leaver.
+    pub on_unassigned: RemovalPolicy,
+    /// For a leaver who is gone from the source altogether.
+    pub on_deleted: RemovalPolicy,
+    /// For somebody suspended; never `Delete`.
+    pub on_suspended: RemovalPolicy,
+    /// Create people who were never activated.
+    pub create_pending: bool,
+    /// Time between deactivation and deletion; `None` = never.
+    pub delete_after: Option<Duration>,
+    /// Create again what somebody deleted at the target.
+    pub recreate: bool,
+}
+
+/// What a removal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalPolicy {
+    /// `active: false`.
+    Deactivate,
+    /// DELETE.
+    Delete,
+    /// Nothing.
+    Keep,
+}
+
+/// `[sync.adopt]`
+#[derive(Debug, Clone)]
+pub struct Adopt {
+    /// The matching ladder, in order.
+    pub ladder: Vec<MatchBy>,
+    /// Every adoption waits for approval.
+    pub hold: bool,
+}
+
+/// A rung of the matching ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchBy {
+    /// Our own mark at the target.
+    ExternalId,
+    /// Login.
+    UserName,
+    /// E-mail; never changes login or e-mail by itself.
+    Email,
+}
+
+/// `[sync.user_type]`
+#[derive(Debug, Clone)]
+pub struct UserType {
+    /// Attribute path at the target.
+    pub path: String,
+    /// Expression.
+    pub from: Option<String>,
+    /// Where nothing else decides.
+    pub default: String,
+    /// Allowed values.
+    pub values: Vec<String>,
+    /// Of these, the billable ones.
+    pub billable: Vec<String>,
+    /// First matching group wins; applied where `from` gives nothing.
+    pub groups: Vec<GroupRule>,
+}
+
+/// One group rule of the user type.
+#[derive(Debug, Clone)]
+pub struct GroupRule {
+    /// Group name, declared in `source.groups`.
+    pub group: String,
+    /// Value given to its members.
+    pub value: String,
+}
+
+/// One line of `[sync.attributes]`.
+#[derive(Debug, Clone)]
+pub struct AttributeRule {
+    /// SCIM attribute path (RFC 7644 section 3.5.2), as written, checked.
+    pub path: String,
+    /// What to do with it.
+    pub rule: AttributeMapping,
+}
+
+/// How one attribute is filled.
+#[derive(Debug, Clone)]
+pub enum AttributeMapping {
+    /// Stop owning a built-in attribute.
+    Off,
+    /// A Jinja expression.
+    From {
+        /// The expression.
+        expression: String,
+        /// Clear the attribute at the target when the source has nothing.
+        clear_when_missing: bool,
+    },
+}

@@ -1,0 +1,4 @@
+//! rosterd keeps the members of a workspace (any SCIM 2.0 service provider) equal to the people assigned
+//! to its app in an identity provider (Okta or OneLogin).
+
+pub mod config;
