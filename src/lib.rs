@@ -2,3 +2,8 @@
 //! to its app in an identity provider (Okta or OneLogin).
 
 pub mod config;
+pub mod core;
+pub mod http;
+pub mod model;
+pub mod source;
+pub mod target;

@@ -1,0 +1,4 @@
+//! The verbs: pure, synchronous, total. No I/O, no async, nothing here can fail: it returns findings.
+
+pub mod guard;
+pub mod proof;

@@ -1,0 +1,96 @@
+//! How we talk HTTP, whoever we talk to: one client per peer with its pace, its retries and its limits.
+//!
+//! What lives here: requests, answers, and what can go wrong with either. What must not: any vendor's paths,
+//! headers or error bodies beyond the rate limit headers that the pacer understands.
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use crate::model::time::Millis;
+
+/// A request before it is authorised and paced.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Method.
+    pub method: reqwest::Method,
+    /// Absolute URL on the client's origin; anything else is refused before it is sent.
+    pub url: Url,
+    /// Headers beyond authorisation and user agent.
+    pub headers: HeaderMap,
+    /// Body; `Content-Type` is set only with a body.
+    pub body: Option<Bytes>,
+    /// Which lane of the pacer it takes.
+    pub lane: Lane,
+    /// Whether it may be sent again.
+    pub replay: Replay,
+}
+
+/// Lanes of a pacer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Removals, their proofs and the watch: never waits behind the other lane, has a reserved share.
+    Removal,
+    /// Everything else.
+    General,
+}
+
+/// Whether a request whose outcome is unknown may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// Reads: retried on connection faults, 5xx and 429.
+    Safe,
+    /// Writes: sent again only where the peer certainly did not act (429, connection refused before sending).
+    OnlyIfNotProcessed,
+}
+
+/// A complete answer: status, headers and the whole body (at most the client's body limit).
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The whole body, decompressed; its length was checked against `Content-Length` where there was one.
+    pub body: Bytes,
+    /// When the request that got this answer was sent (wall clock).
+    pub sent_at: Millis,
+    /// How many times it was sent, this one included.
+    pub attempts: u32,
+}
+
+/// Why there is no answer. Display is lower case, one line, names method and URL (without query values that
+/// may be personal), and ends with what to do where something can be done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HttpError {
+    /// The peer could not be reached, or the connection failed before the request was sent: nothing happened there.
+    #[error("{message}")]
+    NotSent {
+        /// For people.
+        message: String,
+    },
+    /// The request was sent and no complete answer came: the peer may have acted on it.
+    #[error("{message}")]
+    Unanswered {
+        /// For people.
+        message: String,
+    },
+    /// The answer's body is larger than the limit.
+    #[error("{message}")]
+    TooLarge {
+        /// For people.
+        message: String,
+    },
+    /// The credentials could not be obtained or were refused by the token endpoint.
+    #[error("{message}")]
+    Credentials {
+        /// For people.
+        message: String,
+    },
+    /// The URL is not on the client's origin.
+    #[error("{message}")]
+    ForeignOrigin {
+        /// For people.
+        message: String,
+    },
+}

@@ -1,0 +1,262 @@
+//! What a run intends for one person: situation, verb, changes.
+//!
+//! A planned action carries old and new values, so the plan is the report. What must not live here: the
+//! decision itself (`core::situation`, `core::planner`).
+
+use serde::{Deserialize, Serialize};
+
+use super::attributes::{AttributePath, Attributes, Scalar};
+use super::digest::Digest;
+use super::id::{SourceId, TargetId};
+use super::time::Millis;
+
+/// The situations of one person; see the decision table in the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Qualifies, linked, active as far as known.
+    Confirmed,
+    /// Qualifies, linked, and we deactivated the account.
+    Returning,
+    /// Qualifies, no link, exactly one match.
+    Found,
+    /// Qualifies, no link, no match.
+    Absent,
+    /// Qualifies, linked, the account is gone and nothing matches.
+    Missing,
+    /// Qualifies, linked, the account is gone and another one matches.
+    Relink,
+    /// Several accounts match, or several people map to one login.
+    Ambiguous,
+    /// The matching account is linked to somebody else who is alive, or by another sync.
+    TakenElsewhere,
+    /// The matching account is linked to an identity that is proven gone.
+    Successor,
+    /// Not yet activated at the source.
+    Waiting,
+    /// Suspended at the source, account active.
+    Suspended,
+    /// Not assigned, disabled or deleted; account active.
+    Leaver,
+    /// Assigned, but the scope leaves the person out; account active.
+    OutOfScope,
+    /// Left in any way, and there is nothing to remove (any more).
+    Gone,
+    /// Could not be decided or may not be written.
+    HeldBack,
+}
+
+impl Situation {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Situation::Confirmed => "confirmed",
+            Situation::Returning => "returning",
+            Situation::Found => "found",
+            Situation::Absent => "absent",
+            Situation::Missing => "missing",
+            Situation::Relink => "relink",
+            Situation::Ambiguous => "ambiguous",
+            Situation::TakenElsewhere => "taken_elsewhere",
+            Situation::Successor => "successor",
+            Situation::Waiting => "waiting",
+            Situation::Suspended => "suspended",
+            Situation::Leaver => "leaver",
+            Situation::OutOfScope => "out_of_scope",
+            Situation::Gone => "gone",
+            Situation::HeldBack => "held_back",
+        }
+    }
+}
+
+/// What is done to an account, or why nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// `active: false`.
+    Deactivate,
+    /// DELETE.
+    Delete,
+    /// Owned attributes.
+    Update,
+    /// `active: true`, with the update where there is one.
+    Reactivate,
+    /// An existing account is taken over.
+    Adopt,
+    /// POST.
+    Create,
+    /// Could not be decided or may not be written: listed with the reason.
+    HoldBack,
+    /// A lasting decision to do nothing.
+    Skip,
+}
+
+impl Verb {
+    /// Every verb, in the order in which a run sends them (leavers first).
+    pub const ALL: [Verb; 8] = [
+        Verb::Deactivate,
+        Verb::Delete,
+        Verb::Update,
+        Verb::Reactivate,
+        Verb::Adopt,
+        Verb::Create,
+        Verb::HoldBack,
+        Verb::Skip,
+    ];
+
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Deactivate => "deactivate",
+            Verb::Delete => "delete",
+            Verb::Update => "update",
+            Verb::Reactivate => "reactivate",
+            Verb::Adopt => "adopt",
+            Verb::Create => "create",
+            Verb::HoldBack => "hold-back",
+            Verb::Skip => "skip",
+        }
+    }
+
+    /// Whether it takes access away, so that it needs a proof.
+    pub fn is_removal(self) -> bool {
+        match self {
+            Verb::Deactivate | Verb::Delete => true,
+            Verb::Update | Verb::Reactivate | Verb::Adopt | Verb::Create | Verb::HoldBack | Verb::Skip => {
+                false
+            }
+        }
+    }
+
+    /// Whether it sends anything to the target.
+    pub fn is_write(self) -> bool {
+        match self {
+            Verb::HoldBack | Verb::Skip => false,
+            Verb::Deactivate
+            | Verb::Delete
+            | Verb::Update
+            | Verb::Reactivate
+            | Verb::Adopt
+            | Verb::Create => true,
+        }
+    }
+}
+
+/// One attribute's old and new value. `to: None` clears it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where.
+    pub path: AttributePath,
+    /// The value last acknowledged, or read in this run.
+    pub from: Option<Scalar>,
+    /// The value to be.
+    pub to: Option<Scalar>,
+}
+
+/// What the account of one person should hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DesiredAccount {
+    /// Values to set, `userName` and `externalId` among them.
+    pub set: Attributes,
+    /// Paths to clear because the source has nothing and the configuration asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear: Vec<AttributePath>,
+    /// Digest over all of it, the mapping's version included.
+    pub digest: Digest,
+}
+
+impl DesiredAccount {
+    /// The login to be.
+    pub fn user_name(&self) -> &str {
+        self.text(&AttributePath::user_name())
+    }
+
+    /// The mark to be.
+    pub fn external_id(&self) -> &str {
+        self.text(&AttributePath::external_id())
+    }
+
+    /// The primary e-mail to be, where it is owned.
+    pub fn email(&self) -> Option<&str> {
+        match self.set.get(&AttributePath::primary_email()) {
+            Some(Scalar::Text(text)) => Some(text),
+            Some(Scalar::Flag(_) | Scalar::Integer(_)) | None => None,
+        }
+    }
+
+    fn text(&self, path: &AttributePath) -> &str {
+        match self.set.get(path) {
+            Some(Scalar::Text(text)) => text,
+            Some(Scalar::Flag(_) | Scalar::Integer(_)) | None => "",
+        }
+    }
+}
+
+/// Why a removal is wanted, before it is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovalCause {
+    /// A complete read did not list the person.
+    NotListed,
+    /// The source showed the person as not assigned.
+    NotAssigned,
+    /// Lifecycle `disabled`.
+    Disabled,
+    /// Lifecycle `suspended`.
+    Suspended,
+    /// `scope.filter` gave false.
+    OutOfScope,
+    /// The user object is gone.
+    Deleted,
+    /// Deactivated long enough ago for `lifecycle.delete_after`.
+    DeleteAfter,
+}
+
+/// What a run intends for one person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedAction {
+    /// The verb.
+    pub verb: Verb,
+    /// The situation it follows from.
+    pub situation: Situation,
+    /// Why, in words.
+    pub reason: String,
+    /// The login at the target where there is one, else the one to come.
+    pub user: String,
+    /// The person; `None` only where an account has no identity.
+    pub source_id: SourceId,
+    /// The account, once there is one.
+    pub target_id: Option<TargetId>,
+    /// Old and new values.
+    pub changes: Vec<Change>,
+    /// The whole account to be, for the verbs that write attributes.
+    pub desired: Option<DesiredAccount>,
+    /// Set for removals.
+    pub cause: Option<RemovalCause>,
+    /// Whether `active: true` is part of the action (an adoption or reactivation of an inactive account).
+    pub activate: bool,
+    /// What stops it from being sent at once.
+    pub disposition: Disposition,
+    /// When the oldest request was sent that this rests on.
+    pub observed_at: Millis,
+    /// When the person was assigned, where known.
+    pub assigned_at: Option<Millis>,
+    /// Whether the account is, or would be, billable.
+    pub billable: bool,
+}
+
+/// What a plan lets happen with an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// To be sent.
+    Send,
+    /// Waits for an approval or a seat.
+    Held(String),
+    /// Waits for a retry, a proof or time.
+    Deferred(String),
+    /// Its switch in `[sync.lifecycle]` is off.
+    Disabled,
+    /// Nothing to send: a hold-back or a skip.
+    Nothing,
+}

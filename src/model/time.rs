@@ -1,0 +1,32 @@
+//! Points in time as the store and the reports carry them.
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// The wall clock. The only clock of the program that may jump; durations within a run use tokio's.
+    pub fn now() -> Millis {
+        Millis(chrono::Utc::now().timestamp_millis())
+    }
+
+    /// RFC 3339 with seconds, UTC: the form that reports show.
+    pub fn rfc3339(self) -> String {
+        chrono::DateTime::from_timestamp_millis(self.0)
+            .map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+            .unwrap_or_else(|| format!("{} ms", self.0))
+    }
+
+    /// Parses RFC 3339, as Okta, OneLogin and SCIM write times.
+    pub fn parse(text: &str) -> Option<Millis> {
+        chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| Millis(time.timestamp_millis()))
+    }
+
+    /// Milliseconds from `earlier` to here; negative where the clock went back.
+    pub fn since(self, earlier: Millis) -> i64 {
+        self.0 - earlier.0
+    }
+}

@@ -1,0 +1,177 @@
+//! The service provider's side. Reading ([`Observe`]) and writing ([`Provision`]) are separate traits, so that a
+//! dry run, which holds no `Provision`, cannot write.
+//!
+//! What lives here: the two traits and the vocabulary of outcomes. What must not: loops over people, decisions.
+
+use std::future::Future;
+
+use crate::core::proof::Proven;
+use crate::http::Lane;
+use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
+use crate::model::id::TargetId;
+use crate::model::plan::{Change, DesiredAccount};
+use crate::model::time::Millis;
+
+pub mod scim;
+
+/// What to look an account up by. Every hit is verified by comparing it; the filter is never trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Criterion {
+    /// `externalId eq`, exact.
+    ExternalId(String),
+    /// `userName eq`, compared without case.
+    UserName(String),
+    /// Any e-mail address, compared without case.
+    Email(String),
+}
+
+/// Accounts found by a lookup.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// Verified hits, each once.
+    pub accounts: Vec<Account>,
+    /// When the first request was sent.
+    pub observed_at: Millis,
+}
+
+/// One page of a listing; ids are unique over the listing.
+#[derive(Debug, Clone)]
+pub struct AccountPage {
+    /// Accounts not seen on an earlier page.
+    pub accounts: Vec<Account>,
+    /// `totalResults` as told on this page, where it was told. Never trusted as an end mark.
+    pub total: Option<u64>,
+    /// When the request was sent.
+    pub observed_at: Millis,
+}
+
+/// Why the target could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TargetError {
+    /// No answer, or lasting 5xx.
+    #[error("{0}")]
+    Unavailable(String),
+    /// 401, or 403 on a read.
+    #[error("{0}")]
+    Credentials(String),
+    /// This one question could not be answered (e.g. 400 to a filter, and listing is impossible too).
+    #[error("{0}")]
+    Unanswerable(String),
+}
+
+/// Reading the target. GET only.
+pub trait Observe {
+    /// One account by id; `None` = 404.
+    fn get(
+        &self,
+        id: &TargetId,
+        lane: Lane,
+    ) -> impl Future<Output = Result<Option<Account>, TargetError>> + Send;
+    /// Accounts that match; verified, unique. Empty where nobody does (also for 404).
+    fn find(&self, criterion: &Criterion) -> impl Future<Output = Result<Lookup, TargetError>> + Send;
+    /// Whether a lookup by `externalId` makes sense at this target (Wrike searches by e-mail only).
+    fn finds_external_id(&self) -> bool;
+    /// The next page of a complete listing; `None` at its end. `cursor` starts as `ListCursor::default()`.
+    fn list(
+        &self,
+        cursor: &mut ListCursor,
+    ) -> impl Future<Output = Result<Option<AccountPage>, TargetError>> + Send;
+}
+
+/// Where a listing stands. Opaque to the caller.
+#[derive(Debug, Default)]
+pub struct ListCursor {
+    pub(crate) next_start: u64,
+    pub(crate) seen: std::collections::HashSet<u128>,
+    pub(crate) pages: u32,
+    pub(crate) without_count: bool,
+    pub(crate) ended: bool,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone)]
+pub enum WriteOutcome {
+    /// Acknowledged.
+    Applied(Acknowledgement),
+    /// Refused; nothing changed.
+    Refused(Refusal),
+    /// Sent, and it is not known whether the target acted. To be settled by reading.
+    Unknown {
+        /// What happened.
+        message: String,
+        /// The status, where an answer came (e.g. 504).
+        status: Option<u16>,
+        /// Times sent.
+        attempts: u32,
+    },
+}
+
+/// A write that the target acknowledged.
+#[derive(Debug, Clone)]
+pub struct Acknowledgement {
+    /// Status.
+    pub status: u16,
+    /// The resource as returned; `None` where the answer had no body (204).
+    pub account: Option<Account>,
+    /// Optional attributes that the target refused and that were left out for the write to pass.
+    pub refused: Vec<(AttributePath, String)>,
+    /// Times sent.
+    pub attempts: u32,
+}
+
+/// A write that the target refused.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// What kind of refusal.
+    pub class: RefusalClass,
+    /// HTTP status.
+    pub status: u16,
+    /// The target's words, one line, bounded.
+    pub detail: String,
+    /// Times sent.
+    pub attempts: u32,
+}
+
+/// Kinds of refusal, by what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// 401: the run stops.
+    Credentials,
+    /// 403 on one write: that person's.
+    Forbidden,
+    /// No licence left (Wrike 403 `not_allowed`): held for a seat.
+    NoSeat,
+    /// The account may never be changed this way (Wrike: owner, member of several accounts).
+    Permanent,
+    /// 404: the account is gone.
+    NotFound,
+    /// 409, or a 400/500 that says "exists already".
+    Conflict,
+    /// 400 and the like: the request is not acceptable.
+    Invalid,
+    /// 429 after all retries.
+    RateLimited,
+    /// 5xx that certainly changed nothing, 405, 501.
+    Server,
+    /// The target could not be reached at all (connection refused): the run stops.
+    Unreachable,
+}
+
+/// Writing to the target. A dry run holds none.
+pub trait Provision {
+    /// POST. The account is active.
+    fn create(&self, desired: &DesiredAccount) -> impl Future<Output = WriteOutcome> + Send;
+    /// Owned attributes, and `active: true` in the same write where `activate` is set (or in a second one where
+    /// the dialect needs that).
+    fn update(
+        &self,
+        id: &TargetId,
+        changes: &[Change],
+        activate: bool,
+    ) -> impl Future<Output = WriteOutcome> + Send;
+    /// `active: false`.
+    fn deactivate(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+    /// DELETE; a 404 counts as done.
+    fn delete(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+}
