@@ -2,3 +2,4 @@
 //! to its app in an identity provider (Okta or OneLogin).
 
 pub mod config;
+pub mod core;
