@@ -101,7 +101,9 @@ impl AttributePath {
         let (before_filter, filter, after_filter) = split_filter(text)?;
         let (urn, names) = split_urn(before_filter)?;
         let (attribute, sub_attribute) = match (&filter, names.split_once('.')) {
-            (Some(_), Some(_)) => return Err(PathError::new("a filter follows the attribute, not a part of it")),
+            (Some(_), Some(_)) => {
+                return Err(PathError::new("a filter follows the attribute, not a part of it"));
+            }
             (Some(_), None) => (names, after_filter.strip_prefix('.')),
             (None, Some((attribute, part))) => (attribute, Some(part)),
             (None, None) => (names, None),
@@ -122,7 +124,8 @@ impl AttributePath {
     }
 
     fn checked_core(mut self) -> Result<Self, PathError> {
-        if let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(&self.attribute)) {
+        if let Some((name, why)) = REFUSED.iter().find(|(name, _)| name.eq_ignore_ascii_case(&self.attribute))
+        {
             return Err(PathError::new(format!("`{name}` cannot be mapped: {why}")));
         }
         if let Some(name) = find(&["name"], &self.attribute) {
@@ -139,12 +142,16 @@ impl AttributePath {
         }
         let unknown = PathError::new(format!("`{}` is no attribute of a SCIM User", self.attribute));
         if let Some(name) = find(ENTERPRISE_NAMES, &self.attribute) {
-            return Err(unknown.help(format!("it belongs to the enterprise extension: \"{ENTERPRISE}:{name}\"")));
+            return Err(
+                unknown.help(format!("it belongs to the enterprise extension: \"{ENTERPRISE}:{name}\""))
+            );
         }
         let known = SIMPLE.iter().chain(MULTI_VALUED).chain(&["name"]).copied();
         Err(match nearest(&self.attribute, known) {
             Some(near) => unknown.help(format!("the nearest one is `{near}`")),
-            None => unknown.help("an attribute of an extension is written with its URN: \"urn:…:User:attribute\""),
+            None => {
+                unknown.help("an attribute of an extension is written with its URN: \"urn:…:User:attribute\"")
+            }
         })
     }
 
@@ -170,7 +177,10 @@ impl AttributePath {
                 return Ok(self);
             }
             return Err(PathError::new(format!("`{}` has several elements; say which one", self.attribute))
-                .help(format!("write \"{example}\" or \"{}[type eq \\\"work\\\"].{}\"", self.attribute, parts[0])));
+                .help(format!(
+                    "write \"{example}\" or \"{}[type eq \\\"work\\\"].{}\"",
+                    self.attribute, parts[0]
+                )));
         };
         if !core {
             return Ok(self);
@@ -178,13 +188,18 @@ impl AttributePath {
         match find(MULTI_VALUED_PARTS, &filter.attribute) {
             Some(name) => filter.attribute = name.to_owned(),
             None => {
-                return Err(PathError::new(format!("elements cannot be told apart by `{}`", filter.attribute))
-                    .help(format!("write \"{example}\"")));
+                return Err(PathError::new(format!(
+                    "elements cannot be told apart by `{}`",
+                    filter.attribute
+                ))
+                .help(format!("write \"{example}\"")));
             }
         }
         if (filter.attribute == "primary") == filter.value.starts_with('"') {
-            return Err(PathError::new("`primary` is compared with true or false, everything else with a string")
-                .help(format!("write \"{example}\"")));
+            return Err(PathError::new(
+                "`primary` is compared with true or false, everything else with a string",
+            )
+            .help(format!("write \"{example}\"")));
         }
         self.with_part_of(parts, &example)
     }
@@ -246,13 +261,16 @@ fn check_name(name: &str) -> Result<(), PathError> {
     }
     let problem =
         if name.is_empty() { "an attribute name is missing" } else { "this is not an attribute name" };
-    Err(PathError::new(problem).help("write a path such as \"title\", \"name.givenName\" or \"emails[primary eq true].value\""))
+    Err(PathError::new(problem)
+        .help("write a path such as \"title\", \"name.givenName\" or \"emails[primary eq true].value\""))
 }
 
 fn split_filter(text: &str) -> Result<(&str, Option<Filter>, &str), PathError> {
     let Some((before, rest)) = text.split_once('[') else { return Ok((text, None, "")) };
     let Some((inside, after)) = rest.rsplit_once(']') else {
-        return Err(PathError::new("the bracket is not closed").help("write \"emails[primary eq true].value\""));
+        return Err(
+            PathError::new("the bracket is not closed").help("write \"emails[primary eq true].value\"")
+        );
     };
     if !after.is_empty() && !after.starts_with('.') {
         return Err(PathError::new("after `]` comes a dot and the part that is meant")
@@ -262,8 +280,10 @@ fn split_filter(text: &str) -> Result<(&str, Option<Filter>, &str), PathError> {
         PathError::new("elements are chosen by one comparison with `eq`")
             .help("write [primary eq true] or [type eq \"work\"]")
     };
-    let mut words = inside.trim().splitn(3, char::is_whitespace);
-    let (Some(attribute), Some(operator), Some(value)) = (words.next(), words.next(), words.next()) else {
+    let Some((attribute, rest)) = inside.trim_start().split_once(char::is_whitespace) else {
+        return Err(only_eq());
+    };
+    let Some((operator, value)) = rest.trim_start().split_once(char::is_whitespace) else {
         return Err(only_eq());
     };
     if !operator.eq_ignore_ascii_case("eq") {
@@ -281,7 +301,8 @@ fn split_urn(text: &str) -> Result<(Option<String>, &str), PathError> {
     let Some((urn, names)) = text.rsplit_once(':') else { return Ok((None, text)) };
     let prefixed = urn.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("urn:"));
     let part = |character: char| character.is_ascii_alphanumeric() || "-._:()+,=@;$!*'%/".contains(character);
-    if !prefixed || !urn.chars().all(part) || urn.split(':').count() < 3 || urn.split(':').any(str::is_empty) {
+    if !prefixed || !urn.chars().all(part) || urn.split(':').count() < 3 || urn.split(':').any(str::is_empty)
+    {
         return Err(PathError::new("what stands before the last colon is not a URN")
             .help(format!("write it in full, such as \"{ENTERPRISE}:department\"")));
     }
@@ -345,7 +366,10 @@ mod tests {
             ("emails[primary eq \"true\"].value", "`primary` is compared with true or false"),
             ("emails[type eq true].value", "`primary` is compared with true or false"),
             ("emails[type co \"w\"].value", "elements are chosen by one comparison with `eq`"),
-            ("emails[type eq \"a\" or type eq \"b\"].value", "elements are chosen by one comparison with `eq`"),
+            (
+                "emails[type eq \"a\" or type eq \"b\"].value",
+                "elements are chosen by one comparison with `eq`",
+            ),
             ("emails[primary eq true.value", "the bracket is not closed"),
             ("emails[primary eq true]value", "after `]` comes a dot"),
             ("na me", "this is not an attribute name"),

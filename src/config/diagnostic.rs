@@ -153,15 +153,16 @@ impl<'t> Lines<'t> {
         let index = self.starts.partition_point(|start| *start <= span.start).saturating_sub(1);
         let start = self.starts.get(index).copied().unwrap_or(0);
         let written = self.text.get(start..).and_then(|rest| rest.split('\n').next()).unwrap_or_default();
-        let characters_until = |offset: usize| {
-            written.char_indices().take_while(|(at, _)| start + at < offset).count()
-        };
+        let characters_until =
+            |offset: usize| written.char_indices().take_while(|(at, _)| start + at < offset).count();
         let (from, to) = (characters_until(span.start), characters_until(span.end));
-        let excerpt = self.masked.get(index).filter(|line| line.chars().count() <= MAX_LINE_CHARS).map(|line| {
-            let byte = |characters: usize| line.char_indices().nth(characters).map_or(line.len(), |(at, _)| at);
-            let marked = byte(from)..byte(to.max(from + 1));
-            Excerpt { line: line.clone(), marked, label }
-        });
+        let excerpt =
+            self.masked.get(index).filter(|line| line.chars().count() <= MAX_LINE_CHARS).map(|line| {
+                let byte =
+                    |characters: usize| line.char_indices().nth(characters).map_or(line.len(), |(at, _)| at);
+                let marked = byte(from)..byte(to.max(from + 1));
+                Excerpt { line: line.clone(), marked, label }
+            });
         Place { line: index + 1, column: from + 1, excerpt }
     }
 }

@@ -5,6 +5,7 @@
 //! values (a [`secret::SecretRef`] is resolved when it is needed), network access, defaults hidden anywhere else.
 //! The public names are those of the documented configuration file; changing one is a breaking change.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -84,7 +85,8 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     let document = DeTable::parse(text).map_err(|error| {
         let span = error.span().unwrap_or(0..text.len().min(1));
         let finding = Finding::new(span, format!("this is not TOML: {}", error.message()));
-        let finding = finding.help("strings are quoted, tables are [name], entries are key = value, one a line");
+        let finding =
+            finding.help("strings are quoted, tables are [name], entries are key = value, one a line");
         ConfigErrors::new(path, text, vec![finding], true)
     })?;
     let reading = Reading::new(text);
@@ -120,7 +122,7 @@ pub struct Config {
 }
 
 /// `[daemon]`
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Daemon {
     /// Loopback address of the status server; `None` = off.
     pub listen: Option<SocketAddr>,
@@ -133,12 +135,37 @@ pub struct Daemon {
 }
 
 /// `[daemon] notify`
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Notify {
     /// Where to POST.
     pub url: Url,
     /// Which happenings.
     pub on: Vec<NotifyOn>,
+}
+
+/// Who knows a webhook's address can use it: of these, only the origin is for logs.
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+impl fmt::Debug for Daemon {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, socket, notify, dead_man } = self;
+        formatter
+            .debug_struct("Daemon")
+            .field("listen", listen)
+            .field("socket", socket)
+            .field("notify", notify)
+            .field("dead_man", &dead_man.as_ref().map(origin))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, on } = self;
+        formatter.debug_struct("Notify").field("url", &origin(url)).field("on", on).finish()
+    }
 }
 
 /// What a notification can be about.

@@ -129,7 +129,9 @@ impl<'t> Section<'t> {
     /// Reports a key that must be there.
     pub(super) fn missing(&self, key: &str, help: impl Into<String>) {
         let problem = format!("{} lacks `{key}`", self.schema.name);
-        self.report(Finding::new(self.span.clone(), problem).label(format!("`{key}` is required")).help(help));
+        self.report(
+            Finding::new(self.span.clone(), problem).label(format!("`{key}` is required")).help(help),
+        );
     }
 
     fn wrong_type(&self, key: &str, wanted: &str, value: &Spanned<DeValue<'_>>, help: String) {
@@ -213,7 +215,11 @@ impl<'t> Section<'t> {
         for item in array.iter() {
             match item.get_ref().as_str() {
                 Some(text) => items.push(At { value: text, span: item.span() }),
-                None => self.wrong_type(key, "a list of strings", item, help()),
+                None => {
+                    let given = type_name(item.get_ref());
+                    let problem = format!("each of `{key}` must be a string, not {given}");
+                    self.report(Finding::new(item.span(), problem).help(help()));
+                }
             }
         }
         Some(At { value: items, span: value.span() })
@@ -247,11 +253,23 @@ impl<'t> Section<'t> {
         Some(Section { reading: self.reading, schema: self.schema, span, table: Some(table) })
     }
 
+    /// Whether the key holds an empty list.
+    pub(super) fn list_is_empty(&self, key: &str) -> bool {
+        self.entry(key)
+            .and_then(|(_, value)| value.get_ref().as_array())
+            .is_some_and(|array| array.iter().next().is_none())
+    }
+
     /// A list of tables; each with its own place.
     pub(super) fn sections(&self, key: &str, schema: Schema) -> Vec<Section<'t>> {
         let Some((key_span, value)) = self.entry(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
-            self.wrong_type(key, "a list of tables", value, format!("write {key} = [{{ {} }}]", example_keys(schema)));
+            self.wrong_type(
+                key,
+                "a list of tables",
+                value,
+                format!("write {key} = [{{ {} }}]", example_keys(schema)),
+            );
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -261,7 +279,12 @@ impl<'t> Section<'t> {
                     let span = place_of_table(key_span.clone(), item);
                     sections.push(Section::open(self.reading, schema, table, span));
                 }
-                None => self.wrong_type(key, "a list of tables", item, format!("write {{ {} }}", example_keys(schema))),
+                None => self.wrong_type(
+                    key,
+                    "a list of tables",
+                    item,
+                    format!("write {{ {} }}", example_keys(schema)),
+                ),
             }
         }
         sections

@@ -92,8 +92,8 @@ pub(super) const ATTRIBUTE: Schema = Schema { name: "an attribute rule", keys: &
 pub(super) const SECRET: Schema = Schema { name: "a secret", keys: &["credential", "file", "env"] };
 
 const ALL: &[Schema] = &[
-    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, ADOPT, USER_TYPE, GROUP_RULE, ATTRIBUTE,
-    SECRET,
+    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, ADOPT, USER_TYPE, GROUP_RULE,
+    ATTRIBUTE, SECRET,
 ];
 
 /// Whether any table has such a key.
@@ -110,7 +110,7 @@ impl Schema {
             return format!("the nearest key is `{nearest}`");
         }
         if let Some(schema) = elsewhere {
-            return format!("`{key}` belongs into {}", schema.name);
+            return format!("`{key}` belongs in {}", schema.name);
         }
         format!("{} has these keys: {}", self.name, self.keys.join(", "))
     }
@@ -129,5 +129,8 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     };
     let allowed = (word.chars().count() / 3).max(1);
     let close = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
-    close.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    close
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
 }

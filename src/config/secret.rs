@@ -56,8 +56,10 @@ impl SecretRef {
         match self {
             Self::Credential(name) => resolve_credential(name, environment),
             Self::File(path) => {
-                let in_credentials =
-                    environment.credential_directories().iter().any(|dir| path.parent() == Some(dir.as_path()));
+                let in_credentials = environment
+                    .credential_directories()
+                    .iter()
+                    .any(|dir| path.parent() == Some(dir.as_path()));
                 read_file(path, in_credentials)?.ok_or_else(|| {
                     SecretError::new(
                         format!("cannot read the secret in {}: no such file", path.display()),
@@ -197,7 +199,8 @@ fn check_metadata(path: &Path, metadata: &Metadata, in_credentials: bool) -> Res
 }
 
 fn check_content(value: OsString, place: &str) -> Result<SecretString, SecretError> {
-    let refuse = |why: &str, help: &str| SecretError::new(format!("cannot use the secret in {place}: {why}"), help);
+    let refuse =
+        |why: &str, help: &str| SecretError::new(format!("cannot use the secret in {place}: {why}"), help);
     let only_the_secret = "it must hold the secret and nothing else, in one line";
     let mut text = value.into_string().map_err(|_| refuse("it is not UTF-8 text", only_the_secret))?;
     for line_end in ["\n", "\r"] {

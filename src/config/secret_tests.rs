@@ -85,7 +85,8 @@ fn what_is_no_single_secret_is_refused_without_showing_it() {
 #[test]
 fn pem_and_json_may_have_several_lines() {
     let place = Place::new();
-    for content in ["-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "{\n \"kty\": \"EC\"\n}"] {
+    for content in ["-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----", "{\n \"kty\": \"EC\"\n}"]
+    {
         let path = place.file("key", format!("{content}\n"), 0o400);
         assert_eq!(exposed(SecretRef::File(path).resolve(&place.environment())), content);
     }

@@ -55,7 +55,8 @@ impl Schedule {
     /// Says which field is wrong and why; an expression that can never fire (30 February) is one.
     pub fn parse(expression: &str) -> Result<Self, ScheduleError> {
         let fields = Fields::parse(expression)?;
-        let schedule = Self { expression: expression.trim().to_owned(), alternatives: fields.alternatives()? };
+        let schedule =
+            Self { expression: expression.trim().to_owned(), alternatives: fields.alternatives()? };
         let never = ScheduleError::new("this never fires: no month has such a day")
             .help("\"0 3 28 * *\" is 03:00 on the 28th of each month");
         schedule.next_after(DateTime::UNIX_EPOCH, Tz::UTC).ok_or(never)?;
@@ -293,9 +294,28 @@ impl FieldKind {
 
     fn is_name(&self, lower: &str) -> bool {
         const LONG: &[&str] = &[
-            "january", "february", "march", "april", "june", "july", "august", "sept", "september", "october",
-            "november", "december", "sunday", "monday", "tues", "tuesday", "wednesday", "thur", "thurs",
-            "thursday", "friday", "saturday",
+            "january",
+            "february",
+            "march",
+            "april",
+            "june",
+            "july",
+            "august",
+            "sept",
+            "september",
+            "october",
+            "november",
+            "december",
+            "sunday",
+            "monday",
+            "tues",
+            "tuesday",
+            "wednesday",
+            "thur",
+            "thurs",
+            "thursday",
+            "friday",
+            "saturday",
         ];
         self.names.contains(&lower) || LONG.contains(&lower)
     }

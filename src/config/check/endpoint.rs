@@ -99,14 +99,17 @@ fn check_app_id(section: &Section<'_>, vendor: Option<Vendor>) -> Option<String>
 
 fn check_okta(section: &Section<'_>) -> Option<SourceKind> {
     for key in ["client_id", "client_secret"] {
-        let help = "for Okta write api_token = { … }, or oauth = { client_id = \"0oa…\", private_key = { … } }";
+        let help =
+            "for Okta write api_token = { … }, or oauth = { client_id = \"0oa…\", private_key = { … } }";
         refuse_foreign(section, key, "okta", help);
     }
     match (section.key_span("api_token"), section.key_span("oauth")) {
         (Some(token), Some(oauth)) => {
             let second = if token.start < oauth.start { oauth } else { token };
             let finding = Finding::new(second, "`api_token` and `oauth` exclude each other");
-            section.report(finding.label("one login is enough").help("keep one; oauth is the one Okta recommends"));
+            section.report(
+                finding.label("one login is enough").help("keep one; oauth is the one Okta recommends"),
+            );
             // Both are still read for their own mistakes.
             check_secret(section, "api_token");
             check_oauth(section);
@@ -117,7 +120,9 @@ fn check_okta(section: &Section<'_>) -> Option<SourceKind> {
         (None, None) => {
             let help = "write api_token = { file = \"/etc/rosterd/okta.token\" }, or \
                         oauth = { client_id = \"0oa…\", private_key = { file = \"/etc/rosterd/okta-key.pem\" } }";
-            section.missing("api_token", help);
+            let finding =
+                Finding::new(section.span.clone(), "[sync.source] does not say how to log in to Okta");
+            section.report(finding.label("`api_token` or `oauth` is required").help(help));
             None
         }
     }
@@ -131,7 +136,8 @@ fn check_oauth(source: &Section<'_>) -> Option<SourceKind> {
         section.missing("private_key", "write private_key = { file = \"/etc/rosterd/okta-key.pem\" }");
     }
     let private_key = check_secret(&section, "private_key");
-    let key_id = section.entry("key_id").and_then(|_| check_id(&section, "key_id", "the `kid` of the public key"));
+    let key_id =
+        section.entry("key_id").and_then(|_| check_id(&section, "key_id", "the `kid` of the public key"));
     let dpop = section.choice("dpop", DPOP, Dpop::Auto);
     Some(SourceKind::OktaOauth { client_id: client_id?, private_key: private_key?, key_id, dpop })
 }
@@ -141,7 +147,8 @@ fn check_onelogin(section: &Section<'_>) -> Option<SourceKind> {
         let help = "for OneLogin write client_id = \"…\" and client_secret = { … }";
         refuse_foreign(section, key, "onelogin", help);
     }
-    let client_id = check_id(section, "client_id", "Developers > API Credentials shows it: client_id = \"…\"");
+    let client_id =
+        check_id(section, "client_id", "Developers > API Credentials shows it: client_id = \"…\"");
     if section.entry("client_secret").is_none() {
         section.missing("client_secret", "write client_secret = { file = \"/etc/rosterd/onelogin.secret\" }");
     }
@@ -212,7 +219,8 @@ pub(super) fn check_target(sync: &Section<'_>) -> Option<Target> {
 
 fn check_target_url(section: &Section<'_>) -> Option<Url> {
     if section.entry("url").is_none() {
-        section.missing("url", "write the SCIM base URL exactly as the workspace shows it: url = \"https://…\"");
+        section
+            .missing("url", "write the SCIM base URL exactly as the workspace shows it: url = \"https://…\"");
     }
     let mut url = section.url("url", &UrlRule::TARGET)?;
     let path = url.path().trim_end_matches('/').to_owned();
@@ -264,7 +272,10 @@ fn report_written_secret(section: &Section<'_>, key: &str, value: &Spanned<DeVal
     let problem = if is_text {
         format!("`{key}` holds the secret itself; this file is not the place for it")
     } else {
-        format!("`{key}` must be a table that says where the secret is, not {}", raw::type_name(value.get_ref()))
+        format!(
+            "`{key}` must be a table that says where the secret is, not {}",
+            raw::type_name(value.get_ref())
+        )
     };
     section.report(Finding::new(value.span(), problem).label("not shown").help(ways(key)));
 }

@@ -14,7 +14,8 @@ use self::scalar::{DurationRule, UrlRule};
 use super::environment::Environment;
 use super::raw::{At, Finding, Section};
 use super::{
-    Adopt, Daemon, LifecyclePolicy, MatchBy, Notify, NotifyOn, RemovalPolicy, Scope, Sync, Watch, mask, schema,
+    Adopt, Daemon, LifecyclePolicy, MatchBy, Notify, NotifyOn, RemovalPolicy, Scope, Sync, Watch, mask,
+    schema,
 };
 use crate::core::schedule::Schedule;
 
@@ -120,7 +121,7 @@ fn check_syncs(root: &Section<'_>) -> Option<Vec<Sync>> {
         let finding = Finding::new(0..0, "there is no [[sync]]: nothing to keep equal")
             .help("`rosterd init --source okta` (or onelogin) prints a configuration to start from");
         root.report(finding);
-    } else if sections.is_empty() {
+    } else if sections.is_empty() && root.list_is_empty("sync") {
         root.report(
             Finding::new(root.key_span("sync").unwrap_or(0..0), "`sync` has no entry").help("write [[sync]]"),
         );
@@ -137,7 +138,9 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
             section.report(
                 Finding::new(span, format!("[sync.{later}] is not available yet"))
                     .label("this version does not act on it")
-                    .help(format!("remove it for now; nothing in [sync.{later}] has an effect in this version")),
+                    .help(format!(
+                        "remove it for now; nothing in [sync.{later}] has an effect in this version"
+                    )),
             );
         }
     }
@@ -187,7 +190,8 @@ fn check_name(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
     // Names become file names, and not every file system tells `Wrike` from `wrike`.
     if names.insert(written.value.to_ascii_lowercase(), ()).is_some() {
         let problem = format!("two [[sync]] are called {}", mask::echo(written.value));
-        section.report(Finding::new(written.span, problem).label("already taken").help("give it another name"));
+        section
+            .report(Finding::new(written.span, problem).label("already taken").help("give it another name"));
         return None;
     }
     Some(written.value.to_owned())
@@ -224,7 +228,9 @@ fn check_zone(section: &Section<'_>) -> Tz {
     });
     let help = match city.or_else(|| schema::nearest(&asked, names())) {
         Some(near) => format!("write timezone = \"{near}\""),
-        None => "write an IANA name such as \"Europe/Berlin\"; `timedatectl list-timezones` shows them".to_owned(),
+        None => {
+            "write an IANA name such as \"Europe/Berlin\"; `timedatectl list-timezones` shows them".to_owned()
+        }
     };
     let problem = format!("{} is not a time zone", mask::echo(written.value));
     section.report(Finding::new(written.span, problem).help(help));
@@ -244,7 +250,8 @@ fn check_watch(section: &Section<'_>) -> Watch {
                 Err(problem) => {
                     let problem = format!("`watch` {problem}");
                     section.report(
-                        Finding::new(span, problem).help("write \"auto\", \"off\", or a duration from \"5s\" on"),
+                        Finding::new(span, problem)
+                            .help("write \"auto\", \"off\", or a duration from \"5s\" on"),
                     );
                     Watch::Auto
                 }

@@ -24,7 +24,10 @@ pub(super) fn check(sync: &Section<'_>, groups: Option<&[String]>) -> (Option<Us
 
 fn check_user_type(section: &Section<'_>, groups: Option<&[String]>) -> Option<UserType> {
     if section.entry("path").is_none() {
-        section.missing("path", "write path = \"urn:…:User:userType\", as the workspace's SCIM documentation has it");
+        section.missing(
+            "path",
+            "write path = \"urn:…:User:userType\", as the workspace's SCIM documentation has it",
+        );
     }
     let path = section.text("path", "urn:…:User:userType").and_then(|written| check_path(section, &written));
     let from = expression::check_key(section, "from");
@@ -46,7 +49,9 @@ fn check_user_type(section: &Section<'_>, groups: Option<&[String]>) -> Option<U
 fn check_not_empty(section: &Section<'_>, key: &str) {
     if let Some(list) = section.list(key).filter(|list| list.value.is_empty()) {
         let finding = Finding::new(list.span, format!("`{key}` is empty"));
-        section.report(finding.help("list the user types of the workspace, such as [\"Regular\", \"External\"]"));
+        section.report(
+            finding.help("list the user types of the workspace, such as [\"Regular\", \"External\"]"),
+        );
     }
 }
 
@@ -67,7 +72,8 @@ fn check_default(section: &Section<'_>, written: Option<&At<&str>>, values: &[St
         }
         None => {
             let span = section.entry("values").map_or(section.span.clone(), |(_, value)| value.span());
-            let problem = format!("`values` lacks \"{DEFAULT_TYPE}\", which is the default where none is written");
+            let problem =
+                format!("`values` lacks \"{DEFAULT_TYPE}\", which is the default where none is written");
             Finding::new(span, problem)
         }
     };
@@ -80,7 +86,8 @@ fn check_billable(section: &Section<'_>, values: &[String]) -> Vec<String> {
         if !DEFAULT_BILLABLE.iter().all(|billable| known(billable)) {
             // Guessing which of somebody's own types cost money would make the seat count a lie.
             let span = section.entry("values").map_or(section.span.clone(), |(_, value)| value.span());
-            let problem = "`values` are not the usual ones, so `billable` must say which of them take a paid seat";
+            let problem =
+                "`values` are not the usual ones, so `billable` must say which of them take a paid seat";
             section.report(Finding::new(span, problem).help("write billable = [\"…\"]"));
         }
         return DEFAULT_BILLABLE.iter().map(ToString::to_string).collect();
@@ -146,7 +153,10 @@ fn check_attributes(sync: &Section<'_>, user_type: Option<&UserType>) -> Vec<Att
     // Its keys are paths, so it has no schema; everything else about it is a table like any other.
     let Some(section) = sync.free_section("attributes") else {
         let problem = format!("`attributes` must be a table, not {}", raw::type_name(value.get_ref()));
-        sync.report(Finding::new(value.span(), problem).help("write [sync.attributes] and \"title\" = \"user.title\""));
+        sync.report(
+            Finding::new(value.span(), problem)
+                .help("write [sync.attributes] and \"title\" = \"user.title\""),
+        );
         return Vec::new();
     };
     let mut seen = BTreeMap::new();
@@ -185,7 +195,8 @@ fn check_attribute(
             AttributeMapping::From { clear_when_missing, .. } => *clear_when_missing,
         };
         if needless {
-            let finding = Finding::new(value.span(), "`userName` cannot be left out: no account is without one");
+            let finding =
+                Finding::new(value.span(), "`userName` cannot be left out: no account is without one");
             section.report(finding.help("write the expression that gives it, such as \"user.email\""));
             return None;
         }
@@ -230,7 +241,8 @@ fn check_mapping(
         | DeValue::Datetime(_)
         | DeValue::Array(_)) => {
             let problem = format!("a mapping is an expression in quotes, not {}", raw::type_name(other));
-            let help = "write \"user.title\"; a fixed text has its own quotes inside: \"'Member'\"; or \"off\"";
+            let help =
+                "write \"user.title\"; a fixed text has its own quotes inside: \"'Member'\"; or \"off\"";
             section.report(Finding::new(value.span(), problem).help(help));
             None
         }

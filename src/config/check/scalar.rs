@@ -46,7 +46,9 @@ impl Section<'_> {
         let Some(written) = self.text(key, rule.example) else { return default };
         parse_duration(written.value, rule).unwrap_or_else(|problem| {
             let finding = Finding::new(written.span, format!("`{key}` {problem}"));
-            self.report(finding.help(format!("write {key} = \"{}\": a number and s, m, h or d", rule.example)));
+            self.report(
+                finding.help(format!("write {key} = \"{}\": a number and s, m, h or d", rule.example)),
+            );
             default
         })
     }
@@ -143,18 +145,20 @@ fn show_seconds(seconds: u64) -> String {
 fn parse_url(text: &str, rule: &UrlRule) -> Result<Url, (String, String)> {
     let example = format!("write an address such as \"{}\"", rule.example);
     if text.contains('…') {
-        return Err(("is still a placeholder".to_owned(), "replace it with the address you were given".to_owned()));
+        return Err((
+            "is still a placeholder".to_owned(),
+            "replace it with the address you were given".to_owned(),
+        ));
     }
     let url = Url::parse(text).map_err(|error| (format!("is not a URL: {error}"), example.clone()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        let either = if rule.clear_text { "http:// or https://" } else { "https://" };
+        return Err((format!("must begin with {either}"), example));
+    }
     let Some(host) = url.host() else { return Err(("names no host".to_owned(), example)) };
-    match url.scheme() {
-        "https" => {}
-        "http" if rule.clear_text || is_loopback(&host) => {}
-        "http" => {
-            let problem = "must be https: http is accepted for loopback addresses only".to_owned();
-            return Err((problem, "write https://".to_owned()));
-        }
-        _ => return Err(("must begin with https://".to_owned(), example)),
+    if url.scheme() == "http" && !rule.clear_text && !is_loopback(&host) {
+        let problem = "must be https: http is accepted for loopback addresses only".to_owned();
+        return Err((problem, "write https://".to_owned()));
     }
     if !url.username().is_empty() || url.password().is_some() {
         let problem = "carries a user name or password; addresses get into logs".to_owned();
@@ -225,16 +229,30 @@ mod tests {
         assert_eq!(parse_domain("Acme.COM").unwrap(), "acme.com");
         assert_eq!(parse_domain("Bücher.example").unwrap(), "xn--bcher-kva.example");
         assert_eq!(parse_domain("xn--bcher-kva.example").unwrap(), "xn--bcher-kva.example");
-        for wrong in ["", "ann@acme.com", "@acme.com", "*.acme.com", "acme com", "acme..com", ".", "a/b", "https://a.b"] {
+        for wrong in [
+            "",
+            "ann@acme.com",
+            "@acme.com",
+            "*.acme.com",
+            "acme com",
+            "acme..com",
+            ".",
+            "a/b",
+            "https://a.b",
+        ] {
             assert!(parse_domain(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn only_loopback_may_be_clear_text() {
-        for good in
-            ["http://127.0.0.1:80", "http://127.9.9.9", "http://[::1]:9", "http://localhost:1", "https://a.example"]
-        {
+        for good in [
+            "http://127.0.0.1:80",
+            "http://127.9.9.9",
+            "http://[::1]:9",
+            "http://localhost:1",
+            "https://a.example",
+        ] {
             assert!(parse_url(good, &UrlRule::TARGET).is_ok(), "{good}");
         }
         for bad in [
