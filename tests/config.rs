@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use insta::assert_snapshot;
 use rosterd::config::secret::SecretRef;
 use rosterd::config::{
     self, AttributeMapping, Config, ConfigErrors, Dialect, Dpop, Environment, MatchBy, NotifyOn,
@@ -350,3 +349,5 @@ fn several_syncs_have_their_own_names() {
 mod mistakes;
 #[path = "config/secrecy.rs"]
 mod secrecy;
+#[path = "config/shown.rs"]
+mod shown;

@@ -3,6 +3,7 @@
 //! What lives here: a scanner over the file's text that works on broken files too, and the guess whether a piece
 //! of text is a token. What must not: deciding whether the file is right. When in doubt it hides.
 
+use std::iter::Peekable;
 use std::ops::Range;
 
 use super::attribute_path::AttributePath;
@@ -62,17 +63,20 @@ fn is_open_key(key: &str) -> bool {
     known && !names_a_secret(key)
 }
 
+/// Whether the byte `at` lies in one of the ranges; ranges and questions come in ascending order.
+fn covers<'r>(ranges: &mut Peekable<impl Iterator<Item = &'r Range<usize>>>, at: usize) -> bool {
+    while ranges.next_if(|range| range.end <= at).is_some() {}
+    ranges.peek().is_some_and(|range| range.start <= at)
+}
+
 fn replace(text: &str, hidden: &[Range<usize>], blank: &[Range<usize>]) -> String {
     let (mut hidden, mut blank) = (hidden.iter().peekable(), blank.iter().peekable());
     let mut masked = String::with_capacity(text.len());
     for (at, character) in text.char_indices() {
-        while hidden.next_if(|range| range.end <= at).is_some() {}
-        while blank.next_if(|range| range.end <= at).is_some() {}
-        let within = |range: &&Range<usize>| range.start <= at;
         masked.push(match character {
             '\n' | '\r' => character,
-            _ if blank.peek().is_some_and(|range| within(range)) => ' ',
-            _ if hidden.peek().is_some_and(|range| within(range)) => '*',
+            _ if covers(&mut blank, at) => ' ',
+            _ if covers(&mut hidden, at) => '*',
             _ => character,
         });
     }

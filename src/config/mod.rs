@@ -90,9 +90,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
         ConfigErrors::new(path, text, vec![finding], true)
     })?;
     let reading = Reading::new(text);
-    let root = Section::open(&reading, schema::ROOT, document.get_ref(), 0..0);
-    let checked = check::check(&root, environment);
-    drop(root);
+    let checked = check::check(&Section::open(&reading, schema::ROOT, document.get_ref(), 0..0), environment);
     let findings = reading.into_findings();
     match checked {
         Some(check::Checked { state_dir, daemon, syncs }) if findings.is_empty() => Ok(Config {

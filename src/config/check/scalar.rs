@@ -137,7 +137,7 @@ pub(super) fn parse_duration(text: &str, rule: &DurationRule) -> Result<Duration
 
 fn show_seconds(seconds: u64) -> String {
     let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")];
-    let whole = units.iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let whole = units.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 
