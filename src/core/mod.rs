@@ -1,4 +1,4 @@
-//! The verbs: pure, synchronous, total. No I/O, no async, nothing here can fail: it returns findings.
+//! The verbs: pure, synchronous, total. No I/O, no async, no clock; nothing here can fail: it returns findings.
 
 pub mod diff;
 pub mod expression;
@@ -9,5 +9,6 @@ pub mod normalize;
 pub mod order;
 pub mod planner;
 pub mod proof;
+pub mod schedule;
 pub mod situation;
 pub mod standing;
