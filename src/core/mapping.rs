@@ -3,6 +3,8 @@
 //! What lives here: which attributes are owned, their values, scope and approved domains. What must not: links,
 //! what the target has, what follows from it.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use super::expression::{ExpressionId, Expressions, Names};
@@ -51,7 +53,7 @@ struct UserTypeRule {
 }
 
 /// A person who can have an account.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mapped {
     /// The account to be.
     pub desired: DesiredAccount,

@@ -58,9 +58,7 @@ impl Snapshot {
         self.transact(move |transaction| {
             let sql = format!("SELECT {COLUMNS}, sync FROM link WHERE target_url = ?1 AND target_id = ?2");
             transaction
-                .query_row(&sql, params![target_url, target_id.as_str()], |row| {
-                    Ok((row.get(11)?, link(row)))
-                })
+                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(11)?, link(row))))
                 .optional()?
                 .map(|(sync, link)| Ok((sync, link?)))
                 .transpose()
