@@ -1,6 +1,7 @@
 //! The verbs: pure, synchronous, total. No I/O, no async, no clock; nothing here can fail: it returns findings.
 
 pub mod diff;
+pub mod echo;
 pub mod expression;
 pub mod guard;
 pub mod lifecycle;
@@ -10,5 +11,6 @@ pub mod order;
 pub mod planner;
 pub mod proof;
 pub mod schedule;
+pub mod settlement;
 pub mod situation;
 pub mod standing;

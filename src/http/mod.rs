@@ -9,6 +9,13 @@ use url::Url;
 
 use crate::model::time::Millis;
 
+pub mod client;
+mod connect;
+pub mod counters;
+pub mod credentials;
+pub mod pacer;
+pub mod ratelimit;
+
 /// A request before it is authorised and paced.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -24,6 +31,16 @@ pub struct Request {
     pub lane: Lane,
     /// Whether it may be sent again.
     pub replay: Replay,
+}
+
+impl Request {
+    /// A GET: may be sent again, asks for JSON.
+    pub fn get(url: Url, lane: Lane) -> Request {
+        let mut headers = HeaderMap::new();
+        headers
+            .insert(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static("application/json"));
+        Request { method: reqwest::Method::GET, url, headers, body: None, lane, replay: Replay::Safe }
+    }
 }
 
 /// Lanes of a pacer.
@@ -57,6 +74,18 @@ pub struct Answer {
     pub sent_at: Millis,
     /// How many times it was sent, this one included.
     pub attempts: u32,
+}
+
+impl Answer {
+    /// A header as text; `None` where it is missing or not ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
 }
 
 /// Why there is no answer. Display is lower case, one line, names method and URL (without query values that

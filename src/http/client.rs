@@ -1,0 +1,325 @@
+//! The client: one per peer. Authorises, paces, sends, repeats where that is safe, and reads whole bodies.
+//!
+//! What lives here: the decision whether a request is sent again. What must not: what a status means to a source
+//! or a target.
+//!
+//! *Invariants*: no redirect is followed; no request leaves for another origin; a request of
+//! [`Replay::OnlyIfNotProcessed`] is sent again only where the peer certainly did not act on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::Method;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use tokio::time::Instant;
+use url::Url;
+
+use super::connect;
+use super::counters::{Counters, Counting};
+use super::credentials::Credentials;
+use super::pacer::{Pacer, RetryPolicy};
+use super::ratelimit::RateSignals;
+use super::{Answer, HttpError, Replay, Request};
+use crate::model::time::Millis;
+
+/// 64 MiB: no page of people is larger.
+pub const DEFAULT_BODY_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+/// A retry costs ten, a success gives one back: a peer that fails all the time is not asked five times as often.
+const RETRY_BUDGET_TENTHS: i64 = 500;
+const RETRY_COST_TENTHS: i64 = 10;
+
+/// The peer's name in messages and metrics: `okta`, `onelogin`, `target`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerName(pub &'static str);
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// The peer.
+    pub name: PeerName,
+    /// Its origin; a path is allowed and ignored when origins are compared.
+    pub base: Url,
+    /// Of one attempt, from connecting to the last byte.
+    pub timeout: Duration,
+    /// Largest body, decompressed.
+    pub body_limit_bytes: u64,
+    /// HTTP proxy; without one the environment's (`HTTPS_PROXY`) holds, except for loopback.
+    pub proxy: Option<Url>,
+    /// More trust anchors, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The pace.
+    pub pacer: Arc<Pacer>,
+    /// `User-Agent`.
+    pub user_agent: String,
+}
+
+impl ClientOptions {
+    /// The usual limits.
+    pub fn new(name: PeerName, base: Url, pacer: Arc<Pacer>) -> ClientOptions {
+        ClientOptions {
+            name,
+            base,
+            timeout: Duration::from_secs(30),
+            body_limit_bytes: DEFAULT_BODY_LIMIT_BYTES,
+            proxy: None,
+            ca_file: None,
+            pacer,
+            user_agent: concat!("rosterd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+struct Shared {
+    name: PeerName,
+    base: Url,
+    body_limit_bytes: u64,
+    transport: reqwest::Client,
+    pacer: Arc<Pacer>,
+    counting: Counting,
+    retry_budget_tenths: AtomicI64,
+}
+
+/// An HTTP client for one peer; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    credentials: Arc<dyn Credentials>,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Done(Result<Answer, HttpError>),
+    /// Worth repeating after this long; the outcome to give back where there is no repetition.
+    Again {
+        pause: Pause,
+        otherwise: Result<Answer, HttpError>,
+    },
+}
+
+enum Pause {
+    /// 429: the peer did not act, whatever the method. Its gate is in the pacer already.
+    Limited(Duration),
+    /// A fault: the next backoff delay, at least as long as the peer asked for.
+    Fault(Option<Duration>),
+    /// The credentials changed.
+    None,
+}
+
+impl Client {
+    /// Builds a client. Fails where TLS cannot be set up (no trust store, unreadable `ca_file`) or the URL is
+    /// `http://` and not loopback.
+    pub fn new(options: ClientOptions, credentials: Arc<dyn Credentials>) -> Result<Client, HttpError> {
+        let transport = connect::build(&options)?;
+        let shared = Shared {
+            name: options.name,
+            base: options.base,
+            body_limit_bytes: options.body_limit_bytes,
+            transport,
+            pacer: options.pacer,
+            counting: Counting::default(),
+            retry_budget_tenths: AtomicI64::new(RETRY_BUDGET_TENTHS),
+        };
+        Ok(Client { shared: Arc::new(shared), credentials })
+    }
+
+    /// The same connections, pace and counters with other credentials: a token endpoint and the API it is for.
+    pub fn with_credentials(&self, credentials: Arc<dyn Credentials>) -> Client {
+        Client { shared: Arc::clone(&self.shared), credentials }
+    }
+
+    /// The URL given at construction.
+    pub fn base(&self) -> &Url {
+        &self.shared.base
+    }
+
+    /// The pacer.
+    pub fn pacer(&self) -> &Arc<Pacer> {
+        &self.shared.pacer
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.shared.counting.read()
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// `Ok` is any complete answer, whatever its status: after the last repetition a 429 or 5xx is returned as
+    /// it came.
+    pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+        if !connect::same_origin(&self.shared.base, &request.url) {
+            return Err(HttpError::ForeignOrigin {
+                message: format!(
+                    "{}: refused to send {} because only {} may be asked",
+                    self.shared.name.0,
+                    connect::describe(&request.method, &request.url),
+                    self.shared.base.origin().ascii_serialization()
+                ),
+            });
+        }
+        let policy = self.shared.pacer.retry_policy();
+        let mut delays = delays(policy);
+        let (mut sent, mut faults, mut limited, mut refusals) = (0_u32, 0_u32, 0_u32, 0_u32);
+        loop {
+            sent += 1;
+            let (pause, otherwise) = match self.attempt(&request, sent, refusals).await {
+                Attempt::Done(outcome) => return outcome,
+                Attempt::Again { pause, otherwise } => (pause, otherwise),
+            };
+            let wait = match pause {
+                Pause::None => {
+                    refusals += 1;
+                    Duration::ZERO
+                }
+                Pause::Limited(wait) => {
+                    limited += 1;
+                    if limited >= policy.attempts_when_limited {
+                        return otherwise;
+                    }
+                    // The pacer's gate keeps everybody back, this request with them.
+                    tracing::debug!(peer = self.shared.name.0, wait_ms = wait.as_millis(), "rate limited");
+                    Duration::ZERO
+                }
+                Pause::Fault(asked) => {
+                    faults += 1;
+                    if faults >= policy.attempts || !self.spend_retry() {
+                        return otherwise;
+                    }
+                    delays.next().unwrap_or(policy.longest_delay).max(asked.unwrap_or_default())
+                }
+            };
+            self.shared.counting.retried();
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, request: &Request, sent: u32, refusals: u32) -> Attempt {
+        let (answer, sent_at) = match self.send_once(request, sent).await {
+            Ok(answered) => answered,
+            Err((error, sent_at)) => return self.judge_error(request, error, sent_at),
+        };
+        self.shared.counting.answered(Some(answer.status));
+        let signals = RateSignals::read(&answer.headers, Millis::now().0 / 1000);
+        let fallback = self.shared.pacer.retry_policy().first_delay * 2;
+        let bucket = self.shared.pacer.bucket_of(&request.url);
+        let asked = self.shared.pacer.observe(bucket, answer.status, &signals, sent_at, fallback);
+        let safe = request.replay == Replay::Safe;
+        let refused =
+            answer.status == 401 || (answer.status == 400 && answer.headers.contains_key(WWW_AUTHENTICATE));
+        if refused && refusals == 0 && self.credentials.refused(&answer).await {
+            return Attempt::Again { pause: Pause::None, otherwise: Ok(answer) };
+        }
+        match answer.status {
+            429 => Attempt::Again { pause: Pause::Limited(asked.unwrap_or(fallback)), otherwise: Ok(answer) },
+            500 | 502 | 503 | 504 if safe => {
+                Attempt::Again { pause: Pause::Fault(asked), otherwise: Ok(answer) }
+            }
+            _ => {
+                self.refill_retries();
+                Attempt::Done(Ok(answer))
+            }
+        }
+    }
+
+    fn judge_error(&self, request: &Request, error: HttpError, sent_at: Option<Instant>) -> Attempt {
+        if sent_at.is_some() {
+            self.shared.counting.answered(None);
+        }
+        let again = match &error {
+            // Without `sent_at` it was the pacer or the credentials that failed, and they had their own patience.
+            HttpError::NotSent { .. } => sent_at.is_some(),
+            HttpError::Unanswered { .. } => request.replay == Replay::Safe,
+            HttpError::TooLarge { .. } | HttpError::Credentials { .. } | HttpError::ForeignOrigin { .. } => {
+                false
+            }
+        };
+        if again {
+            Attempt::Again { pause: Pause::Fault(None), otherwise: Err(error) }
+        } else {
+            Attempt::Done(Err(error))
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: &Request,
+        attempts: u32,
+    ) -> Result<(Answer, Instant), (HttpError, Option<Instant>)> {
+        let shared = &*self.shared;
+        shared.pacer.admit(request.lane, shared.pacer.bucket_of(&request.url)).await.map_err(|wait| {
+            let message = format!(
+                "{}: not sent, because {} asked for a pause of {} s; help: run again later",
+                connect::describe(&request.method, &request.url),
+                shared.name.0,
+                wait.as_secs()
+            );
+            (HttpError::NotSent { message }, None)
+        })?;
+        let authorisation =
+            self.credentials.authorise(&request.method, &request.url).await.map_err(|error| (error, None))?;
+        let mut headers = request.headers.clone();
+        headers.extend(authorisation);
+        if request.method != Method::GET {
+            // A write's answer is small, and not every server compresses it well.
+            headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        }
+        let mut builder = shared.transport.request(request.method.clone(), request.url.clone());
+        match &request.body {
+            Some(body) => builder = builder.body(body.clone()),
+            None => {
+                headers.remove(CONTENT_TYPE);
+            }
+        }
+        shared.counting.sent();
+        let (sent_at, at) = (Millis::now(), Instant::now());
+        let response = builder
+            .headers(headers)
+            .send()
+            .await
+            .map_err(|error| (connect::classify(&request.method, &request.url, &error), Some(at)))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = connect::read_body(&request.method, &request.url, response, shared.body_limit_bytes)
+            .await
+            .map_err(|error| (error, Some(at)))?;
+        Ok((Answer { status, headers, body, sent_at, attempts }, at))
+    }
+
+    fn spend_retry(&self) -> bool {
+        let budget = &self.shared.retry_budget_tenths;
+        let spent = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
+            (tenths >= RETRY_COST_TENTHS).then_some(tenths - RETRY_COST_TENTHS)
+        });
+        if spent.is_err() {
+            tracing::warn!(peer = self.shared.name.0, "too many repetitions; failing without another one");
+        }
+        spent.is_ok()
+    }
+
+    fn refill_retries(&self) {
+        let _ =
+            self.shared.retry_budget_tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
+                (tenths < RETRY_BUDGET_TENTHS).then_some(tenths + 1)
+            });
+    }
+}
+
+fn delays(policy: RetryPolicy) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(policy.first_delay)
+        .with_max_delay(policy.longest_delay)
+        .with_max_times(policy.attempts as usize)
+        .with_jitter()
+        .build()
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({} {})", self.shared.name.0, self.shared.base.origin().ascii_serialization())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+use super::*;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::http::Lane;
+use crate::http::credentials::{NoCredentials, StaticBearer};
+use crate::http::pacer::PacerOptions;
+
+/// A peer that answers each connection with the next of these bytes, then closes it.
+struct Peer {
+    base: Url,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let mut answers: VecDeque<String> = answers.into_iter().collect();
+    let sink = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Some(answer) = answers.pop_front() {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 16 * 1024];
+            let read = stream.read(&mut buffer).await.unwrap();
+            sink.lock().unwrap().push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    });
+    Peer { base, heard }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn options(base: &Url) -> ClientOptions {
+    let retry = RetryPolicy {
+        first_delay: Duration::from_millis(1),
+        longest_delay: Duration::from_millis(2),
+        ..RetryPolicy::default()
+    };
+    let pacer = Pacer::with_retry(PacerOptions::requests_per_minute(60_000, 0), retry);
+    ClientOptions::new(PeerName("peer"), base.clone(), Arc::new(pacer))
+}
+
+fn client(peer: &Peer) -> Client {
+    Client::new(options(&peer.base), Arc::new(NoCredentials)).unwrap()
+}
+
+fn read(peer: &Peer) -> Request {
+    Request::get(peer.base.join("things?secret=ann").unwrap(), Lane::General)
+}
+
+fn write(peer: &Peer) -> Request {
+    Request {
+        method: Method::POST,
+        url: peer.base.join("things").unwrap(),
+        headers: HeaderMap::new(),
+        body: Some(Bytes::from_static(b"{}")),
+        lane: Lane::General,
+        replay: Replay::OnlyIfNotProcessed,
+    }
+}
+
+#[tokio::test]
+async fn a_read_is_repeated_on_server_faults_and_cut_bodies() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf".to_owned();
+    let peer =
+        peer([answer("500 Oops", "", ""), cut, answer("503 Busy", "", ""), answer("200 OK", "", "whole")])
+            .await;
+    let client = client(&peer);
+    let answer = client.send(read(&peer)).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..], answer.attempts), (200, &b"whole"[..], 4));
+    let counters = client.counters();
+    assert_eq!((counters.requests, counters.retries), (4, 3));
+    assert_eq!(counters.by_status, [(0, 1), (200, 1), (500, 1), (503, 1)].into());
+}
+
+#[tokio::test]
+async fn a_lasting_fault_is_returned_as_it_came() {
+    let peer = peer((0..5).map(|_| answer("502 Bad", "", "why"))).await;
+    let answer = client(&peer).send(read(&peer)).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..], answer.attempts), (502, &b"why"[..], 5));
+}
+
+#[tokio::test]
+async fn a_body_that_is_always_cut_is_no_answer() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf";
+    let peer = peer((0..5).map(|_| cut.to_owned())).await;
+    let error = client(&peer).send(read(&peer)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unanswered { .. }), "{error:?}");
+    assert!(error.to_string().contains("/things"), "{error}");
+    assert!(!error.to_string().contains("ann"), "a query may be personal: {error}");
+}
+
+#[tokio::test]
+async fn a_write_with_an_unknown_outcome_is_never_repeated() {
+    let peer = peer([String::new(), answer("201 Created", "", "")]).await;
+    let error = client(&peer).send(write(&peer)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unanswered { .. }), "{error:?}");
+    assert_eq!(peer.heard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_is_not_repeated_on_a_server_fault_but_on_429() {
+    let peer = peer([
+        answer("429 Slow", "retry-after: 0\r\n", ""),
+        answer("504 Gateway", "", ""),
+        answer("201 Created", "", ""),
+    ])
+    .await;
+    let client = client(&peer);
+    let answer = client.send(write(&peer)).await.unwrap();
+    assert_eq!((answer.status, answer.attempts), (504, 2));
+    assert_eq!(client.counters().rate_limited, 1);
+}
+
+#[tokio::test]
+async fn a_refused_connection_means_nothing_was_sent() {
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", unused.local_addr().unwrap())).unwrap();
+    drop(unused);
+    let client = Client::new(options(&base), Arc::new(NoCredentials)).unwrap();
+    let peer = Peer { base, heard: Arc::default() };
+    let error = client.send(write(&peer)).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotSent { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn another_origin_is_refused_before_anything_is_sent() {
+    let peer = peer([]).await;
+    let client = client(&peer);
+    let mut port = peer.base.clone();
+    port.set_port(Some(1)).unwrap();
+    let mut user = peer.base.clone();
+    user.set_username("ann").unwrap();
+    for url in ["https://evil.example/x", "http://localhost.evil.example/", port.as_str(), user.as_str()] {
+        let request = Request::get(Url::parse(url).unwrap(), Lane::General);
+        let error = client.send(request).await.unwrap_err();
+        assert!(matches!(error, HttpError::ForeignOrigin { .. }), "{url}: {error:?}");
+    }
+    assert_eq!(client.counters().requests, 0);
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_not_followed() {
+    let peer = peer([answer("302 Found", "location: /elsewhere\r\n", "")]).await;
+    let client = client(&peer);
+    assert_eq!(client.send(read(&peer)).await.unwrap().status, 302);
+    assert_eq!(client.counters().requests, 1);
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_ends_the_request_told_or_not() {
+    let streamed = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
+    for text in [answer("200 OK", "", "123456789"), streamed.to_owned()] {
+        let peer = peer([text]).await;
+        let limited = ClientOptions { body_limit_bytes: 8, ..options(&peer.base) };
+        let client = Client::new(limited, Arc::new(NoCredentials)).unwrap();
+        let error = client.send(read(&peer)).await.unwrap_err();
+        assert!(matches!(error, HttpError::TooLarge { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_read_again_once_after_a_401() {
+    let secrets = Mutex::new(VecDeque::from(["old", "new", "new"]));
+    let bearer = StaticBearer::with_scheme("SSWS", move || {
+        Ok(SecretString::from(secrets.lock().unwrap().pop_front().unwrap_or("new").to_owned()))
+    });
+    let refusal = || answer("401 No", "", "");
+    let peer = peer([refusal(), answer("200 OK", "", ""), refusal(), refusal()]).await;
+    let client = Client::new(options(&peer.base), Arc::new(bearer)).unwrap();
+    assert_eq!(client.send(read(&peer)).await.unwrap().status, 200);
+    // The same token again: nothing changed, so the 401 stands.
+    assert_eq!(client.send(read(&peer)).await.unwrap().status, 401);
+    let heard = peer.heard.lock().unwrap();
+    assert_eq!(heard.len(), 3);
+    assert!(heard[0].contains("SSWS old") && heard[1].contains("SSWS new"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn every_attempt_is_authorised_afresh() {
+    struct Counted(Mutex<u32>);
+    impl Credentials for Counted {
+        fn authorise<'a>(&'a self, _: &'a Method, _: &'a Url) -> BoxFuture<'a, Result<HeaderMap, HttpError>> {
+            Box::pin(async move {
+                let mut count = self.0.lock().unwrap();
+                *count += 1;
+                let mut headers = HeaderMap::new();
+                headers.insert(AUTHORIZATION, format!("proof-{count}").parse().unwrap());
+                Ok(headers)
+            })
+        }
+        fn refused<'a>(&'a self, _: &'a Answer) -> BoxFuture<'a, bool> {
+            Box::pin(async { false })
+        }
+    }
+    let peer = peer([answer("500 Oops", "", ""), answer("200 OK", "", "")]).await;
+    let client = Client::new(options(&peer.base), Arc::new(Counted(Mutex::new(0)))).unwrap();
+    client.send(read(&peer)).await.unwrap();
+    let heard = peer.heard.lock().unwrap();
+    assert!(heard[0].contains("proof-1") && heard[1].contains("proof-2"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn the_retry_budget_ends_the_repetitions_of_a_peer_that_always_fails() {
+    let peer = peer((0..200).map(|_| answer("500 Oops", "", ""))).await;
+    let client = client(&peer);
+    for _ in 0..20 {
+        assert_eq!(client.send(read(&peer)).await.unwrap().status, 500);
+    }
+    assert_eq!(client.counters().retries, 50);
+}
+
+#[test]
+fn plain_http_is_for_loopback_only() {
+    let refused = Client::new(options(&Url::parse("http://acme.example/").unwrap()), Arc::new(NoCredentials));
+    assert!(refused.unwrap_err().to_string().contains("https"));
+}
+
+#[test]
+fn no_debug_output_shows_a_token() {
+    let bearer = StaticBearer::new(|| Ok(SecretString::from("hunter2".to_owned())));
+    assert!(!format!("{bearer:?}").contains("hunter2"));
+    let header = crate::http::credentials::sensitive("Bearer hunter2").unwrap();
+    assert!(!format!("{header:?}").contains("hunter2"));
+}
