@@ -2,3 +2,5 @@
 //! to its app in an identity provider (Okta or OneLogin).
 
 pub mod config;
+#[cfg(feature = "sim")]
+pub mod sim;
