@@ -5,6 +5,9 @@ pub mod config;
 pub mod core;
 pub mod http;
 pub mod model;
+pub mod reconcile;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod source;
 pub mod store;
 pub mod target;
