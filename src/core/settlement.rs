@@ -109,9 +109,10 @@ pub fn settle_state(link: &Link, state: LinkState, observed_at: Millis) -> Link 
 
 fn starting_memory(action: &PlannedAction, link: Option<&Link>) -> AttributeMemory {
     match (&action.found, link) {
-        (Some(found), _) => {
-            AttributeMemory { withheld: found.withheld.iter().cloned().collect(), ..AttributeMemory::default() }
-        }
+        (Some(found), _) => AttributeMemory {
+            withheld: found.withheld.iter().cloned().collect(),
+            ..AttributeMemory::default()
+        },
         (None, Some(link)) => link.memory.clone(),
         (None, None) => AttributeMemory::default(),
     }

@@ -8,11 +8,11 @@ use super::hand::{Done, Hand, Stop, held_back, record};
 use super::look::{Finder, Owner, climb, judge_hits};
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
+use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::proof::Proven;
 use crate::core::settlement::{Written, settle_state, settle_write};
 use crate::core::standing::Standing;
-use crate::core::mapping::Mapped;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
 use crate::model::link::{Link, LinkState};
@@ -81,7 +81,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         if let LinkWrite::Put(link) = &link {
             line.target_id = Some(link.target_id.clone());
         }
-        let settlement = Settlement { intent: id, settled, status, detail, attempts, link, at: Millis::now() };
+        let settlement =
+            Settlement { intent: id, settled, status, detail, attempts, link, at: Millis::now() };
         if let Err(error) = self.store.settle(self.tenure, settlement).await {
             // The target acted and we could not note it: the intent stays in flight and the next run settles it.
             line.detail = Some(error.to_string());
@@ -92,7 +93,14 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     }
 
     /// An intent whose outcome nobody could tell stays in flight; the next run begins by settling it.
-    fn unknown(&self, action: &PlannedAction, message: &str, status: Option<u16>, attempts: u32, stop: bool) -> Done {
+    fn unknown(
+        &self,
+        action: &PlannedAction,
+        message: &str,
+        status: Option<u16>,
+        attempts: u32,
+        stop: bool,
+    ) -> Done {
         let detail = format!("{message}; the outcome is unknown and is settled before anything is repeated");
         let mut line = record(action, Outcome::Failed, Some(detail));
         line.status = status;
@@ -202,7 +210,10 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                     let ending = self.acknowledged(&action, None, &target_id, &ack);
                     self.end(id, record(&action, Outcome::Applied, None), ending).await
                 }
-                None => self.settle_unknown(id, action, "no account came back", Some(ack.status), ack.attempts).await,
+                None => {
+                    self.settle_unknown(id, action, "no account came back", Some(ack.status), ack.attempts)
+                        .await
+                }
             },
             WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::Conflict => {
                 self.adopt_instead(id, action, desired, &refusal).await
@@ -239,15 +250,19 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         };
         let mut owners = std::collections::HashMap::new();
         for account in found.iter().flat_map(|(_, accounts)| accounts) {
-            let owner =
-                self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
+            let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
             if let Ok(Some((sync, link))) = owner {
-                owners.insert(account.id.clone(), Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)));
+                owners.insert(
+                    account.id.clone(),
+                    Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)),
+                );
             }
         }
         let hits = judge_hits(found, &owners);
         let reason = match &hits {
-            Match::None => "exists but not visible: the target refuses it as a duplicate and shows no such account",
+            Match::None => {
+                "exists but not visible: the target refuses it as a duplicate and shows no such account"
+            }
             Match::One { .. } => "created meanwhile",
             Match::Several(text) | Match::LinkedElsewhere(text) => text,
             Match::LinkedToGone { .. } => "linked to somebody who is gone",
@@ -267,8 +282,12 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             return done;
         }
         match self.replan_as_adoption(&action, desired, &hits) {
-            Some(adoption) if adoption.disposition == Disposition::Send => Box::pin(self.update(adoption)).await,
-            Some(adoption) => Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned()))),
+            Some(adoption) if adoption.disposition == Disposition::Send => {
+                Box::pin(self.update(adoption)).await
+            }
+            Some(adoption) => {
+                Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
+            }
             None => done,
         }
     }

@@ -77,9 +77,13 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         carried.summary.unchanged = plan.unchanged;
         self.stage(&mut plan.removals, &mut carried).await?;
         self.chains(&mut plan.chains, &mut carried).await?;
-        for stage in
-            [&mut plan.updates, &mut plan.reactivations, &mut plan.adoptions, &mut plan.creations, &mut plan.quiet]
-        {
+        for stage in [
+            &mut plan.updates,
+            &mut plan.reactivations,
+            &mut plan.adoptions,
+            &mut plan.creations,
+            &mut plan.quiet,
+        ] {
             self.stage(stage, &mut carried).await?;
         }
         Ok(carried)
@@ -108,7 +112,11 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     }
 
     /// Chains of renames: one after the other within a chain; a failure ends its chain.
-    async fn chains(&self, chains: &mut Spool<Vec<PlannedAction>>, carried: &mut Carried) -> Result<(), RunError> {
+    async fn chains(
+        &self,
+        chains: &mut Spool<Vec<PlannedAction>>,
+        carried: &mut Carried,
+    ) -> Result<(), RunError> {
         for chain in chains.iter()? {
             let mut broken: Option<String> = None;
             for action in chain? {
@@ -204,7 +212,8 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     /// deactivation, they are asked once more.
     async fn remove_proven(&self, mut approved: Approved, link: &Link, not_listed: bool) -> Ended {
         let billable = approved.action().billable;
-        let deferred = |action: &PlannedAction, why| unsent(record(action, Outcome::Deferred, Some(why)), true);
+        let deferred =
+            |action: &PlannedAction, why| unsent(record(action, Outcome::Deferred, Some(why)), true);
         let mut asked_again = false;
         loop {
             let verdict = match self.prover.prove(approved, link).await {

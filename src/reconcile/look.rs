@@ -120,7 +120,9 @@ fn is_hit(account: &Account, criterion: &Criterion) -> bool {
         Criterion::UserName(name) => {
             account.user_name().is_some_and(|found| fold_address(found) == fold_address(name))
         }
-        Criterion::Email(email) => account.emails().iter().any(|found| fold_address(found) == fold_address(email)),
+        Criterion::Email(email) => {
+            account.emails().iter().any(|found| fold_address(found) == fold_address(email))
+        }
     }
 }
 
@@ -204,9 +206,7 @@ pub async fn climb_all<O: Observe>(
             let desired = desired_of(&candidate);
             asked.push(async move {
                 let found = match desired {
-                    Some(desired) => {
-                        climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?
-                    }
+                    Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
                     None => None,
                 };
                 Ok::<_, RunError>((candidate, found))

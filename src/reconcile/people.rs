@@ -45,12 +45,8 @@ pub struct Gathered {
 pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
     let linked = links.len();
-    let mut builder = RosterBuilder::new(
-        context.mapping,
-        &context.config.lifecycle,
-        context.snapshot.digest_key(),
-        links,
-    );
+    let mut builder =
+        RosterBuilder::new(context.mapping, &context.config.lifecycle, context.snapshot.digest_key(), links);
     let mut interrupted = context.interrupted.clone();
     let mut reader = context.source.open().await?;
     let mut pages = 0;
@@ -168,7 +164,8 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
             None => unchanged += 1,
         }
     }
-    let others = context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
+    let others =
+        context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
     let witnesses = others
         .into_iter()
         .map(|link| link.source_id)

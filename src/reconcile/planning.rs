@@ -86,7 +86,8 @@ pub async fn make_plan<O: Observe>(
         scope_names_nobody_has: std::mem::take(&mut people.scope_names_nobody_has),
         ..Intent::default()
     };
-    let mut planner = Planner { context, failing, now, plan: &mut plan, intent: &mut intent, renames: Vec::new() };
+    let mut planner =
+        Planner { context, failing, now, plan: &mut plan, intent: &mut intent, renames: Vec::new() };
     let mut unlinked = Spool::<Candidate>::default();
     let mut to_look_up = 0u64;
     for candidate in people.candidates.iter()? {
@@ -109,7 +110,8 @@ pub async fn make_plan<O: Observe>(
     let releasing = planner.settle_renames().await?;
     if to_look_up > 0 {
         let tell = |event: RunEvent| context.watcher.tell(&event);
-        let mut finder = choose_finder(context.target, &context.config.adopt.ladder, to_look_up, &tell).await?;
+        let mut finder =
+            choose_finder(context.target, &context.config.adopt.ladder, to_look_up, &tell).await?;
         let mut done = 0u64;
         let mut chunk = Vec::with_capacity(CHUNK);
         let mut rest = unlinked.iter()?.peekable();
@@ -119,7 +121,9 @@ pub async fn make_plan<O: Observe>(
                 continue;
             }
             done += chunk.len() as u64;
-            planner.match_chunk(std::mem::take(&mut chunk), &mut finder, &releasing, &people.listed, prover).await?;
+            planner
+                .match_chunk(std::mem::take(&mut chunk), &mut finder, &releasing, &people.listed, prover)
+                .await?;
             context.watcher.tell(&RunEvent::Looking { done, total: to_look_up });
         }
     }
@@ -203,9 +207,11 @@ impl<O: Observe> Planner<'_, '_, O> {
 
     fn file(&mut self, action: PlannedAction, link: Option<&Link>) -> Result<(), RunError> {
         let sends = action.disposition == Disposition::Send;
-        let writes_login = matches!(action.verb, Verb::Update | Verb::Reactivate) && changes_login(&action.changes);
+        let writes_login =
+            matches!(action.verb, Verb::Update | Verb::Reactivate) && changes_login(&action.changes);
         if let (true, true, Some(link)) = (sends, writes_login, link) {
-            let to = action.desired.as_ref().map(|desired| desired.user_name().to_owned()).unwrap_or_default();
+            let to =
+                action.desired.as_ref().map(|desired| desired.user_name().to_owned()).unwrap_or_default();
             let rename = Rename { from: link.user_name.clone(), to };
             self.renames.push(PendingRename { action, rename });
             return Ok(());
@@ -279,7 +285,11 @@ impl<O: Observe> Planner<'_, '_, O> {
         let stands_in_the_way = |account: &&Account| {
             Some(&account.id) != rename.action.target_id.as_ref() && !renaming.contains(&account.id)
         };
-        Ok(hits.accounts.iter().find(stands_in_the_way).map(|account| format!("account {} has it", account.id)))
+        Ok(hits
+            .accounts
+            .iter()
+            .find(stands_in_the_way)
+            .map(|account| format!("account {} has it", account.id)))
     }
 
     async fn match_chunk(
@@ -292,8 +302,7 @@ impl<O: Observe> Planner<'_, '_, O> {
     ) -> Result<(), RunError> {
         let ladder = &self.context.config.adopt.ladder;
         let concurrency = self.context.config.target.concurrency;
-        let found =
-            climb_all(self.context.target, finder, ladder, chunk, releasing, concurrency).await?;
+        let found = climb_all(self.context.target, finder, ladder, chunk, releasing, concurrency).await?;
         for (candidate, found) in found {
             let mut owners = HashMap::new();
             if let Some((_, accounts)) = &found

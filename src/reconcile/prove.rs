@@ -69,11 +69,15 @@ impl<'a> Prover<'a> {
         }
         let read = match self.source.point_read(&link.source_id, Lane::Removal).await {
             Ok(read) => read,
-            Err(error) => return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string())),
+            Err(error) => {
+                return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string()));
+            }
         };
         let witness = match self.witness(&read, link).await {
             Ok(witness) => witness,
-            Err(error) => return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string())),
+            Err(error) => {
+                return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string()));
+            }
         };
         Removal::Judged(prove(approved, &read, witness, self.mapping, self.policy))
     }
@@ -109,14 +113,18 @@ impl<'a> Prover<'a> {
             match self.source.point_read(id, Lane::Removal).await {
                 Ok(PointRead { finding: Finding::Assigned(_), .. }) => return Control::Passed,
                 Ok(_) => {
-                    why = Some(format!("{id}, who is listed as assigned, is not found assigned when asked for alone"));
+                    why = Some(format!(
+                        "{id}, who is listed as assigned, is not found assigned when asked for alone"
+                    ));
                 }
                 Err(error) => why = Some(error.to_string()),
             }
         }
         match why {
             None => Control::NobodyToAsk,
-            Some(why) => Control::Failed(format!("the source contradicts itself, so no removal is sent: {why}")),
+            Some(why) => {
+                Control::Failed(format!("the source contradicts itself, so no removal is sent: {why}"))
+            }
         }
     }
 }

@@ -203,9 +203,9 @@ impl<'a> RosterBuilder<'a> {
             }
         }
         roster.unchanged += seen - linked_spooled;
-        roster.shared_logins.extend(
-            self.newcomers.iter().filter(|(_, key)| shared.contains(key)).map(|(id, _)| id.clone()),
-        );
+        roster
+            .shared_logins
+            .extend(self.newcomers.iter().filter(|(_, key)| shared.contains(key)).map(|(id, _)| id.clone()));
         roster.candidates = unsettled;
         Ok(roster)
     }

@@ -84,13 +84,19 @@ async fn read_update<O: Observe>(target: &O, action: &PlannedAction) -> Result<R
 }
 
 /// What follows for the link once reading showed that a write happened.
-pub fn ending_of(action: &PlannedAction, link: Option<&Link>, account: Option<&Account>) -> Option<LinkWrite> {
+pub fn ending_of(
+    action: &PlannedAction,
+    link: Option<&Link>,
+    account: Option<&Account>,
+) -> Option<LinkWrite> {
     let now = Millis::now();
     match (action.verb, link, account) {
         (Verb::Delete, _, _) => Some(LinkWrite::Remove),
-        (Verb::Deactivate, Some(link), Some(_)) => {
-            Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Deactivated(now), action.observed_at))))
-        }
+        (Verb::Deactivate, Some(link), Some(_)) => Some(LinkWrite::Put(Box::new(settle_state(
+            link,
+            LinkState::Deactivated(now),
+            action.observed_at,
+        )))),
         (Verb::Deactivate, Some(link), None) => {
             Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Gone(now), action.observed_at))))
         }
