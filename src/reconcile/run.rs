@@ -13,6 +13,7 @@ use super::settle::recover;
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::model::plan::Verb;
 use crate::model::report::{
     ActionRecord, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger,
 };
@@ -70,8 +71,8 @@ pub struct Finished {
     pub facts: RunFacts,
     /// Everybody but the unchanged.
     pub records: Spool<ActionRecord>,
-    /// Removals that were wanted and neither sent, held nor switched off.
-    pub unsent_removals: u64,
+    /// Whether the run was refused because the configuration does not fit the stored links.
+    pub refused: bool,
 }
 
 /// What is gathered over the passes of a run.
@@ -120,7 +121,8 @@ pub async fn run<O: Observe, P: Provision>(
         }
     }
     request.watcher.tell(&RunEvent::Finished { result: facts.result, chain_head });
-    Finished { facts, records: tally.records, unsent_removals: tally.unsent_removals }
+    let refused = matches!(outcome, Err(RunError::Binding(_)));
+    Finished { facts, records: tally.records, refused }
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
@@ -236,9 +238,12 @@ fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
     let again = carried.stop == Some(Stop::TimeIsUp);
     let earlier = tally.passes > 1;
     let mut done = std::collections::HashSet::new();
+    let mut linked = 0;
     if earlier {
         for record in tally.records.iter()? {
-            done.extend(record?.source_id);
+            let record = record?;
+            linked += u64::from(record.outcome == Outcome::Applied && record.action != Verb::Delete);
+            done.extend(record.source_id);
         }
     }
     for record in carried.records.iter()? {
@@ -252,7 +257,7 @@ fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
         tally.records.push(&record)?;
     }
     // People done in an earlier pass are linked and unchanged in this one, but they count there already.
-    tally.summary.unchanged = carried.summary.unchanged.saturating_sub(done.len() as u64);
+    tally.summary.unchanged = carried.summary.unchanged.saturating_sub(linked);
     tally.unsent_removals = carried.unsent_removals;
     tally.list_was_short += carried.list_was_short;
     tally.seats_delta += carried.seats_delta;

@@ -19,7 +19,9 @@ pub(super) fn blamed<'a>(
     let mut text = fault.detail.to_lowercase();
     for (_, value) in &sent {
         // "Title Insurance" as a department must not blame the title.
-        if let Some(value) = value.map(|value| value.as_text().to_lowercase()).filter(|value| value.len() >= 3) {
+        if let Some(value) =
+            value.map(|value| value.as_text().to_lowercase()).filter(|value| value.len() >= 3)
+        {
             text = without_phrase(&text, &value);
         }
     }
