@@ -257,9 +257,8 @@ mod tests {
         let shown = account(json!({"id": "1", "userName": "a", "title": "LEAD"}));
         learn(&mut memory, findings(&Attributes::from([(title.clone(), sent.clone())]), &shown));
         let kept = Scalar::from("LEAD");
-        let asked = |now_shown: &str| {
-            pointless(&memory, &title, &sent, Some(&Scalar::from(now_shown)), Millis(0))
-        };
+        let asked =
+            |now_shown: &str| pointless(&memory, &title, &sent, Some(&Scalar::from(now_shown)), Millis(0));
         assert_eq!(asked("LEAD"), Some(Pointless::KeptAs(kept.clone())));
         assert_eq!(asked("Chef"), None);
         assert!(holds(&memory, &title, &sent, Some(&kept)));

@@ -19,7 +19,9 @@ pub(super) fn blamed<'a>(
     let mut text = fault.detail.to_lowercase();
     for (_, value) in &sent {
         // "Title Insurance" as a department must not blame the title.
-        if let Some(value) = value.map(|value| value.as_text().to_lowercase()).filter(|value| value.len() >= 3) {
+        if let Some(value) =
+            value.map(|value| value.as_text().to_lowercase()).filter(|value| value.len() >= 3)
+        {
             text = without_phrase(&text, &value);
         }
     }
@@ -112,7 +114,7 @@ mod tests {
             ("phoneNumbers[0].value is malformed", &[phone]),
             ("Extra inputs are not permitted: name.givenName", &["name.givenName"]),
             ("userName ann@acme.com: title is too long", &["title"]),
-            ("userName must be an e-mail address", &["userName"]),
+            ("userName must be an e-mail address", &["userName", email]),
             ("Email address is not valid", &[email]),
             ("department 'Title Insurance' is not known", &[&department]),
             (&format!("{ENTERPRISE_USER}:department is read-only"), &[&department]),

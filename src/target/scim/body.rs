@@ -182,7 +182,10 @@ fn name_schemas(resource: &mut Map<String, Value>) {
     resource.insert(key, Value::Array(schemas));
 }
 
-fn container_of<'a>(resource: &'a mut Map<String, Value>, path: &AttributePath) -> &'a mut Map<String, Value> {
+fn container_of<'a>(
+    resource: &'a mut Map<String, Value>,
+    path: &AttributePath,
+) -> &'a mut Map<String, Value> {
     match path.schema() {
         None => resource,
         Some(urn) => {
@@ -310,8 +313,9 @@ mod tests {
             value["schemas"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
         }
         assert_eq!(sorted, expected_sorted);
-        let user: User = serde_json::from_value(replace(&account(json!({"id": "7", "userName": "a"})), &[], None))
-            .unwrap();
+        let user: User =
+            serde_json::from_value(replace(&account(json!({"id": "7", "userName": "a"})), &[], None))
+                .unwrap();
         user.validate_as(Context::ReplaceRequest).unwrap();
     }
 

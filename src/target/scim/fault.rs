@@ -129,7 +129,14 @@ impl Fault {
     pub fn says_no_seat(&self) -> bool {
         let words = self.mentions_any(&["license", "licence", "seat", "quota", "user limit", "member limit"])
             && self.mentions_any(&[
-                "limit", "exceed", "no more", "not enough", "insufficient", "available", "left", "reached",
+                "limit",
+                "exceed",
+                "no more",
+                "not enough",
+                "insufficient",
+                "available",
+                "left",
+                "reached",
                 "maximum",
             ]);
         (self.status == 403 && self.has_code("not_allowed"))
@@ -283,7 +290,8 @@ fn without_markup(html: &str) -> String {
             other => text.push(other),
         }
     }
-    let entities = [("&nbsp;", " "), ("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    let entities =
+        [("&nbsp;", " "), ("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
     entities.iter().fold(text, |text, (entity, plain)| text.replace(entity, plain))
 }
 
@@ -298,16 +306,34 @@ mod tests {
     #[test]
     fn error_bodies_of_every_shape_become_one_line() {
         let cases = [
-            (r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"User not found"}"#, "User not found"),
-            (r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":404,"detail":"gone"}"#, "gone"),
-            (r#"{"errorDescription":"Parameter 'title' value is invalid","error":"invalid_parameter"}"#, "Parameter 'title' value is invalid"),
-            (r#"{"type":"about:blank","title":"Bad Request","detail":"no such attribute"}"#, "no such attribute"),
+            (
+                r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"User not found"}"#,
+                "User not found",
+            ),
+            (
+                r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":404,"detail":"gone"}"#,
+                "gone",
+            ),
+            (
+                r#"{"errorDescription":"Parameter 'title' value is invalid","error":"invalid_parameter"}"#,
+                "Parameter 'title' value is invalid",
+            ),
+            (
+                r#"{"type":"about:blank","title":"Bad Request","detail":"no such attribute"}"#,
+                "no such attribute",
+            ),
             (r#"{"error":{"code":42,"message":"went wrong"}}"#, "went wrong"),
             (r#"{"errors":["one","two",{"message":"three"},"four"]}"#, "one; two; three"),
             (r#"{"status":{"error":true,"message":"Authentication Failure"}}"#, "Authentication Failure"),
             (r#"{"odd":1}"#, r#"{"odd":1}"#),
-            ("<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>", "502 Bad Gateway"),
-            ("<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot DELETE /Users/1</pre></body></html>", "Error: Cannot DELETE /Users/1"),
+            (
+                "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>",
+                "502 Bad Gateway",
+            ),
+            (
+                "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot DELETE /Users/1</pre></body></html>",
+                "Error: Cannot DELETE /Users/1",
+            ),
             ("<html><body>Access&nbsp;denied<br>&lt;proxy&gt;</body></html>", "Access denied <proxy>"),
             ("Internal\r\nServer Error\n", "Internal Server Error"),
             ("\"just a text\"", "just a text"),
@@ -374,7 +400,10 @@ mod tests {
         assert!(read(405, "").refuses_method());
         assert!(read(501, "").refuses_method());
         assert!(read(400, "PATCH is not supported").refuses_method());
-        assert!(read(404, r#"{"errorDescription":"Method not found","error":"method_not_found"}"#).refuses_method());
+        assert!(
+            read(404, r#"{"errorDescription":"Method not found","error":"method_not_found"}"#)
+                .refuses_method()
+        );
         assert!(!read(400, "title is not supported").refuses_method());
         assert!(!read(404, "User not found").refuses_method());
     }

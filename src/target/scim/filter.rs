@@ -48,7 +48,7 @@ pub(super) fn in_lower_case(criterion: &Criterion) -> Option<Criterion> {
 }
 
 /// Whether an account is what was looked for.
-pub(super) fn matches(criterion: &Criterion, account: &Account) -> bool {
+pub(in crate::target) fn matches(criterion: &Criterion, account: &Account) -> bool {
     match criterion {
         Criterion::ExternalId(value) => !value.is_empty() && account.external_id() == Some(value),
         Criterion::UserName(value) => account.user_name().is_some_and(|found| same_login(value, found)),
@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn servers_3_the_filter_has_the_one_spelling_that_every_server_knows() {
-        let text = filter(&Criterion::UserName("ann o'hara+x@acme.com".to_owned()), Dialect::Generic).unwrap();
+        let text =
+            filter(&Criterion::UserName("ann o'hara+x@acme.com".to_owned()), Dialect::Generic).unwrap();
         assert_eq!(text, "userName eq \"ann o'hara+x@acme.com\"");
         assert_eq!(encode(&text), "userName%20eq%20%22ann%20o%27hara%2Bx%40acme.com%22");
         let text = filter(&Criterion::ExternalId("00u1".to_owned()), Dialect::Generic).unwrap();

@@ -229,7 +229,8 @@ mod tests {
     fn servers_9_with_the_account_at_hand_a_list_is_replaced_whole() {
         let known = account(json!({"id": "1", "userName": "a", "emails": [
             {"value": "h@x.example", "type": "home", "display": null}, {"value": "a@x.example", "type": "work"}]}));
-        let changes = [change(EMAIL, Some("a@x.example"), Some("b@x.example")), change(PHONE, Some("1"), Some("2"))];
+        let changes =
+            [change(EMAIL, Some("a@x.example"), Some("b@x.example")), change(PHONE, Some("1"), Some("2"))];
         assert_eq!(
             checked(by_path(&changes, Some(&known))),
             vec![
@@ -253,7 +254,8 @@ mod tests {
                 json!({"op": "remove", "path": format!("{ENTERPRISE_USER}:manager")}),
             ]
         );
-        let known = account(json!({"id": "1", "userName": "a", "phoneNumbers": [{"value": "1", "primary": true}]}));
+        let known =
+            account(json!({"id": "1", "userName": "a", "phoneNumbers": [{"value": "1", "primary": true}]}));
         assert_eq!(
             checked(by_path(&[change(PHONE, None, None), change("title", Some("x"), None)], Some(&known))),
             vec![json!({"op": "remove", "path": "phoneNumbers"})]
