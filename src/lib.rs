@@ -6,4 +6,5 @@ pub mod core;
 pub mod http;
 pub mod model;
 pub mod source;
+pub mod store;
 pub mod target;
