@@ -5,6 +5,8 @@ pub mod config;
 pub mod core;
 pub mod http;
 pub mod model;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod source;
 pub mod store;
 pub mod target;
