@@ -114,7 +114,7 @@ mod tests {
             ("phoneNumbers[0].value is malformed", &[phone]),
             ("Extra inputs are not permitted: name.givenName", &["name.givenName"]),
             ("userName ann@acme.com: title is too long", &["title"]),
-            ("userName must be an e-mail address", &["userName"]),
+            ("userName must be an e-mail address", &["userName", email]),
             ("Email address is not valid", &[email]),
             ("department 'Title Insurance' is not known", &[&department]),
             (&format!("{ENTERPRISE_USER}:department is read-only"), &[&department]),

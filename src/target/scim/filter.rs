@@ -48,7 +48,7 @@ pub(super) fn in_lower_case(criterion: &Criterion) -> Option<Criterion> {
 }
 
 /// Whether an account is what was looked for.
-pub(super) fn matches(criterion: &Criterion, account: &Account) -> bool {
+pub(in crate::target) fn matches(criterion: &Criterion, account: &Account) -> bool {
     match criterion {
         Criterion::ExternalId(value) => !value.is_empty() && account.external_id() == Some(value),
         Criterion::UserName(value) => account.user_name().is_some_and(|found| same_login(value, found)),
