@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tokio::sync::watch;
 
 use crate::cli::{Cli, ColorName, Command, LogFormatName, SHORT_HELP};
 use crate::config::secret::SecretRef;
@@ -57,7 +56,9 @@ fn load(cli: &Cli) -> Result<Config, u8> {
 /// The syncs that `--sync` chose; the error is for people.
 fn chosen<'a>(cli: &Cli, config: &'a Config) -> Result<Vec<&'a config::Sync>, String> {
     let names = || config.syncs.iter().map(|sync| sync.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(unknown) = cli.run.sync.iter().find(|name| !config.syncs.iter().any(|sync| sync.name == **name)) {
+    if let Some(unknown) =
+        cli.run.sync.iter().find(|name| !config.syncs.iter().any(|sync| sync.name == **name))
+    {
         return Err(format!("there is no sync \"{unknown}\"\nhelp: the configuration has {}", names()));
     }
     let wanted = |sync: &&config::Sync| cli.run.sync.is_empty() || cli.run.sync.contains(&sync.name);
@@ -111,12 +112,17 @@ fn deliver(format: Format, output: Option<&Path>, reports: &mut [SyncReport]) ->
         }
         Some(path) => {
             let failed = |error: &dyn std::fmt::Display| {
-                format!("cannot write the report to {}: {error}\nhelp: check the directory and its rights", path.display())
+                format!(
+                    "cannot write the report to {}: {error}\nhelp: check the directory and its rights",
+                    path.display()
+                )
             };
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
+            let file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
                 .map_err(|error| failed(&error))?;
-            let mut plain = anstream::StripStream::new(std::io::BufWriter::new(file.as_file_mut()));
+            let twin = file.reopen().map_err(|error| failed(&error))?;
+            let boxed: Box<dyn Write + Send> = Box::new(std::io::BufWriter::new(twin));
+            let mut plain = anstream::StripStream::new(boxed);
             report::write(format, reports, &mut plain)
                 .and_then(|()| plain.flush())
                 .map_err(|error| failed(&error))?;
@@ -155,13 +161,4 @@ fn man() -> u8 {
             exit::FAILURE
         }
     }
-}
-
-/// A receiver that never says stop.
-#[cfg(feature = "sim")]
-fn never() -> watch::Receiver<bool> {
-    let (sender, receiver) = watch::channel(false);
-    // The channel must stay open: a closed one would end every wait at once.
-    std::mem::forget(sender);
-    receiver
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{chosen, deliver, secrets, signal::Signals};
 use crate::cli::Cli;
+use crate::config::secret::SecretRef;
 use crate::config::{self, Config};
 use crate::core::mapping::Mapping;
 use crate::exit;
@@ -49,8 +50,11 @@ pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot listen for signals: {error}"), exit::FAILURE),
     };
-    let outcome =
-        if cli.dry_run { dry(cli, config, &syncs, &signals).await } else { real(cli, config, &syncs, &signals).await };
+    let outcome = if cli.dry_run {
+        dry(cli, config, &syncs, &signals).await
+    } else {
+        real(cli, config, &syncs, &signals).await
+    };
     let (mut reports, codes) = match outcome {
         Ok(ended) => ended,
         Err((message, code)) => return complain(&message, code),
@@ -65,7 +69,12 @@ pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
 type Ended = (Vec<SyncReport>, Vec<u8>);
 type Complaint = (String, u8);
 
-async fn dry(cli: &Cli, config: &Config, syncs: &[&config::Sync], signals: &Signals) -> Result<Ended, Complaint> {
+async fn dry(
+    cli: &Cli,
+    config: &Config,
+    syncs: &[&config::Sync],
+    signals: &Signals,
+) -> Result<Ended, Complaint> {
     let snapshot = Snapshot::open(&config.state_dir).await.map_err(state_complaint)?;
     let pacers = Pacers::new();
     let mut ended = (Vec::new(), Vec::new());
@@ -79,7 +88,12 @@ async fn dry(cli: &Cli, config: &Config, syncs: &[&config::Sync], signals: &Sign
     Ok(ended)
 }
 
-async fn real(cli: &Cli, config: &Config, syncs: &[&config::Sync], signals: &Signals) -> Result<Ended, Complaint> {
+async fn real(
+    cli: &Cli,
+    config: &Config,
+    syncs: &[&config::Sync],
+    signals: &Signals,
+) -> Result<Ended, Complaint> {
     refuse_root_in_somebody_elses_state(&config.state_dir).map_err(|message| (message, exit::CONFIG))?;
     let store = Store::open(&config.state_dir, cli.run.take_over).await.map_err(state_complaint)?;
     let pacers = Pacers::new();
@@ -98,7 +112,11 @@ async fn real(cli: &Cli, config: &Config, syncs: &[&config::Sync], signals: &Sig
 }
 
 fn note(cli: &Cli, finished: Finished, (reports, codes): &mut Ended) {
-    let code = if finished.refused { exit::CONFIG } else { exit::of_run(&finished.facts, cli.run.detailed_exitcode) };
+    let code = if finished.refused {
+        exit::CONFIG
+    } else {
+        exit::of_run(&finished.facts, cli.run.detailed_exitcode)
+    };
     codes.push(code);
     reports.push(SyncReport { facts: finished.facts, records: finished.records });
 }
@@ -129,18 +147,29 @@ fn watchers(cli: &Cli, sync: &config::Sync) -> Watchers {
 }
 
 /// Opens both sides of a sync. Nothing is sent yet.
-pub(super) async fn open(sync: &config::Sync, pacers: &Pacers, snapshot: &Snapshot) -> Result<Sides, Complaint> {
+pub(super) async fn open(
+    sync: &config::Sync,
+    pacers: &Pacers,
+    snapshot: &Snapshot,
+) -> Result<Sides, Complaint> {
     let vendor = vendor(&sync.source);
-    let mapping =
-        Mapping::compile(vendor, &sync.scope, &sync.attributes, sync.user_type.as_ref(), snapshot.digest_key())
-            .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::CONFIG))?;
+    let mapping = Mapping::compile(
+        vendor,
+        &sync.scope,
+        &sync.attributes,
+        sync.user_type.as_ref(),
+        snapshot.digest_key(),
+    )
+    .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::CONFIG))?;
     let source = Source::new(&sync.source, pacers, secrets())
         .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::SOURCE))?;
     let stored = snapshot.profile(&sync.name).await.map_err(state_complaint)?;
     // A profile of another version is learned anew.
     let profile = stored.and_then(|text| serde_json::from_str::<Profile>(&text).ok()).unwrap_or_default();
-    let target = ScimTarget::new(&sync.target, pacers, secrets(), profile)
-        .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::TARGET))?;
+    let resolve = secrets();
+    let target =
+        ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| resolve(reference), profile)
+            .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::TARGET))?;
     Ok(Sides { mapping, source, target })
 }
 

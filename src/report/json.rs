@@ -31,7 +31,8 @@ impl Serialize for Document<'_> {
         map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
         map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
         let mut reports = self.reports.borrow_mut();
-        let syncs: Vec<OneSync<'_>> = reports.iter_mut().map(|report| OneSync(RefCell::new(report))).collect();
+        let syncs: Vec<OneSync<'_>> =
+            reports.iter_mut().map(|report| OneSync(RefCell::new(report))).collect();
         map.serialize_entry("syncs", &syncs)?;
         map.end()
     }

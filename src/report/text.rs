@@ -174,7 +174,11 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
                 writeln!(out, "  {}", visible(line))?;
             }
             if facts.summary.writes() > 0 {
-                writeln!(out, "{style}{label}{style:#} before that: {}", summary_text(&facts.summary, facts.mode))?;
+                writeln!(
+                    out,
+                    "{style}{label}{style:#} before that: {}",
+                    summary_text(&facts.summary, facts.mode)
+                )?;
             }
         }
         None => writeln!(out, "{style}{label}{style:#}: {}", summary_text(&facts.summary, facts.mode))?,
@@ -188,7 +192,13 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
         seats.before, seats.after
     )?;
     for guard in facts.guards.iter().filter(|guard| guard.tripped) {
-        writeln!(out, "{YELLOW}Held by {}{YELLOW:#}: {} of {}", guard.guard, guard.value, guard.limit.unwrap_or(0.0))?;
+        writeln!(
+            out,
+            "{YELLOW}Held by {}{YELLOW:#}: {} of {}",
+            guard.guard,
+            guard.value,
+            guard.limit.unwrap_or(0.0)
+        )?;
     }
     for note in &facts.notes {
         writeln!(out, "Note: {}", visible(note))?;
@@ -206,7 +216,9 @@ fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {
         RunResult::SourceIncomplete => {
             Some(("The source could not be read completely, so nothing was planned.", source()))
         }
-        RunResult::SourceUnavailable => Some(("The source could not be read, so nothing was planned.", source())),
+        RunResult::SourceUnavailable => {
+            Some(("The source could not be read, so nothing was planned.", source()))
+        }
         RunResult::TargetUnavailable => Some(("The target is not available; the rest waits.", target())),
         RunResult::Interrupted => Some(("Interrupted.", String::new())),
         RunResult::Error => Some(("The run failed.", String::new())),

@@ -159,7 +159,8 @@ impl Store {
         let sync = sync.to_owned();
         self.snapshot
             .transact(move |transaction| {
-                transaction.execute("UPDATE sync SET profile = ?2 WHERE name = ?1", params![sync, profile])?;
+                transaction
+                    .execute("UPDATE sync SET profile = ?2 WHERE name = ?1", params![sync, profile])?;
                 Ok(())
             })
             .await

@@ -24,7 +24,8 @@ pub fn install(format: LogFormat, level: LevelFilter, colour: bool) {
         .with_default_directive(LevelFilter::OFF.into())
         .try_from_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("rosterd={level}")));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A logger that stands already (tests in one process) is left as it is.
     let _ = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
