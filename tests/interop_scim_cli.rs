@@ -28,6 +28,6 @@ fn the_scim_side_passes_the_conformance_tester() {
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}\n{errors}");
-    // Its exit status is 0 also where it could not get as far as the resources.
+    // A run that stopped early must not look green.
     assert!(report.matches("SUCCESS").count() > 50, "too few checks for a full run:\n{report}");
 }
