@@ -6,7 +6,7 @@ use rosterd::sim::{
     onelogin_rate_limited, scim_rate_limited,
 };
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn app_users(sim: &Sim) -> String {
     format!("/api/v1/apps/{}/users?limit=2", sim.okta_app_id())
@@ -82,7 +82,12 @@ async fn a_body_can_end_too_early_in_both_framings() {
         sim.faults().add(Fault::on(Peer::Okta).then(Effect::Cut(cut)));
         let authorization = format!("SSWS {}", sim.okta_token());
         let url = format!("{}{}", sim.okta_url(), app_users(&sim));
-        let response = crate::client().get(&url).header("authorization", authorization).send().await.unwrap();
+        let response = crate::client()
+            .get(&url)
+            .header("authorization", authorization)
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{cut:?}: {error:?}"));
         assert_eq!(response.status(), 200, "the head arrives: {cut:?}");
         assert_eq!(response.headers().contains_key("content-length"), cut == Cut::InBody(100));
         assert!(response.bytes().await.is_err(), "the body does not: {cut:?}");
@@ -90,12 +95,18 @@ async fn a_body_can_end_too_early_in_both_framings() {
 }
 
 #[tokio::test]
-async fn a_delay_holds_the_reply_back() {
+async fn a_delay_holds_one_reply_back_and_no_other() {
     let sim = start().await;
-    sim.faults().add(Fault::on(Peer::Okta).then(Effect::Delay(Duration::from_millis(80))));
-    let start = Instant::now();
+    sim.faults().add(Fault::on(Peer::Okta).nth(1).then(Effect::Delay(Duration::from_secs(3600))));
+    let url = format!("{}/api/v1/users", sim.okta_url());
+    let delayed = tokio::spawn(async move { send("GET", &url, &[], None).await });
+    while sim.all_requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(okta(&sim, "/api/v1/apps").await.status, 200);
-    assert!(start.elapsed() >= Duration::from_millis(80));
+    assert_eq!(sim.all_requests()[0].status, None, "the first request still waits");
+    drop(sim);
+    assert!(delayed.await.unwrap().is_err(), "it ends with the simulation");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Tests of the simulation itself: that it does what the vendors and the RFCs say, and that its faults happen.
 #![cfg(feature = "sim")]
+// The lint's exception for tests covers test functions only, not what they share.
+#![allow(clippy::unwrap_used)]
 
 mod faults;
 mod okta;

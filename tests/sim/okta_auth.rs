@@ -266,6 +266,8 @@ async fn a_bound_token_needs_a_fresh_fitting_proof_each_time() {
         let answer = get("DPoP", Some(&proof_key.proof(&claims))).await;
         assert_eq!(answer.status, 400, "{name} {value}");
     }
+    sim.forget_okta_nonces();
+    bound_token(&sim, &proof_key).await;
     good["jti"] = json!("of another key");
     assert_eq!(get("DPoP", Some(&ProofKey::new().proof(&good))).await.status, 400, "bound to the first key");
 }

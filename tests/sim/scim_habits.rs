@@ -60,6 +60,9 @@ async fn filters_have_their_habits() {
     patch(&sim, "ann@acme.example", json!({"op": "replace", "value": {"active": false}})).await;
     assert_eq!(find(&sim, eq_upper).await, 0);
     assert_eq!(create(&sim, "ann@acme.example").await.status, 409, "exists, but is not visible");
+    sim.scim(|habits| habits.nobody_is_404 = true);
+    let nobody = scim(&sim, "GET", &format!("/Users?filter={}", encoded(eq_upper)), None).await;
+    assert_eq!(nobody.status, 404);
 }
 
 #[tokio::test]

@@ -192,5 +192,7 @@ async fn onelogin_replies_fit_onelogins_document() {
     document.check("GET /api/2/users/{user_id} 200", &without_nulls(&whole));
     let events = onelogin(&sim, "/api/1/events").await.json();
     events["data"].as_array().unwrap().iter().for_each(|event| document.knows("event", event));
+    document.check("GET /api/2/apps/{app_id} 404", &onelogin(&sim, "/api/2/apps/1").await.json());
+    sim.onelogin(|options| options.errors = rosterd::sim::ErrorShape::Flat);
     document.check("GET /api/2/users/{user_id} 404", &onelogin(&sim, "/api/2/users/1").await.json());
 }

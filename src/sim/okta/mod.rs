@@ -108,6 +108,10 @@ impl Okta {
         self.auth.revoke_tokens();
     }
 
+    pub(crate) fn forget_nonces(&mut self) {
+        self.auth.forget_nonces();
+    }
+
     pub(crate) fn answer(&mut self, world: &World, base: &str, call: &Call) -> Reply {
         let now = world.okta_time();
         let reply = if call.path == "/oauth2/v1/token" {
