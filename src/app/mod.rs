@@ -5,13 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
 use crate::cli::{Cli, ColorName, Command, LogFormatName, SHORT_HELP};
-use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Environment};
 use crate::exit;
 use crate::report::{self, Format, SyncReport};
+use crate::source::ResolveSecret;
 use crate::telemetry::log::{self, LogFormat};
 
 mod check;
@@ -66,7 +64,7 @@ fn chosen<'a>(cli: &Cli, config: &'a Config) -> Result<Vec<&'a config::Sync>, St
 }
 
 /// How secrets are read, whenever one is needed.
-fn secrets() -> Arc<dyn Fn(&SecretRef) -> Result<SecretString, String> + Send + Sync> {
+fn secrets() -> ResolveSecret {
     Arc::new(|reference| reference.resolve(&Environment::process()).map_err(|error| error.to_string()))
 }
 

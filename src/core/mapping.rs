@@ -39,9 +39,12 @@ struct Rule {
     clear_when_missing: bool,
 }
 
+/// Reads one normalised attribute.
+type Read = fn(&Profile) -> Option<&str>;
+
 #[derive(Debug, Clone, Copy)]
 enum From {
-    Profile(fn(&Profile) -> Option<&str>),
+    Profile(Read),
     Expression(ExpressionId),
 }
 
@@ -83,7 +86,7 @@ pub struct MappingError {
     problem: String,
 }
 
-const BUILT_IN: [(&str, fn(&Profile) -> Option<&str>); 6] = [
+const BUILT_IN: [(&str, Read); 6] = [
     ("userName", |profile| profile.user_name.as_deref()),
     ("name.givenName", |profile| profile.given_name.as_deref()),
     ("name.familyName", |profile| profile.family_name.as_deref()),
@@ -91,7 +94,7 @@ const BUILT_IN: [(&str, fn(&Profile) -> Option<&str>); 6] = [
     ("title", |profile| profile.title.as_deref()),
     ("phoneNumbers[primary eq true].value", |profile| profile.phone.as_deref()),
 ];
-const BUILT_IN_ENTERPRISE: [(&str, fn(&Profile) -> Option<&str>); 2] = [
+const BUILT_IN_ENTERPRISE: [(&str, Read); 2] = [
     ("organization", |profile| profile.organization.as_deref()),
     ("department", |profile| profile.department.as_deref()),
 ];

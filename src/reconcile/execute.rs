@@ -181,7 +181,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         }
         let billable = action.billable;
         match self.judgement.release(action) {
-            Err((action, why)) => unsent(record(&action, Outcome::Held, Some(why)), false),
+            Err(held) => unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
             Ok(approved) if removes => self.remove(approved).await,
             Ok(approved) => {
                 let done = self.hand.write(approved).await;
@@ -234,7 +234,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
                 }
                 Verdict::Stronger(action, why) if asked_again => return deferred(&action, why),
                 Verdict::Stronger(action, _) => match self.judgement.release(action) {
-                    Err((action, held)) => return unsent(record(&action, Outcome::Held, Some(held)), false),
+                    Err(held) => return unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
                     Ok(again) => {
                         asked_again = true;
                         approved = again;

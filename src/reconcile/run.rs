@@ -250,7 +250,7 @@ fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
         let record = record?;
         let ended = matches!(record.outcome, Outcome::Applied | Outcome::Failed);
         let repeated = record.source_id.as_ref().is_some_and(|id| done.contains(id));
-        if (again && !ended) || (repeated && !ended) {
+        if !ended && (again || repeated) {
             continue;
         }
         tally.summary.count(record.action, record.outcome);

@@ -69,7 +69,7 @@ mod tests {
         let tight = cost.judge(Some(Duration::from_secs(15 * 60)));
         assert_eq!(tight.level, CheckLevel::Warn);
         for number in ["100000", "201", "20 min", "15 min"] {
-            assert!(tight.sentence.contains(number), "{number}: {}", tight.sentence);
+            assert!(tight.detail.contains(number), "{number}: {}", tight.detail);
         }
         assert_eq!(cost.judge(Some(Duration::from_secs(3600))).level, CheckLevel::Ok);
         assert_eq!(cost.judge(None).level, CheckLevel::Ok);
