@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::check::secrets_of;
 use super::{chosen, deliver, secrets, signal::Signals};
 use crate::cli::Cli;
 use crate::config::secret::SecretRef;
@@ -10,6 +11,7 @@ use crate::config::{self, Config};
 use crate::core::mapping::Mapping;
 use crate::exit;
 use crate::http::pacer::Pacers;
+use crate::model::check::CheckLevel;
 use crate::model::id::Vendor;
 use crate::model::report::{RunResult, Trigger};
 use crate::reconcile::event::{RunEvent, Watcher};
@@ -46,6 +48,9 @@ pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
         Ok(syncs) => syncs,
         Err(message) => return complain(&message, exit::USAGE),
     };
+    if let Some(message) = unreadable_secrets(&syncs) {
+        return complain(&message, exit::CONFIG);
+    }
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("cannot listen for signals: {error}"), exit::FAILURE),
@@ -64,6 +69,21 @@ pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
     }
     let interrupted = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
     signals.exit_code().filter(|_| interrupted).unwrap_or_else(|| exit::combine(codes))
+}
+
+/// What is wrong with the secrets of these syncs, all at once. A secret that cannot be read is a mistake in the
+/// configuration and no answer of the side that it is for.
+fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
+    let lines: Vec<String> = syncs
+        .iter()
+        .flat_map(|sync| secrets_of(sync).into_iter().map(move |line| (sync, line)))
+        .filter(|(_, line)| line.level == CheckLevel::Fail)
+        .map(|(sync, line)| {
+            let help = line.help.map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            format!("sync \"{}\": {}{help}", sync.name, line.detail)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\nerror: "))
 }
 
 type Ended = (Vec<SyncReport>, Vec<u8>);
