@@ -5,4 +5,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod exit_codes;
+mod state;
 mod support;
