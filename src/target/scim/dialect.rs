@@ -64,6 +64,8 @@ pub struct Profile {
     pub filter_ignores_case: Option<bool>,
     /// Whether the server fails on `count`.
     pub count_refused: bool,
+    /// `/Me` was refused or is not known: the token's own account cannot be told.
+    pub no_me: bool,
     /// The most accounts that were got on one page although more were asked for and more were there.
     pub page_cap: Option<u64>,
     /// Whether `startIndex` counts from 0; `None` = not yet tried.
@@ -92,6 +94,7 @@ impl Default for Profile {
             filter_trusted: None,
             filter_ignores_case: None,
             count_refused: false,
+            no_me: false,
             page_cap: None,
             counts_from_zero: None,
             create_without_active: false,
