@@ -5,5 +5,7 @@ pub mod config;
 pub mod core;
 pub mod http;
 pub mod model;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod source;
 pub mod target;
