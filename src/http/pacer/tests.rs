@@ -1,3 +1,4 @@
+use super::rate::{LOWEST_PART, RAISE_AFTER};
 use super::*;
 use futures_util::FutureExt;
 
