@@ -349,7 +349,8 @@ impl Bucket {
             Some(window) if ends_at <= window.ends_at + SAME_WINDOW => {
                 window.limit = signals.limit;
                 window.remaining = remaining;
-                window.ends_at = window.ends_at.max(ends_at);
+                // The newest word holds: a refusal may name an earlier end than the answers before it.
+                window.ends_at = ends_at;
             }
             Some(window) => {
                 *window = Window { limit: signals.limit, remaining, ends_at };

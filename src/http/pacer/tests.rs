@@ -184,6 +184,16 @@ async fn an_exhausted_window_is_waited_out_whoever_used_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_newest_word_about_a_window_holds() {
+    let pacer = share(100);
+    pacer.observe("all", 200, &signals(100, 90, 60), Instant::now(), FALLBACK);
+    pacer.observe("all", 429, &signals(100, 0, 5), Instant::now(), FALLBACK);
+    let started = Instant::now();
+    pacer.admit(Lane::General, "all").await.unwrap();
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_concurrency_limit_waits_at_least_a_second_and_leaves_the_window_alone() {
     let pacer = share(50);
     let told = RateSignals { reset_after: Some(Duration::ZERO), ..signals(0, 0, 0) };
