@@ -98,10 +98,16 @@ pub fn connect(sim: &Sim, config: &config::Source) -> Source {
 }
 
 /// A read that was complete.
-#[derive(Debug)]
 pub struct Whole {
     pub people: BTreeMap<String, Identity>,
     pub complete: CompleteRead,
+}
+
+/// Short: people may be many.
+impl std::fmt::Debug for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a complete read of {} people", self.people.len())
+    }
 }
 
 impl Whole {

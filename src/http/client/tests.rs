@@ -14,12 +14,12 @@ use crate::http::credentials::{NoCredentials, StaticBearer};
 use crate::http::pacer::PacerOptions;
 
 /// A peer that answers each connection with the next of these bytes, then closes it.
-struct Peer {
-    base: Url,
+pub(crate) struct Peer {
+    pub(crate) base: Url,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
+pub(crate) async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -38,7 +38,7 @@ async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
     Peer { base, heard }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
@@ -52,7 +52,7 @@ fn options(base: &Url) -> ClientOptions {
     ClientOptions::new(PeerName("peer"), base.clone(), Arc::new(pacer))
 }
 
-fn client(peer: &Peer) -> Client {
+pub(crate) fn client(peer: &Peer) -> Client {
     Client::new(options(&peer.base), Arc::new(NoCredentials)).unwrap()
 }
 
