@@ -145,7 +145,8 @@ async fn a_clock_that_is_an_hour_off_does_not_lock_us_out() {
 
 #[tokio::test]
 async fn credentials_that_are_refused_are_told_apart_and_say_what_to_do() {
-    let refusals: [(&str, fn(&Sim, &mut config::Source), &str); 6] = [
+    type Prepare = fn(&Sim, &mut config::Source);
+    let refusals: [(&str, Prepare, &str); 6] = [
         ("a revoked API token", |sim, _| sim.okta(|okta| okta.api_token_valid = false), "E0000011"),
         (
             "an unknown client",
@@ -785,7 +786,7 @@ async fn a_person_is_found_by_login_address_id_and_login_at_the_app() {
     for who in ["ann@acme.example", "ANN@acme.example", "ann.other@acme.example", "ann.at.app", id.as_str()] {
         assert_eq!(source.find(who).await.unwrap(), [SourceId::new(id.as_str())], "{who}");
     }
-    for who in ["nobody@acme.example", "me", "", "ann", "../apps", "x\" or id pr or id eq \"y@z"] {
+    for who in ["nobody@acme.example", "me", "", "..", "ann", "../apps", "x\" or id pr or id eq \"y@z"] {
         assert_eq!(source.find(who).await.unwrap(), [], "{who}");
     }
     assert!(sim.requests(Peer::Okta).iter().all(|request| request.path != "/api/v1/users/me"));

@@ -166,7 +166,8 @@ async fn a_token_that_ends_in_mid_list_is_fetched_anew_once_pain_34() {
 
 #[tokio::test]
 async fn credentials_that_are_refused_are_told_apart_and_say_what_to_do() {
-    let refusals: [(&str, fn(&Sim, &source_support::Secrets), &str); 3] = [
+    type Prepare = fn(&Sim, &source_support::Secrets);
+    let refusals: [(&str, Prepare, &str); 3] = [
         ("another secret", |_, secrets| secrets.set("ONELOGIN_SECRET", "other"), "client_secret"),
         (
             "the user who made them was deleted",
@@ -686,7 +687,7 @@ async fn a_person_is_found_by_login_address_and_id() {
     let source = connect(&sim, &onelogin_config(&sim));
     let prefixed = format!("onelogin:{id}");
     for who in ["ann", "ANN@acme.example", id.as_str(), prefixed.as_str()] {
-        assert_eq!(source.find(who).await.unwrap(), [id.clone()], "{who}");
+        assert_eq!(source.find(who).await.unwrap(), std::slice::from_ref(&id), "{who}");
     }
     for who in ["nobody@acme.example", "", "*", "an*", "99999999", "../apps"] {
         assert_eq!(source.find(who).await.unwrap(), [], "{who}");

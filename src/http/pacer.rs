@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::Url;
@@ -25,6 +26,8 @@ mod rate;
 
 /// Nobody is kept waiting longer than this: a window of an hour (OneLogin's) and a little.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(65 * 60);
+/// A 503 may name any `Retry-After`; nobody sits through an outage, the next run tries again.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 /// Two answers of the same window may differ by the rounding of their clocks.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 /// Spread of the wait after a concurrency limit, so that the same requests do not meet again.
@@ -75,6 +78,18 @@ pub struct RetryPolicy {
     pub first_delay: Duration,
     /// Longest delay.
     pub longest_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// The delays between the attempts at one request: doubling, with jitter; they end with the attempts.
+    pub fn delays(&self) -> impl Iterator<Item = Duration> + Send + 'static {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.longest_delay)
+            .with_max_times(self.attempts.saturating_sub(1) as usize)
+            .with_jitter()
+            .build()
+    }
 }
 
 impl Default for RetryPolicy {
@@ -263,7 +278,7 @@ impl Pacer {
         bucket.take_in(signals, now);
         let pause = match status {
             429 => Some(pause_after_429(signals, fallback)),
-            503 => signals.retry_after.filter(|wait| !wait.is_zero()),
+            503 => signals.retry_after.filter(|wait| !wait.is_zero()).map(|wait| wait.min(LONGEST_OUTAGE)),
             _ => None,
         };
         if let Some(pause) = pause {

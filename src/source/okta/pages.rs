@@ -104,7 +104,8 @@ impl<'c> Chain<'c> {
             .map_err(|error| place.incomplete(format_args!("its next link is no URL: {error}")))?;
         if next.origin() != here.origin() {
             return Err(place.incomplete(format_args!(
-                "its next link leads to another origin, {}; only {} may be asked",
+                "its next link leads to another origin, {}; only {} may be asked; help: if the other \
+                 one is the organization's own address, write it as `url`",
                 next.origin().ascii_serialization(),
                 here.origin().ascii_serialization()
             )));
