@@ -98,7 +98,7 @@ impl Fault {
 
     /// Whether the request itself was found not acceptable, so that another one may be.
     pub fn is_invalid(&self) -> bool {
-        self.class() == RefusalClass::Invalid
+        self.class() == RefusalClass::Invalid && !self.leaves_doubt()
     }
 
     /// Whether the account or login exists already: 409, `scimType: uniqueness`, or words to that effect under
@@ -194,6 +194,11 @@ impl Fault {
     pub fn refuses_path(&self) -> bool {
         ["noTarget", "invalidPath", "invalidFilter"].iter().any(|kind| self.has_scim_type(kind))
             || self.mentions_any(&["\"path\"", "'path'", "patch path", "no target", "invalid path"])
+    }
+
+    /// Whether the element that a path selects is not there.
+    pub fn finds_no_target(&self) -> bool {
+        self.has_scim_type("noTarget")
     }
 
     /// Whether the server's schema does not know something, so that it will refuse the same for everybody.
