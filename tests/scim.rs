@@ -1,6 +1,7 @@
 //! The adapter against the simulated workspace, with each habit that a real server was seen to have. The numbers
 //! in the names are those of the list of observations in `tests/scim/README.md`.
 #![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used)]
 
 #[path = "scim/listing.rs"]
 mod listing;

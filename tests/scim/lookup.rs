@@ -193,9 +193,12 @@ async fn servers_13_discovery_that_is_missing_is_no_failure() {
     for (name, habits) in ScimHabits::presets() {
         let dialect = if name == "wrike" { Dialect::Wrike } else { Dialect::Generic };
         let workspace = Workspace::speaking(habits, dialect).await;
+        workspace.accounts(3);
         let lines = workspace.target.check().await;
         assert!(lines.iter().all(|line| line.level != CheckLevel::Fail), "{name}: {lines:#?}");
         assert!(workspace.writes().is_empty(), "{name}: check reads only");
+        let lookup = lines.iter().find(|line| line.right == "target lookup").unwrap();
+        assert_eq!(lookup.detail.contains("ignores filters"), name == "canaille", "{name}: {lookup:?}");
     }
 }
 

@@ -398,3 +398,20 @@ async fn a_200_with_somebody_else_is_not_taken_for_the_created_account() {
     let outcome = workspace.provisioner.create(&bare("ann@acme.com")).await;
     assert!(matches!(outcome, WriteOutcome::Unknown { status: Some(200), .. }), "{outcome:?}");
 }
+
+#[tokio::test]
+async fn a_server_that_knows_json_by_its_common_name_only_gets_it_so() {
+    let workspace = Workspace::with(ScimHabits::default()).await;
+    workspace.answer("POST", 1, 415, "Unsupported Media Type");
+    for (login, types) in [
+        ("ann@acme.com", vec!["application/scim+json", "application/json"]),
+        ("bob@acme.com", vec!["application/json"]),
+    ] {
+        applied(workspace.provisioner.create(&bare(login)).await);
+        let requests = workspace.sim.writes();
+        let sent: Vec<&str> =
+            requests.iter().map(|request| request.headers["content-type"].as_str()).collect();
+        assert_eq!(sent, types);
+        workspace.forget();
+    }
+}

@@ -47,7 +47,7 @@ impl Service {
                 Sent::Lost(message) => {
                     Some(WriteOutcome::Unknown { message, status: None, attempts: update.attempts })
                 }
-                Sent::NotSent(class, message) => Some(refused(class, 0, message, update.attempts)),
+                Sent::Unsent(class, message) => Some(refused(class, 0, message, update.attempts)),
             };
             if let Some(outcome) = outcome {
                 return outcome;
