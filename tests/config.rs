@@ -161,7 +161,8 @@ fn the_example_uncommented_has_its_user_type() {
 
 #[test]
 fn what_init_prints_parses_and_names_the_rights() {
-    use rosterd::config::init::{Vendor, starter};
+    use rosterd::config::init::starter;
+    use rosterd::model::id::Vendor;
     let okta = good(starter(Vendor::Okta));
     assert!(matches!(okta.syncs[0].source.kind, SourceKind::OktaToken { .. }));
     assert_eq!(okta.syncs[0].target.dialect, Dialect::Wrike);

@@ -11,7 +11,7 @@ fn the_scim_side_passes_the_conformance_tester() {
     let tester = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/scim");
     if !tester.exists() {
         let message = "NOT RUN: scim2-cli is missing; `bash tests/interop/venv.sh` installs it";
-        assert!(std::env::var_os("ROSTERD_REQUIRE_INTEROP").is_none(), "{message}");
+        assert!(std::env::var("ROSTERD_REQUIRE_INTEROP").as_deref() != Ok("1"), "{message}");
         // Straight to the terminal: the test harness swallows the output of tests that pass.
         use std::io::Write as _;
         writeln!(std::io::stderr(), "\n{message}\n").unwrap();
@@ -28,6 +28,6 @@ fn the_scim_side_passes_the_conformance_tester() {
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{report}\n{errors}");
-    // Its exit status is 0 also where it could not get as far as the resources.
+    // A run that stopped early must not look green.
     assert!(report.matches("SUCCESS").count() > 50, "too few checks for a full run:\n{report}");
 }

@@ -3,14 +3,7 @@
 //! What lives here: two short commented files that parse as they are. What must not: the full list of keys,
 //! which is `config.toml.example`.
 
-/// The identity provider to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vendor {
-    /// Okta Workforce Identity.
-    Okta,
-    /// OneLogin.
-    OneLogin,
-}
+use crate::model::id::Vendor;
 
 /// A short configuration for this identity provider and Wrike. It parses; addresses and ids are to be replaced.
 pub fn starter(vendor: Vendor) -> &'static str {

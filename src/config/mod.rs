@@ -311,6 +311,16 @@ pub enum Dialect {
     Generic,
 }
 
+impl Dialect {
+    /// The word in configuration and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Wrike => "wrike",
+            Dialect::Generic => "generic",
+        }
+    }
+}
+
 /// `[sync.scope]`
 #[derive(Debug, Clone)]
 pub struct Scope {

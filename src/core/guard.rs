@@ -75,9 +75,9 @@ impl Judgement {
     }
 
     /// Lets an action through, or gives it back with the reason why it is held.
-    pub fn release(&self, action: PlannedAction) -> Result<Approved, (PlannedAction, String)> {
+    pub fn release(&self, action: PlannedAction) -> Result<Approved, Box<(PlannedAction, String)>> {
         match &self.removals_held {
-            Some(reason) if action.verb.is_removal() => Err((action, reason.clone())),
+            Some(reason) if action.verb.is_removal() => Err(Box::new((action, reason.clone()))),
             Some(_) | None => Ok(Approved(action)),
         }
     }

@@ -3,6 +3,8 @@
 //! What lives here: which attributes are owned, their values, scope and approved domains. What must not: links,
 //! what the target has, what follows from it.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeSet;
 
 use super::expression::{ExpressionId, Expressions, Names};
@@ -37,9 +39,12 @@ struct Rule {
     clear_when_missing: bool,
 }
 
+/// Reads one normalised attribute.
+type Read = fn(&Profile) -> Option<&str>;
+
 #[derive(Debug, Clone, Copy)]
 enum From {
-    Profile(fn(&Profile) -> Option<&str>),
+    Profile(Read),
     Expression(ExpressionId),
 }
 
@@ -51,7 +56,7 @@ struct UserTypeRule {
 }
 
 /// A person who can have an account.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mapped {
     /// The account to be.
     pub desired: DesiredAccount,
@@ -81,7 +86,7 @@ pub struct MappingError {
     problem: String,
 }
 
-const BUILT_IN: [(&str, fn(&Profile) -> Option<&str>); 6] = [
+const BUILT_IN: [(&str, Read); 6] = [
     ("userName", |profile| profile.user_name.as_deref()),
     ("name.givenName", |profile| profile.given_name.as_deref()),
     ("name.familyName", |profile| profile.family_name.as_deref()),
@@ -89,7 +94,7 @@ const BUILT_IN: [(&str, fn(&Profile) -> Option<&str>); 6] = [
     ("title", |profile| profile.title.as_deref()),
     ("phoneNumbers[primary eq true].value", |profile| profile.phone.as_deref()),
 ];
-const BUILT_IN_ENTERPRISE: [(&str, fn(&Profile) -> Option<&str>); 2] = [
+const BUILT_IN_ENTERPRISE: [(&str, Read); 2] = [
     ("organization", |profile| profile.organization.as_deref()),
     ("department", |profile| profile.department.as_deref()),
 ];

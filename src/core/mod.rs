@@ -11,5 +11,6 @@ pub mod order;
 pub mod planner;
 pub mod proof;
 pub mod schedule;
+pub mod settlement;
 pub mod situation;
 pub mod standing;

@@ -13,7 +13,9 @@ use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{AttributeMemory, Link, LinkState};
-use crate::model::plan::{Change, DesiredAccount, Disposition, PlannedAction, RemovalCause, Situation, Verb};
+use crate::model::plan::{
+    Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb,
+};
 use crate::model::time::Millis;
 
 /// What the configuration decides.
@@ -225,7 +227,7 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
     if let Some(login) = account.user_name() {
         login.clone_into(&mut action.user);
     }
-    let current = account.values(mapped.desired.set.keys().chain(&mapped.desired.clear));
+    let current = account.values(&policy.mapping.owned_paths());
     let mut memory = AttributeMemory::default();
     if by == MatchBy::Email {
         memory.withheld = mapped.desired.set.keys().filter(|path| path.ignores_case()).cloned().collect();
@@ -238,11 +240,20 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
         action.activate = true;
         action.changes.insert(0, diff::activation(Some(false), true));
     }
+    action.found = Some(FoundAccount {
+        values: current,
+        active: account.active() != Some(false),
+        withheld: withheld.iter().map(|change| change.path.clone()).collect(),
+    });
     action.reason = adoption_reason(person, by, situation);
     if !withheld.is_empty() {
         action.reason.push_str("; its login and e-mail are not changed without approval");
     }
     match situation {
+        // The very account that had answered 404: it was not gone after all.
+        Situation::Relink if target_id(person).as_ref() == Some(&account.id) => {
+            action = waiting(action, person)
+        }
         Situation::Relink => {
             action.disposition = Disposition::Held(
                 "the linked account is gone and another one matches: linking to it needs approval".to_owned(),
@@ -379,6 +390,7 @@ fn action(
         target_id: target_id(person),
         changes: Vec::new(),
         desired: mapped.map(|mapped| mapped.desired.clone()),
+        found: None,
         cause: None,
         activate: false,
         disposition: if verb.is_write() { Disposition::Send } else { Disposition::Nothing },
@@ -406,6 +418,7 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
         target_id: target_id(person),
         changes: Vec::new(),
         desired: None,
+        found: None,
         cause: None,
         activate: false,
         disposition: Disposition::Nothing,

@@ -3,6 +3,8 @@
 //! The order is fixed: lifecycle and assignment, then scope, then mapping. So holding somebody back for a bad
 //! address never delays that person's removal.
 
+use serde::{Deserialize, Serialize};
+
 use super::lifecycle::{Lifecycle, lifecycle};
 use super::mapping::{InScope, Mapped, Mapping};
 use crate::config::LifecyclePolicy;
@@ -10,7 +12,7 @@ use crate::model::identity::{Identity, VendorStatus};
 use crate::model::plan::RemovalCause;
 
 /// Where a person stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Standing {
     /// Assigned, active, in scope, mappable.
     Qualifies(Box<Mapped>),

@@ -230,7 +230,7 @@ impl Client {
         }
         let again = match &error {
             // Without `sent_at` it was the pacer or the credentials that failed, and they had their own patience.
-            HttpError::NotSent { .. } => sent_at.is_some(),
+            HttpError::NotSent { .. } => sent_at.is_some() && request.replay != Replay::Never,
             HttpError::Unanswered { .. } => request.replay == Replay::Safe,
             HttpError::TooLarge { .. } | HttpError::Credentials { .. } | HttpError::ForeignOrigin { .. } => {
                 false

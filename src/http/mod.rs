@@ -59,6 +59,8 @@ pub enum Replay {
     Safe,
     /// Writes: sent again only where the peer certainly did not act (429, connection refused before sending).
     OnlyIfNotProcessed,
+    /// Sent once: the caller makes a new request itself, because this one holds a proof that is good for one use.
+    Never,
 }
 
 /// A complete answer: status, headers and the whole body (at most the client's body limit).

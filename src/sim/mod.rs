@@ -153,6 +153,11 @@ impl Sim {
         self.shared.with_okta(okta::Okta::revoke_tokens);
     }
 
+    /// Makes the nonces for DPoP proofs invalid that Okta handed out so far.
+    pub fn forget_okta_nonces(&self) {
+        self.shared.with_okta(okta::Okta::forget_nonces);
+    }
+
     /// Reads or changes the OneLogin account's set-up.
     pub fn onelogin<R>(&self, change: impl FnOnce(&mut OneLoginOptions) -> R) -> R {
         self.shared.with_onelogin(|onelogin| change(&mut onelogin.options))

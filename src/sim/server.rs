@@ -157,28 +157,28 @@ async fn handle(
             Effect::After(hook) => hook(&shared.world),
             Effect::Cut(cut) => {
                 delivered = false;
-                cut_reply(*cut, &mut reply, &scissors);
+                cut_reply(*cut, &scissors);
             }
             other => change_reply(other, &call, &mut reply),
         }
     }
     shared.log.answered(sequence, &reply, delivered);
-    into_response(reply)
+    let chunked = effects.iter().any(|effect| matches!(effect, Effect::Cut(Cut::InChunkedBody(_))));
+    into_response(reply, chunked)
 }
 
-fn cut_reply(cut: Cut, reply: &mut Reply, scissors: &Scissors) {
+fn cut_reply(cut: Cut, scissors: &Scissors) {
     match cut {
         Cut::BeforeProcessing | Cut::LostReply => scissors.cut_now(),
-        Cut::InBody(bytes) => scissors.cut_after_body_bytes(bytes),
-        Cut::InChunkedBody(bytes) => {
-            reply.set_header("transfer-encoding", "chunked");
-            scissors.cut_after_body_bytes(bytes);
-        }
+        Cut::InBody(bytes) | Cut::InChunkedBody(bytes) => scissors.cut_after_body_bytes(bytes),
     }
 }
 
-fn into_response(reply: Reply) -> Response {
-    let mut response = Response::new(Body::from(reply.body));
+fn into_response(reply: Reply, chunked: bool) -> Response {
+    let body = Body::from(reply.body);
+    // A stream does not tell its length, so it is sent in chunks.
+    let body = if chunked { Body::from_stream(body.into_data_stream()) } else { body };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

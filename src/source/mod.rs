@@ -6,8 +6,34 @@
 //! *Invariant*: a [`CompleteRead`] is only made by [`Reader::finish`], after the vendor's own end mark and every
 //! count check. Nothing else can make one.
 
-use crate::model::identity::Identity;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::config;
+use crate::config::secret::SecretRef;
+use crate::http::Lane;
+use crate::http::client::Client;
+use crate::http::counters::Counters;
+use crate::http::pacer::Pacers;
+use crate::model::id::{SourceId, Vendor};
+use crate::model::identity::{Identity, PointRead};
 use crate::model::time::Millis;
+
+pub mod check;
+mod fault;
+mod ids;
+mod lenient;
+pub mod okta;
+pub mod onelogin;
+mod reader;
+
+pub use self::check::{CheckContext, CheckLevel, RightCheck};
+pub use self::reader::Reader;
+
+/// Gives the value behind a reference, each time afresh; the error is a sentence without the value.
+pub type ResolveSecret = Arc<dyn Fn(&SecretRef) -> Result<SecretString, String> + Send + Sync>;
 
 /// One page of people.
 #[derive(Debug)]
@@ -55,4 +81,103 @@ pub enum SourceError {
     /// The source refused the credentials, or they could not be read.
     #[error("{0}")]
     Credentials(String),
+}
+
+/// The source of one sync.
+#[derive(Clone)]
+pub enum Source {
+    /// Okta.
+    Okta(okta::Okta),
+    /// OneLogin.
+    OneLogin(onelogin::OneLogin),
+}
+
+impl Source {
+    /// Sets up the connection; sends nothing and reads no secret yet. `pacers` are shared by all syncs of a process.
+    pub fn new(
+        config: &config::Source,
+        pacers: &Pacers,
+        secrets: ResolveSecret,
+    ) -> Result<Source, SourceError> {
+        match &config.kind {
+            config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => {
+                okta::Okta::new(config, pacers, &secrets).map(Source::Okta)
+            }
+            config::SourceKind::OneLogin { .. } => {
+                onelogin::OneLogin::new(config, pacers, &secrets).map(Source::OneLogin)
+            }
+        }
+    }
+
+    /// Checks that the app exists and is active, reads the configured groups, and starts the full read.
+    pub async fn open(&self) -> Result<Reader, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.open().await,
+            Source::OneLogin(onelogin) => onelogin.open().await,
+        }
+    }
+
+    /// Reads one person and their assignment afresh. An answer that proves nothing is a finding, not an error;
+    /// an error means that nobody can be read now.
+    pub async fn point_read(&self, id: &SourceId, lane: Lane) -> Result<PointRead, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.point_read(id, lane).await,
+            Source::OneLogin(onelogin) => onelogin.point_read(id, lane).await,
+        }
+    }
+
+    /// The people whom a login, an e-mail address or a source id may mean, whether assigned or not.
+    pub async fn find(&self, who: &str) -> Result<Vec<SourceId>, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.find(who).await,
+            Source::OneLogin(onelogin) => onelogin.find(who).await,
+        }
+    }
+
+    /// Whether the event log shows that this person was deleted; `None` where the log cannot be read.
+    pub async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.deletion_event(id).await,
+            Source::OneLogin(onelogin) => onelogin.deletion_event(id).await,
+        }
+    }
+
+    /// One entry per right that the credentials need.
+    pub async fn check(&self, context: &CheckContext) -> Vec<RightCheck> {
+        match self {
+            Source::Okta(okta) => okta.check(context).await,
+            Source::OneLogin(onelogin) => onelogin.check(context).await,
+        }
+    }
+
+    /// The vendor.
+    pub fn vendor(&self) -> Vendor {
+        match self {
+            Source::Okta(_) => Vendor::Okta,
+            Source::OneLogin(_) => Vendor::OneLogin,
+        }
+    }
+
+    /// What was sent and answered so far.
+    pub fn counters(&self) -> Counters {
+        self.client().counters()
+    }
+
+    /// The origin that is asked.
+    pub fn origin(&self) -> &Url {
+        self.client().base()
+    }
+
+    fn client(&self) -> &Client {
+        match self {
+            Source::Okta(okta) => okta.client(),
+            Source::OneLogin(onelogin) => onelogin.client(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Source({:?})", self.client())
+    }
 }

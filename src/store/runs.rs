@@ -154,14 +154,13 @@ impl Store {
             .await
     }
 
-    /// Remembers what the target was seen to do.
-    pub async fn save_profile(&self, tenure: &Tenure, profile: String) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
+    /// Remembers what a sync's target was seen to do. A hint, so it asks for no tenure.
+    pub async fn save_profile(&self, sync: &str, profile: String) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
         self.snapshot
             .transact(move |transaction| {
-                tenure.check(transaction)?;
                 transaction
-                    .execute("UPDATE sync SET profile = ?2 WHERE name = ?1", params![tenure.sync, profile])?;
+                    .execute("UPDATE sync SET profile = ?2 WHERE name = ?1", params![sync, profile])?;
                 Ok(())
             })
             .await

@@ -21,7 +21,7 @@ pub struct Spool<T> {
 }
 
 /// Where a record stands in its spool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpoolOffset(u64);
 
 impl<T> Default for Spool<T> {

@@ -7,6 +7,7 @@ use std::future::Future;
 
 use crate::core::proof::Proven;
 use crate::http::Lane;
+use crate::http::counters::Counters;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
@@ -96,6 +97,8 @@ pub trait Observe {
         &self,
         cursor: &mut ListCursor,
     ) -> impl Future<Output = Result<Option<AccountPage>, TargetError>> + Send;
+    /// Requests so far, for the report.
+    fn counters(&self) -> Counters;
 }
 
 /// Where a listing stands. Opaque to the caller.

@@ -65,6 +65,9 @@ def strip(node, names):
     for key, value in node.items():
         if not names and (key in PROSE or str(key).startswith("x-") or key == "nullable"):
             continue
+        if not names and key == "oneOf":
+            # Vendors tell the variants apart by a discriminator, which JSON Schema does not know: several fit.
+            key = "anyOf"
         kept[str(key)] = strip(value, not names and key in ("properties", "patternProperties"))
     if not names and node.get("nullable"):
         if isinstance(kept.get("type"), str):

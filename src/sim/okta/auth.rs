@@ -57,6 +57,11 @@ impl Auth {
         self.tokens.clear();
     }
 
+    /// Forgets the nonces, so that the next token request is told a new one.
+    pub(super) fn forget_nonces(&mut self) {
+        self.nonces.clear();
+    }
+
     /// `POST /oauth2/v1/token`.
     pub(super) fn token(
         &mut self,

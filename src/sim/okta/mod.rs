@@ -27,7 +27,7 @@ pub enum Dpop {
     Off,
     /// With a proof the token is bound, without one it is not.
     Optional,
-    /// A token request without a proof is refused. The default of service apps made since 2024.
+    /// A token request without a proof is refused, as with service apps made since 2024 unless switched off.
     Required,
 }
 
@@ -106,6 +106,10 @@ impl Okta {
 
     pub(crate) fn revoke_tokens(&mut self) {
         self.auth.revoke_tokens();
+    }
+
+    pub(crate) fn forget_nonces(&mut self) {
+        self.auth.forget_nonces();
     }
 
     pub(crate) fn answer(&mut self, world: &World, base: &str, call: &Call) -> Reply {

@@ -20,14 +20,14 @@ pub(super) fn app(base: &str, app: &App) -> Value {
         "status": if app.active { "ACTIVE" } else { "INACTIVE" },
         "lastUpdated": iso(app.updated),
         "created": iso(app.created),
-        "accessibility": {"selfService": false, "errorRedirectUrl": null, "loginRedirectUrl": null},
+        "accessibility": {"selfService": false},
         "visibility": {"autoLaunch": false, "autoSubmitToolbar": false,
                        "hide": {"iOS": false, "web": !app.visible}, "appLinks": {"wrike_link": true}},
         "features": app.features,
         "signOnMode": "SAML_2_0",
         "credentials": {"userNameTemplate": {"template": "${source.login}", "type": "BUILT_IN"}, "signing": {}},
-        "settings": {"app": {}, "notifications": {"vpn": {"network": {"connection": "DISABLED"}, "message": null, "helpUrl": null}},
-                     "signOn": {"defaultRelayState": null}},
+        "settings": {"app": {}, "notifications": {"vpn": {"network": {"connection": "DISABLED"}}},
+                     "signOn": {}},
         "_links": {"self": {"href": own}, "users": {"href": format!("{own}/users")},
                    "groups": {"href": format!("{own}/groups")}}
     })

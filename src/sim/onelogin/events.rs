@@ -61,7 +61,8 @@ pub(super) fn list(context: &Context<'_>, call: &Call) -> Result<Reply, Refusal>
         call.number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE).clamp(1, PAGE);
     let descending = call.query("sort").is_some_and(|sort| sort.starts_with('-'));
     let is_one_of = |name: &str, value: &Value| {
-        call.given(name).is_none_or(|list| list.split(',').any(|wanted| wanted.trim() == value.to_string()))
+        let is = |wanted: &str| value.as_u64().is_some_and(|number| wanted.trim().parse() == Ok(number));
+        call.given(name).is_none_or(|list| list.split(',').any(is))
     };
     context.world.with(|state| {
         let now = state.now();

@@ -157,6 +157,8 @@ pub struct ScimHabits {
     pub active_never_false: bool,
     /// `active: false` is accepted with 200 and not stored.
     pub ignores_deactivation: bool,
+    /// A filter that finds nobody is answered 404, as some servers do instead of an empty list.
+    pub nobody_is_404: bool,
     /// Filters do not find inactive accounts, a GET by id does.
     pub inactive_invisible: bool,
     /// The connection is closed after every reply.
@@ -203,6 +205,7 @@ impl Default for ScimHabits {
             normalises: false,
             active_never_false: false,
             ignores_deactivation: false,
+            nobody_is_404: false,
             inactive_invisible: false,
             closes_connections: false,
             without_discovery: false,

@@ -22,7 +22,7 @@ pub(super) struct Wish {
 
 impl Wish {
     pub(super) fn from_query(call: &Call) -> Self {
-        let names = |name: &str| call.given(name).map(|text| split(text)).unwrap_or_default();
+        let names = |name: &str| call.given(name).map(split).unwrap_or_default();
         Self {
             filter: call.given("filter").map(str::to_owned),
             start_index: call.number("startIndex"),
@@ -72,6 +72,9 @@ pub(super) fn list(context: &Context<'_>, wish: &Wish) -> Result<Reply, Refusal>
     context.world.with(|state| {
         let found = chosen(context, &state.accounts, wish.filter.as_deref())?;
         let total = found.len();
+        if total == 0 && wish.filter.is_some() && context.habits.nobody_is_404 {
+            return Err(Refusal::new(404, None, "no user was found"));
+        }
         let (start, count) = window(context, wish, total);
         let rows: Vec<Value> = found[start..start + count]
             .iter()

@@ -291,7 +291,7 @@ fn edit_items(
                 Ok(())
             }
             Verb::Replace => {
-                let list = value.as_array().cloned().map_or_else(|| vec![value.clone()], |list| list);
+                let list = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
                 let new = attribute_value(attribute, &Value::Array(list), unknown)?;
                 *items = new.and_then(|new| new.as_array().cloned()).unwrap_or_default();
                 Ok(())

@@ -160,7 +160,7 @@ impl State {
             "actor_user_name": "Admin",
             "actor_system": "",
             "ipaddr": "203.0.113.7",
-            "notes": null, "error_description": null, "custom_message": null, "directory_id": null,
+            "notes": null, "error_description": null, "custom_message": null,
         });
         self.onelogin_log.push(Logged {
             sequence,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::SecretString;
 
-use self::dialect::Profile;
+pub use self::dialect::Profile;
 use self::service::Service;
 use super::{AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, TargetError, WriteOutcome};
 use crate::config::secret::SecretRef;
@@ -126,6 +126,10 @@ impl ScimTarget {
 }
 
 impl Observe for ScimTarget {
+    fn counters(&self) -> Counters {
+        ScimTarget::counters(self)
+    }
+
     async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
         self.service.account(id, lane).await
     }

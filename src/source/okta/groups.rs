@@ -1,0 +1,142 @@
+//! Groups by name: each resolved to exactly one, and read as completely as people.
+//!
+//! What lives here: names to ids, and who is in them. What must not: what a group means (expressions and rules).
+
+use std::sync::Arc;
+
+use super::pages::{Chain, ChainPage};
+use super::wire::{Group, WithId};
+use super::{Okta, VENDOR};
+use crate::http::Lane;
+use crate::source::SourceError;
+use crate::source::fault::Place;
+use crate::source::ids::IdSet;
+
+/// Largest page of group members (OpenAPI: `/api/v1/groups/{groupId}/users`).
+const MEMBERS_PAGE_SIZE: &str = "1000";
+const GROUPS_PAGE_SIZE: &str = "200";
+
+/// The configured names with the ids they stand for, in configured order.
+#[derive(Debug)]
+pub(super) struct GroupIds(Vec<(Arc<str>, String)>);
+
+/// Who is in which configured group.
+#[derive(Debug, Default)]
+pub(super) struct Membership(Vec<(Arc<str>, IdSet)>);
+
+impl Membership {
+    /// The configured groups of one person, in configured order.
+    pub(super) fn of(&self, id: &str) -> Vec<Arc<str>> {
+        self.0.iter().filter(|(_, members)| members.contains(id)).map(|(name, _)| Arc::clone(name)).collect()
+    }
+}
+
+impl Okta {
+    /// Reads every configured group to its end.
+    pub(super) async fn membership(&self) -> Result<Membership, SourceError> {
+        if self.group_names.is_empty() {
+            return Ok(Membership::default());
+        }
+        let ids = self.resolve_groups(Lane::General).await?;
+        *self.group_ids.lock().await = Some(Arc::clone(&ids));
+        let mut membership = Membership::default();
+        for (name, id) in &ids.0 {
+            membership.0.push((Arc::clone(name), self.members(name, id).await?));
+        }
+        Ok(membership)
+    }
+
+    async fn members(&self, name: &str, id: &str) -> Result<IdSet, SourceError> {
+        let first = self.url(&["groups", id, "users"], &[("limit", MEMBERS_PAGE_SIZE)]);
+        let mut chain =
+            Chain::new(&self.client, format!("the members of group `{name}`"), first, Lane::General);
+        let mut members = IdSet::default();
+        while let Some(ChainPage { answer, place }) = chain.next().await? {
+            let entries: Vec<WithId<'_>> =
+                serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
+            for entry in entries {
+                let id = entry.id.get().ok_or_else(|| place.incomplete("an entry has no id"))?;
+                if !members.insert(id) {
+                    return Err(
+                        place.incomplete(format_args!("{id} was on an earlier page; help: run again"))
+                    );
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    /// The configured groups of one person, by a point read.
+    pub(super) async fn groups_of(&self, id: &str, lane: Lane) -> Result<Vec<Arc<str>>, SourceError> {
+        if self.group_names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = self.group_ids.lock().await.clone();
+        let ids = match known {
+            Some(ids) => ids,
+            None => {
+                let ids = self.resolve_groups(lane).await?;
+                *self.group_ids.lock().await = Some(Arc::clone(&ids));
+                ids
+            }
+        };
+        let first = self.url(&["users", id, "groups"], &[]);
+        let mut chain = Chain::new(&self.client, format!("the groups of {id}"), first, lane);
+        let mut own = IdSet::default();
+        while let Some(ChainPage { answer, place }) = chain.next().await? {
+            let entries: Vec<WithId<'_>> =
+                serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
+            for entry in entries {
+                own.insert(entry.id.get().ok_or_else(|| place.incomplete("an entry has no id"))?);
+            }
+        }
+        Ok(ids.0.iter().filter(|(_, id)| own.contains(id)).map(|(name, _)| Arc::clone(name)).collect())
+    }
+
+    /// Each configured name to exactly one group.
+    pub(super) async fn resolve_groups(&self, lane: Lane) -> Result<Arc<GroupIds>, SourceError> {
+        let mut resolved = Vec::new();
+        for name in self.group_names.iter() {
+            resolved.push((Arc::from(name.as_str()), self.resolve_group(name, lane).await?));
+        }
+        Ok(Arc::new(GroupIds(resolved)))
+    }
+
+    async fn resolve_group(&self, name: &str, lane: Lane) -> Result<String, SourceError> {
+        // `q` finds names that begin with it; only an equal one counts.
+        let first = self.url(&["groups"], &[("q", name), ("limit", GROUPS_PAGE_SIZE)]);
+        let place = Place::new(VENDOR, format!("the group `{name}`"), &first);
+        let mut chain = Chain::new(&self.client, format!("the groups named `{name}`"), first, lane);
+        let (mut ids, mut similar) = (Vec::new(), Vec::new());
+        while let Some(ChainPage { answer, place }) = chain.next().await? {
+            let groups: Vec<Group<'_>> =
+                serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
+            for group in groups {
+                let Some(found) = group.profile.as_ref().and_then(|profile| profile.name.get()) else {
+                    continue;
+                };
+                match group.id.get() {
+                    Some(id) if found == name => ids.push(id.to_owned()),
+                    Some(_) | None => similar.push(format!("`{found}`")),
+                }
+            }
+        }
+        match ids.as_slice() {
+            [id] => Ok(id.clone()),
+            [] => {
+                similar.truncate(5);
+                let hint = if similar.is_empty() {
+                    "help: check the name in `groups`, and that the credentials may read groups".to_owned()
+                } else {
+                    format!("help: did you mean {}?", similar.join(", "))
+                };
+                Err(place.incomplete(format_args!("there is no group of this name; {hint}")))
+            }
+            several => Err(place.incomplete(format_args!(
+                "{} groups have this name ({}), so it is not clear whose members are meant; help: rename one",
+                several.len(),
+                several.join(", ")
+            ))),
+        }
+    }
+}

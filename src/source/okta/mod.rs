@@ -1,0 +1,288 @@
+//! Okta as a source: the people assigned to one app.
+//!
+//! What lives here: the adapter and its full read. Point reads are in `person`, the rights in `check`, the event log
+//! in `events`, logging in in `auth`, shapes in `wire`, paging in `pages`. What must not: judgement about a person.
+//!
+//! Source: Okta Management API 2026.06.3 (OpenAPI); limits and paging: developer.okta.com, "Core Okta API".
+
+mod auth;
+mod check;
+mod dpop;
+mod events;
+mod groups;
+mod keys;
+mod pages;
+mod person;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use self::auth::{ServiceApp, ServiceAppOptions};
+use self::groups::{GroupIds, Membership};
+use self::pages::{Chain, ChainPage};
+use self::wire::{App, AppUser, ErrorBody, Sighting};
+use super::fault::Place;
+use super::ids::IdSet;
+use super::reader::{PageSink, Reader, Totals, abandoned};
+use super::{Page, ResolveSecret, SourceError};
+use crate::config;
+use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::credentials::{Credentials, NoCredentials, StaticBearer};
+use crate::http::pacer::{Pace, PacerOptions, Pacers};
+use crate::http::{Lane, Request};
+use crate::model::time::Millis;
+
+/// The name in messages.
+const VENDOR: &str = "okta";
+/// Okta's largest page of app users.
+const PAGE_SIZE: &str = "500";
+/// A page of 500 people with their profiles may take Okta a while (its own query limit is 30 s).
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Share of the rate that only removals and the watch may use.
+const RESERVE_FOR_REMOVALS_PERCENT: u8 = 20;
+const CREDENTIALS_HELP: &str = "check the token or service app, its scopes (okta.apps.read, okta.users.read) and \
+                                its admin role (at least read-only administrator)";
+
+/// How rosterd logs in.
+#[derive(Clone)]
+enum Login {
+    Token(Arc<StaticBearer>),
+    ServiceApp(Arc<ServiceApp>),
+}
+
+impl Login {
+    fn credentials(&self) -> Arc<dyn Credentials> {
+        match self {
+            Login::Token(token) => Arc::<StaticBearer>::clone(token),
+            Login::ServiceApp(app) => Arc::<ServiceApp>::clone(app),
+        }
+    }
+}
+
+/// An Okta organization and the one app of it that decides.
+#[derive(Clone)]
+pub struct Okta {
+    client: Client,
+    login: Login,
+    app_id: Arc<str>,
+    group_names: Arc<[String]>,
+    /// Ids of the configured groups, resolved once and again with each full read.
+    group_ids: Arc<tokio::sync::Mutex<Option<Arc<GroupIds>>>>,
+    rate_share_percent: u8,
+}
+
+impl Okta {
+    /// `config.kind` must be one of Okta's. Secrets are read when they are first needed.
+    pub(super) fn new(
+        config: &config::Source,
+        pacers: &Pacers,
+        secrets: &ResolveSecret,
+    ) -> Result<Okta, SourceError> {
+        let credential = match &config.kind {
+            config::SourceKind::OktaToken { api_token } => format!("{api_token:?}"),
+            config::SourceKind::OktaOauth { client_id, .. }
+            | config::SourceKind::OneLogin { client_id, .. } => client_id.clone(),
+        };
+        let pacer = pacers.get(
+            &config.url,
+            &credential,
+            PacerOptions {
+                pace: Pace::WindowShare { percent: config.rate_share_percent },
+                reserve_for_removals_percent: RESERVE_FOR_REMOVALS_PERCENT,
+                bucket_of,
+            },
+        );
+        let mut options = ClientOptions::new(PeerName(VENDOR), config.url.clone(), pacer);
+        options.timeout = TIMEOUT;
+        options.proxy.clone_from(&config.proxy);
+        options.ca_file.clone_from(&config.ca_file);
+        let place = Place::new(VENDOR, "setting up", &config.url);
+        let bare = Client::new(options, Arc::new(NoCredentials)).map_err(|error| place.no_answer(error))?;
+        let login = login(config, &bare, secrets).map_err(|error| place.no_answer(error))?;
+        Ok(Okta {
+            client: bare.with_credentials(login.credentials()),
+            login,
+            app_id: config.app_id.as_str().into(),
+            group_names: config.groups.clone().into(),
+            group_ids: Arc::default(),
+            rate_share_percent: config.rate_share_percent,
+        })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Checks the app and starts the full read.
+    pub(super) async fn open(&self) -> Result<Reader, SourceError> {
+        let started_at = Millis::now();
+        self.app().await?;
+        let membership = Arc::new(self.membership().await?);
+        let source = self.clone();
+        Ok(Reader::start(move |sink| async move { source.walk(sink, membership, started_at).await }))
+    }
+
+    async fn walk(
+        &self,
+        sink: PageSink,
+        membership: Arc<Membership>,
+        started_at: Millis,
+    ) -> Result<Totals, SourceError> {
+        let first = self.url(&["apps", &self.app_id, "users"], &[("limit", PAGE_SIZE), ("expand", "user")]);
+        let mut chain = Chain::new(&self.client, "the app's users", first, Lane::General)
+            // The vendor's next link forgets it (okta/okta-sdk-nodejs#439), and without it nobody has a status.
+            .keeping(&[("expand", "user")]);
+        let mut ids = IdSet::default();
+        loop {
+            let slot = sink.slot().await.ok_or_else(abandoned)?;
+            let Some(page) = chain.next().await? else { break };
+            slot.fill(decode(&page, &membership, &mut ids)?);
+        }
+        Ok(Totals { users: ids.len() as u64, pages: chain.pages(), started_at })
+    }
+
+    /// The app: must exist and be active, else an empty or short list would look right.
+    async fn app(&self) -> Result<App, SourceError> {
+        let url = self.url(&["apps", &self.app_id], &[]);
+        let place = Place::new(VENDOR, format!("the app {}", self.app_id), &url);
+        let answer = self
+            .client
+            .send(Request::get(url, Lane::General))
+            .await
+            .map_err(|error| place.no_answer(error))?;
+        match answer.status {
+            200 => {}
+            404 => {
+                return Err(place.incomplete(format_args!(
+                    "there is no app {}: {}; help: `rosterd check` lists the apps that these credentials see",
+                    self.app_id,
+                    ErrorBody::words(&answer)
+                )));
+            }
+            _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP)),
+        }
+        let app: App = wire::json(&answer).map_err(|error| place.malformed(&answer, &error))?;
+        if app.id != *self.app_id {
+            return Err(place.incomplete(format_args!("the answer is about another app, `{}`", app.id)));
+        }
+        if app.status != "ACTIVE" {
+            return Err(place.incomplete(format_args!(
+                "the app {} ({}) is {}, so nobody counts as assigned; help: activate it in the Admin Console, \
+                 or correct `app_id`",
+                self.app_id, app.label, app.status
+            )));
+        }
+        Ok(app)
+    }
+
+    /// A URL of the API: segments are percent-encoded, so that no id can reach another path.
+    fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.client.base().clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(["api", "v1"]).extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+}
+
+fn login(
+    config: &config::Source,
+    bare: &Client,
+    secrets: &ResolveSecret,
+) -> Result<Login, crate::http::HttpError> {
+    let secrets = Arc::clone(secrets);
+    match &config.kind {
+        config::SourceKind::OktaToken { api_token } => {
+            let reference = api_token.clone();
+            Ok(Login::Token(Arc::new(StaticBearer::with_scheme("SSWS", move || secrets(&reference)))))
+        }
+        config::SourceKind::OktaOauth { client_id, private_key, key_id, dpop } => {
+            let reference = private_key.clone();
+            let mut scopes = vec!["okta.apps.read", "okta.users.read"];
+            if !config.groups.is_empty() {
+                scopes.push("okta.groups.read");
+            }
+            let options = ServiceAppOptions {
+                client_id: client_id.clone(),
+                key_id: key_id.clone(),
+                read_key: Box::new(move || secrets(&reference)),
+                dpop: *dpop,
+                scopes,
+            };
+            Ok(Login::ServiceApp(Arc::new(ServiceApp::new(bare.clone(), options)?)))
+        }
+        config::SourceKind::OneLogin { .. } => Err(crate::http::HttpError::Credentials {
+            message: "these are credentials of OneLogin, not of Okta".to_owned(),
+        }),
+    }
+}
+
+/// Okta counts lists and point reads apart (developer.okta.com, rate limits).
+fn bucket_of(url: &Url) -> &'static str {
+    let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
+    match segments.as_slice() {
+        ["oauth2", ..] => "token",
+        ["api", "v1", "apps", _] => "app",
+        ["api", "v1", "apps", ..] => "apps",
+        ["api", "v1", "users"] => "users",
+        ["api", "v1", "users", _] => "user",
+        ["api", "v1", "logs"] => "logs",
+        _ => "other",
+    }
+}
+
+fn decode(page: &ChainPage, membership: &Membership, ids: &mut IdSet) -> Result<Page, SourceError> {
+    let ChainPage { answer, place } = page;
+    let malformed = |error| place.malformed(answer, &error);
+    let entries: Vec<AppUser<'_>> = serde_json::from_slice(&answer.body).map_err(malformed)?;
+    let mut identities = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let id = entry.id.get().ok_or_else(|| place.incomplete("an entry has no id"))?;
+        if !ids.insert(id) {
+            return Err(place.incomplete(format_args!(
+                "{id} was on an earlier page, so the pages shifted while they were read and somebody may be \
+                 missing; help: run again"
+            )));
+        }
+        let sighting = Sighting {
+            app_user: Some(entry),
+            user: None,
+            groups: membership.of(id),
+            observed_at: answer.sent_at,
+        };
+        identities.push(sighting.identity(id).map_err(malformed)?);
+    }
+    Ok(Page { identities, observed_at: answer.sent_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_point_reads_count_in_the_buckets_that_okta_keeps() {
+        let cases = [
+            ("/oauth2/v1/token", "token"),
+            ("/api/v1/apps/0oa1", "app"),
+            ("/api/v1/apps/0oa1/users", "apps"),
+            ("/api/v1/apps/0oa1/users/00u1", "apps"),
+            ("/api/v1/apps", "apps"),
+            ("/api/v1/users", "users"),
+            ("/api/v1/users/00u1", "user"),
+            ("/api/v1/logs", "logs"),
+            ("/api/v1/groups/00g1/users", "other"),
+        ];
+        for (path, bucket) in cases {
+            let url = Url::parse("https://acme.okta.com").unwrap().join(path).unwrap();
+            assert_eq!(bucket_of(&url), bucket, "{path}");
+        }
+    }
+}

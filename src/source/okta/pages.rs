@@ -1,0 +1,133 @@
+//! Following Okta's page links to their end, or not at all.
+//!
+//! What lives here: one chain of pages with every check that makes it trustworthy. What must not: what is on a page.
+//!
+//! *Invariant*: [`Chain::next`] returns `None` only after a page without a next link.
+
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use super::VENDOR;
+use super::wire::{ErrorBody, next_link};
+use crate::http::client::Client;
+use crate::http::{Answer, Lane, Request};
+use crate::source::SourceError;
+use crate::source::fault::Place;
+use crate::source::ids::IdSet;
+
+/// No list that is worth reading has more pages; a server that loops with fresh cursors has.
+pub(super) const MOST_PAGES: u64 = 20_000;
+
+/// One list, page after page.
+pub(super) struct Chain<'c> {
+    client: &'c Client,
+    /// What is read, for messages: `the app's users`.
+    what: String,
+    help: &'static str,
+    path: String,
+    /// Parameters that the vendor's next link forgets.
+    keep: &'static [(&'static str, &'static str)],
+    next: Option<Url>,
+    cursors: IdSet,
+    pages: u64,
+    lane: Lane,
+    /// The list grows for ever: a repeated cursor means that there is nothing more for now.
+    endless: bool,
+}
+
+/// A page and where it was.
+pub(super) struct ChainPage {
+    pub(super) answer: Answer,
+    pub(super) place: Place,
+}
+
+impl<'c> Chain<'c> {
+    pub(super) fn new(client: &'c Client, what: impl Into<String>, first: Url, lane: Lane) -> Chain<'c> {
+        Chain {
+            client,
+            what: what.into(),
+            help: "check the admin role and the scopes of the credentials (`rosterd check` names each right)",
+            path: first.path().to_owned(),
+            keep: &[],
+            next: Some(first),
+            cursors: IdSet::default(),
+            pages: 0,
+            lane,
+            endless: false,
+        }
+    }
+
+    /// For a list that always has a next link, as the event log does.
+    pub(super) fn endless(mut self) -> Chain<'c> {
+        self.endless = true;
+        self
+    }
+
+    /// Adds these parameters again to each next link that lacks them.
+    pub(super) fn keeping(mut self, keep: &'static [(&'static str, &'static str)]) -> Chain<'c> {
+        self.keep = keep;
+        self
+    }
+
+    /// Pages read.
+    pub(super) fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// The next page with status 200, or `None` behind the last one.
+    pub(super) async fn next(&mut self) -> Result<Option<ChainPage>, SourceError> {
+        let Some(url) = self.next.take() else { return Ok(None) };
+        self.pages += 1;
+        let place = Place::new(VENDOR, format!("page {} of {}", self.pages, self.what), &url);
+        if self.pages > MOST_PAGES {
+            return Err(place.incomplete(format_args!("more than {MOST_PAGES} pages; the list does not end")));
+        }
+        let request = Request::get(url.clone(), self.lane);
+        let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
+        if answer.status != 200 {
+            return Err(place.refused(&answer, &ErrorBody::words(&answer), self.help));
+        }
+        if let Some(link) = next_link(&answer) {
+            self.next = self.follow(&place, &url, &link)?;
+        } else if unreadable_link(&answer.headers) {
+            return Err(place.incomplete("its Link header cannot be read, so there may be more pages"));
+        }
+        Ok(Some(ChainPage { answer, place }))
+    }
+
+    fn follow(&mut self, place: &Place, here: &Url, link: &str) -> Result<Option<Url>, SourceError> {
+        let mut next = here
+            .join(link)
+            .map_err(|error| place.incomplete(format_args!("its next link is no URL: {error}")))?;
+        if next.origin() != here.origin() {
+            return Err(place.incomplete(format_args!(
+                "its next link leads to another origin, {}; only {} may be asked",
+                next.origin().ascii_serialization(),
+                here.origin().ascii_serialization()
+            )));
+        }
+        if next.path() != self.path {
+            return Err(
+                place.incomplete(format_args!("its next link leads to another list, {}", next.path()))
+            );
+        }
+        for (name, value) in self.keep {
+            if !next.query_pairs().any(|(given, _)| given == *name) {
+                next.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        if self.pages == 1 {
+            self.cursors.insert(here.as_str());
+        }
+        match self.cursors.insert(next.as_str()) {
+            true => Ok(Some(next)),
+            false if self.endless => Ok(None),
+            false => Err(place.incomplete("its next link repeats a page that was read already")),
+        }
+    }
+}
+
+/// A `Link` header that is not text hides whether there is a next page.
+fn unreadable_link(headers: &HeaderMap) -> bool {
+    headers.get_all(reqwest::header::LINK).iter().any(|value| value.to_str().is_err())
+}
