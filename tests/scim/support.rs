@@ -116,6 +116,7 @@ lifecycle = {{ on_deleted = "{policy}" }}
         user: "somebody".to_owned(),
         source_id: SourceId::new("00u1"),
         target_id: Some(id.clone()),
+        found: None,
         changes: Vec::new(),
         desired: None,
         cause: Some(RemovalCause::Deleted),
