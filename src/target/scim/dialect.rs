@@ -70,6 +70,8 @@ pub struct Profile {
     pub page_cap: Option<u64>,
     /// Whether `startIndex` counts from 0; `None` = not yet tried.
     pub counts_from_zero: Option<bool>,
+    /// Whether the server refuses `application/scim+json` and takes `application/json`.
+    pub plain_json: bool,
     /// Whether a create must not say `active`.
     pub create_without_active: bool,
     /// Whether the target never shows that an account is inactive.
@@ -97,6 +99,7 @@ impl Default for Profile {
             no_me: false,
             page_cap: None,
             counts_from_zero: None,
+            plain_json: false,
             create_without_active: false,
             deactivation_unshown: false,
             stored: BTreeSet::new(),
