@@ -8,7 +8,11 @@ pub mod core;
 pub mod exit;
 pub mod http;
 pub mod model;
+pub mod reconcile;
+pub mod report;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod source;
+pub mod store;
 pub mod target;
+pub mod telemetry;

@@ -879,8 +879,8 @@ async fn oktas_own_provisioning_is_a_warning_and_an_inactive_app_a_failure() {
     });
     let checks = check(&sim, &okta_config(&sim)).await;
     assert_eq!(checks["provisioning"].level, CheckLevel::Warn);
-    assert!(checks["provisioning"].sentence.contains("PUSH_NEW_USERS"));
-    assert!(!checks["provisioning"].sentence.contains("IMPORT"), "reading is no writing");
+    assert!(checks["provisioning"].detail.contains("PUSH_NEW_USERS"));
+    assert!(!checks["provisioning"].detail.contains("IMPORT"), "reading is no writing");
     assert_eq!(checks["app"].level, CheckLevel::Fail);
 }
 
@@ -892,7 +892,7 @@ async fn a_schedule_that_asks_for_more_than_the_limit_gives_is_a_warning() {
     let checks = connect(&sim, &okta_config(&sim)).check(&context).await;
     let rate = checks.iter().find(|check| check.right == "rate").unwrap();
     assert_eq!(rate.level, CheckLevel::Warn);
-    assert!(rate.sentence.contains("200000") && rate.sentence.contains("401"), "{}", rate.sentence);
+    assert!(rate.detail.contains("200000") && rate.detail.contains("401"), "{}", rate.detail);
 }
 
 #[tokio::test]

@@ -64,10 +64,12 @@ pub struct Ledger {
 /// What a run would send, and what speaks against its removals as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Intent {
-    counts: Sent,
-    adoptions: u64,
+    /// By class.
+    pub counts: Sent,
+    /// Adoptions.
+    pub adoptions: u64,
     /// Updates and reactivations of linked accounts.
-    plain: u64,
+    pub plain: u64,
     /// Names of `scope.filter` that nobody had in a full read.
     pub scope_names_nobody_has: Vec<String>,
     /// There is nobody to serve as a positive control.

@@ -182,7 +182,10 @@ fn a_class_that_needs_approval_always_waits_for_it() {
 fn what_is_disabled_or_deferred_does_not_count() {
     let mut intent = Intent::default();
     for _ in 0..200 {
-        intent.add(&PlannedAction { disposition: Disposition::Disabled(String::new()), ..action(Verb::Deactivate) });
+        intent.add(&PlannedAction {
+            disposition: Disposition::Disabled(String::new()),
+            ..action(Verb::Deactivate)
+        });
     }
     assert!(judge(&intent, &population(200), &limits()).held(Verb::Deactivate).is_none());
 }
