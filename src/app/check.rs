@@ -113,7 +113,7 @@ fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
 }
 
 /// The shortest time between two of the next scheduled runs.
-fn interval(sync: &Sync) -> Option<Duration> {
+pub(super) fn interval(sync: &Sync) -> Option<Duration> {
     let schedule = Schedule::parse(&sync.schedule).ok()?;
     let mut last = chrono::Utc::now();
     let mut shortest: Option<Duration> = None;

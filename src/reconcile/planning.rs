@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::event::RunEvent;
 use super::look::{Finder, Owner, choose_finder, climb_all, judge_hits};
+use super::narrowing::Narrowing;
 use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
@@ -85,6 +86,7 @@ pub async fn make_plan<O: Observe>(
     mut people: People,
     prover: &Prover<'_>,
     rulings: &Rulings,
+    narrowing: Option<&mut Narrowing>,
     now: Millis,
 ) -> Result<Plan, RunError> {
     let failing = failing_by_id(context).await?;
@@ -97,7 +99,7 @@ pub async fn make_plan<O: Observe>(
     };
     let renames = Vec::new();
     let mut planner =
-        Planner { context, failing, rulings, now, plan: &mut plan, intent: &mut intent, renames };
+        Planner { context, failing, rulings, narrowing, now, plan: &mut plan, intent: &mut intent, renames };
     let mut unlinked = Spool::<Candidate>::default();
     let mut to_look_up = 0u64;
     for candidate in people.candidates.iter()? {
@@ -171,6 +173,7 @@ struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     failing: HashMap<SourceId, Failing>,
     rulings: &'a Rulings,
+    narrowing: Option<&'a mut Narrowing>,
     now: Millis,
     plan: &'a mut Plan,
     intent: &'a mut Intent,
@@ -215,7 +218,11 @@ impl<O: Observe> Planner<'_, '_, O> {
                 if self.rulings.has_stale_pin(candidate) {
                     self.plan.stale_pins.push(candidate.id.clone());
                 }
-                self.file(self.rulings.apply(*action, candidate, link), link)
+                let action = self.rulings.apply(*action, candidate, link);
+                if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
+                    return Ok(());
+                }
+                self.file(action, link)
             }
         }
     }
