@@ -1,3 +1,27 @@
-//! The `rosterd` binary.
+//! The `rosterd` binary: parse the command line, run, exit with the documented code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use rosterd::cli::Cli;
+use rosterd::exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            // Nothing can be done where even the help cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::from(exit::FAILURE);
+        }
+    };
+    ExitCode::from(runtime.block_on(rosterd::app::run(cli)))
+}

@@ -5,15 +5,104 @@
 //! values (a [`secret::SecretRef`] is resolved when it is needed), network access, defaults hidden anywhere else.
 //! The public names are those of the documented configuration file; changing one is a breaking change.
 
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toml::de::DeTable;
 use url::Url;
 
+pub use self::diagnostic::{ConfigErrors, Diagnostic, Place};
+pub use self::environment::Environment;
+use self::raw::{Finding, Reading, Section};
 use self::secret::SecretRef;
 
+mod attribute_path;
+mod check;
+mod diagnostic;
+mod environment;
+pub mod init;
+mod mask;
+mod raw;
+mod schema;
 pub mod secret;
+
+/// A larger file is not a configuration.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Everything that is wrong with it, at once; a file that cannot be read, is no text or no TOML is a single error.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let whole = |problem: String, help: &str| ConfigErrors::whole_file(path, problem, help);
+    let bytes = read_file(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => whole(
+            format!("cannot read the configuration {}: no such file", path.display()),
+            "name it with -c PATH, or start with `rosterd init --source okta` (or onelogin)",
+        ),
+        io::ErrorKind::IsADirectory => whole(
+            format!("cannot read the configuration {}: it is a directory", path.display()),
+            "name the file in it, such as -c /etc/rosterd/config.toml",
+        ),
+        _ => whole(
+            format!("cannot read the configuration {}: {error}", path.display()),
+            "make it readable for the user rosterd runs as; it holds no secret itself",
+        ),
+    })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(whole(
+            format!("cannot use {} as the configuration: it is larger than 1 MiB", path.display()),
+            "is it the right file? -c PATH names another",
+        ));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let problem =
+            format!("cannot use {} as the configuration: line {line} is not UTF-8 text", path.display());
+        whole(problem, "save it as UTF-8, which TOML asks for")
+    })?;
+    parse(text, path, environment)
+}
+
+/// At most one byte more than is allowed.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Checks the text of a configuration; `path` is for messages only.
+///
+/// # Errors
+/// Everything that is wrong with it, at once; where it is no TOML, that alone.
+pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
+    let document = DeTable::parse(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..text.len().min(1));
+        let finding = Finding::new(span, format!("this is not TOML: {}", error.message()));
+        let finding =
+            finding.help("strings are quoted, tables are [name], entries are key = value, one a line");
+        ConfigErrors::new(path, text, vec![finding], true)
+    })?;
+    let reading = Reading::new(text);
+    let checked = check::check(&Section::open(&reading, schema::ROOT, document.get_ref(), 0..0), environment);
+    let findings = reading.into_findings();
+    match checked {
+        Some(check::Checked { state_dir, daemon, syncs }) if findings.is_empty() => Ok(Config {
+            state_dir,
+            daemon,
+            syncs,
+            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            path: path.to_owned(),
+        }),
+        _ => Err(ConfigErrors::new(path, text, findings, false)),
+    }
+}
 
 /// A whole configuration file.
 #[derive(Debug, Clone)]
@@ -31,7 +120,7 @@ pub struct Config {
 }
 
 /// `[daemon]`
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Daemon {
     /// Loopback address of the status server; `None` = off.
     pub listen: Option<SocketAddr>,
@@ -44,12 +133,37 @@ pub struct Daemon {
 }
 
 /// `[daemon] notify`
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Notify {
     /// Where to POST.
     pub url: Url,
     /// Which happenings.
     pub on: Vec<NotifyOn>,
+}
+
+/// Who knows a webhook's address can use it: of these, only the origin is for logs.
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+impl fmt::Debug for Daemon {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, socket, notify, dead_man } = self;
+        formatter
+            .debug_struct("Daemon")
+            .field("listen", listen)
+            .field("socket", socket)
+            .field("notify", notify)
+            .field("dead_man", &dead_man.as_ref().map(origin))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, on } = self;
+        formatter.debug_struct("Notify").field("url", &origin(url)).field("on", on).finish()
+    }
 }
 
 /// What a notification can be about.
@@ -197,6 +311,16 @@ pub enum Dialect {
     Generic,
 }
 
+impl Dialect {
+    /// The word in configuration and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Wrike => "wrike",
+            Dialect::Generic => "generic",
+        }
+    }
+}
+
 /// `[sync.scope]`
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -265,7 +389,7 @@ pub enum MatchBy {
 /// `[sync.user_type]`
 #[derive(Debug, Clone)]
 pub struct UserType {
-    /// Attribute path at the target.
+    /// Attribute path at the target, checked, in its canonical spelling.
     pub path: String,
     /// Expression.
     pub from: Option<String>,
@@ -291,7 +415,7 @@ pub struct GroupRule {
 /// One line of `[sync.attributes]`.
 #[derive(Debug, Clone)]
 pub struct AttributeRule {
-    /// SCIM attribute path (RFC 7644 section 3.5.2), as written, checked.
+    /// SCIM attribute path (RFC 7644 section 3.5.2), checked, in its canonical spelling.
     pub path: String,
     /// What to do with it.
     pub rule: AttributeMapping,

@@ -1,4 +1,16 @@
-//! The verbs: pure, synchronous, total. No I/O, no async, nothing here can fail: it returns findings.
+//! The verbs: pure, synchronous, total. No I/O, no async, no clock; nothing here can fail: it returns findings.
 
+pub mod diff;
+pub mod echo;
+pub mod expression;
 pub mod guard;
+pub mod lifecycle;
+pub mod mapping;
+pub mod normalize;
+pub mod order;
+pub mod planner;
 pub mod proof;
+pub mod schedule;
+pub mod settlement;
+pub mod situation;
+pub mod standing;

@@ -1,12 +1,20 @@
 //! Proof that a removal is right: absence is a question, a fresh point read is the answer.
 //!
-//! *Invariant*: [`Proven`] is made only by [`prove`], from an [`Approved`] action and a point read that is fresh.
-//! Neither can be deserialized. A provisioner's `deactivate` and `delete` take nothing else.
+//! *Invariant*: [`Proven`] is made only by [`prove`], from an [`Approved`] action and a fresh point read. Neither
+//! can be deserialized. A provisioner's `deactivate` and `delete` take nothing else.
 
 use super::guard::Approved;
+use super::mapping::Mapping;
+use super::planner::{removal_reason, removal_verb};
+use super::standing::{ScopeNames, Standing, standing};
+use crate::config::LifecyclePolicy;
 use crate::model::id::TargetId;
-use crate::model::plan::{PlannedAction, Verb};
+use crate::model::identity::{Finding, PointRead};
+use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
+
+/// The longest time between the point read and the write that rests on it.
+pub const PROOF_VALID_MILLIS: i64 = 2 * 60 * 1000;
 
 /// What the fresh point read showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +31,33 @@ pub enum ProofKind {
     OutOfScope,
 }
 
+impl ProofKind {
+    /// The cause that this proof establishes.
+    pub fn cause(self) -> RemovalCause {
+        match self {
+            ProofKind::NotAssigned => RemovalCause::NotAssigned,
+            ProofKind::Disabled => RemovalCause::Disabled,
+            ProofKind::Suspended => RemovalCause::Suspended,
+            ProofKind::Deleted => RemovalCause::Deleted,
+            ProofKind::OutOfScope => RemovalCause::OutOfScope,
+        }
+    }
+}
+
+/// Whether somebody besides the 404 says that a user was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionWitness {
+    /// The event log has the deletion.
+    Event,
+    /// Two complete reads an hour or more apart both missed the person.
+    TwoReads,
+    /// Nobody.
+    None,
+}
+
+/// The smallest time between two complete reads that together witness a deletion.
+pub const TWO_READS_APART_MILLIS: i64 = 3600 * 1000;
+
 /// A removal that may be sent.
 #[derive(Debug)]
 pub struct Proven {
@@ -33,7 +68,7 @@ pub struct Proven {
 }
 
 impl Proven {
-    /// The action.
+    /// The action, with the verb that the proof chose.
     pub fn action(&self) -> &PlannedAction {
         &self.action
     }
@@ -57,11 +92,101 @@ impl Proven {
     pub fn verb(&self) -> Verb {
         self.action.verb
     }
+
+    /// Whether the proof is still fresh enough to write on.
+    pub fn is_fresh(&self, now: Millis) -> bool {
+        (0..PROOF_VALID_MILLIS).contains(&now.since(self.proven_at))
+    }
 }
 
-/// placeholder
-pub fn prove(approved: Approved, kind: ProofKind, proven_at: Millis) -> Option<Proven> {
-    let action = approved.into_action();
-    let target_id = action.target_id.clone()?;
-    Some(Proven { action, target_id, kind, proven_at })
+/// The verdict on one removal.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be sent.
+    Proven(Box<Proven>),
+    /// What was proven leads to another policy, which keeps the account.
+    Kept(PlannedAction, String),
+    /// What was proven asks for a stronger verb than the guards were asked about.
+    Stronger(PlannedAction, String),
+    /// The person is assigned after all: no removal.
+    StillAssigned(PlannedAction, String),
+    /// Nothing was proven.
+    Unproven(PlannedAction, String),
+}
+
+/// Judges a removal by a fresh point read.
+pub fn prove(
+    approved: Approved,
+    read: &PointRead,
+    witness: DeletionWitness,
+    mapping: &Mapping,
+    policy: &LifecyclePolicy,
+) -> Verdict {
+    let mut action = approved.into_action();
+    let kind = match what_is_shown(read, witness, mapping, policy) {
+        Ok(kind) => kind,
+        Err(Shown::StillAssigned(text)) => return Verdict::StillAssigned(action, text),
+        Err(Shown::Nothing(text)) => return Verdict::Unproven(action, text),
+    };
+    let Some(target_id) = action.target_id.clone() else {
+        return Verdict::Unproven(action, "there is no account to remove".to_owned());
+    };
+    let cause = kind.cause();
+    // The second step of a two-step leave stays what it is; anything else follows what was proven.
+    if action.cause != Some(RemovalCause::DeleteAfter) {
+        let Some(verb) = removal_verb(cause, policy) else {
+            return Verdict::Kept(action, format!("{}: the account is kept", removal_reason(cause)));
+        };
+        if verb == Verb::Delete && action.verb != Verb::Delete {
+            let why = format!("{}: the configuration deletes such accounts", removal_reason(cause));
+            action.verb = Verb::Delete;
+            action.changes.clear();
+            return Verdict::Stronger(action, why);
+        }
+        if verb != action.verb {
+            action.changes = vec![super::diff::activation(Some(true), false)];
+        }
+        action.verb = verb;
+        action.cause = Some(cause);
+        removal_reason(cause).clone_into(&mut action.reason);
+    }
+    Verdict::Proven(Box::new(Proven { action, target_id, kind, proven_at: read.observed_at }))
+}
+
+enum Shown {
+    StillAssigned(String),
+    Nothing(String),
+}
+
+fn what_is_shown(
+    read: &PointRead,
+    witness: DeletionWitness,
+    mapping: &Mapping,
+    policy: &LifecyclePolicy,
+) -> Result<ProofKind, Shown> {
+    let identity = match &read.finding {
+        Finding::Assigned(identity) | Finding::NotAssigned(identity) => identity,
+        Finding::UserGone => {
+            return match witness {
+                DeletionWitness::Event | DeletionWitness::TwoReads => Ok(ProofKind::Deleted),
+                DeletionWitness::None => Err(Shown::Nothing(
+                    "the source has no such user, but neither its event log nor a second complete read an hour \
+                     later confirms a deletion"
+                        .to_owned(),
+                )),
+            };
+        }
+        Finding::Inconclusive(text) => return Err(Shown::Nothing(text.clone())),
+    };
+    // The same order as everywhere: lifecycle and assignment, then scope.
+    match standing(identity, true, mapping, policy, &mut ScopeNames::new(mapping)) {
+        Standing::Leaver(RemovalCause::Disabled) => Ok(ProofKind::Disabled),
+        Standing::Leaver(_) => Ok(ProofKind::NotAssigned),
+        Standing::Suspended => Ok(ProofKind::Suspended),
+        Standing::OutOfScope => Ok(ProofKind::OutOfScope),
+        Standing::Qualifies(_) | Standing::Pending => {
+            Err(Shown::StillAssigned("a fresh look finds the person assigned".to_owned()))
+        }
+        Standing::HeldBack(reason) => Err(Shown::Nothing(reason)),
+    }
 }

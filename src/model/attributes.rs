@@ -4,7 +4,7 @@
 //! how a change travels (PATCH and PUT are `target`'s) and which attributes are owned (`core::mapping`'s).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -133,22 +133,27 @@ impl AttributePath {
 
     /// `userName`
     pub fn user_name() -> AttributePath {
-        AttributePath::known("userName")
+        static PATH: LazyLock<AttributePath> = LazyLock::new(|| AttributePath::known("userName"));
+        PATH.clone()
     }
 
     /// `externalId`
     pub fn external_id() -> AttributePath {
-        AttributePath::known("externalId")
+        static PATH: LazyLock<AttributePath> = LazyLock::new(|| AttributePath::known("externalId"));
+        PATH.clone()
     }
 
     /// `active`
     pub fn active() -> AttributePath {
-        AttributePath::known("active")
+        static PATH: LazyLock<AttributePath> = LazyLock::new(|| AttributePath::known("active"));
+        PATH.clone()
     }
 
     /// `emails[primary eq true].value`
     pub fn primary_email() -> AttributePath {
-        AttributePath::known("emails[primary eq true].value")
+        static PATH: LazyLock<AttributePath> =
+            LazyLock::new(|| AttributePath::known("emails[primary eq true].value"));
+        PATH.clone()
     }
 
     /// The path as written.

@@ -1,6 +1,6 @@
 //! The link between a person and an account, and what is remembered of the account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,8 @@ pub struct Link {
     pub memory: AttributeMemory,
     /// The first complete read of an unbroken row that did not list the person.
     pub absent_since: Option<Millis>,
+    /// Whether the account takes a paid seat.
+    pub billable: bool,
     /// When the newest request was sent whose answer an action on this person rested on.
     pub observed_at: Millis,
 }
@@ -75,6 +77,9 @@ pub struct AttributeMemory {
     /// Values the target refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refusals: BTreeMap<AttributePath, RefusedValue>,
+    /// Paths that an adoption by e-mail must not change before somebody approved it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub withheld: BTreeSet<AttributePath>,
 }
 
 /// What came back for a value that was sent.
@@ -107,6 +112,34 @@ pub struct RefusedValue {
     pub at: Millis,
     /// The target's words.
     pub detail: String,
+}
+
+impl AttributeMemory {
+    /// Why sending `value` to `path` now would be pointless; `None` where it would not.
+    pub fn silences(&self, path: &AttributePath, value: &Scalar, now: Millis) -> Option<Silence<'_>> {
+        if let Some(refused) = self.refusals.get(path)
+            && refused.sent == *value
+            && (0..REFUSAL_REST_MILLIS).contains(&now.since(refused.at))
+        {
+            return Some(Silence::Refused(refused));
+        }
+        match self.echoes.get(path) {
+            Some(echo) if echo.sent == *value => match echo.kind {
+                EchoKind::Ignored => Some(Silence::Ignored(echo)),
+                EchoKind::Normalised => None,
+            },
+            Some(_) | None => None,
+        }
+    }
+}
+
+/// Why a value is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Silence<'a> {
+    /// The target refused it less than [`REFUSAL_REST_MILLIS`] ago.
+    Refused(&'a RefusedValue),
+    /// The target ignores it.
+    Ignored(&'a Echo),
 }
 
 /// How long a refused value rests before it is tried again although it did not change.

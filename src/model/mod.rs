@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod attributes;
+pub mod check;
 pub mod digest;
 pub mod id;
 pub mod identity;

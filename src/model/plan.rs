@@ -231,6 +231,8 @@ pub struct PlannedAction {
     pub changes: Vec<Change>,
     /// The whole account to be, for the verbs that write attributes.
     pub desired: Option<DesiredAccount>,
+    /// What the account holds, for an adoption.
+    pub found: Option<FoundAccount>,
     /// Set for removals.
     pub cause: Option<RemovalCause>,
     /// Whether `active: true` is part of the action (an adoption or reactivation of an inactive account).
@@ -243,6 +245,17 @@ pub struct PlannedAction {
     pub assigned_at: Option<Millis>,
     /// Whether the account is, or would be, billable.
     pub billable: bool,
+}
+
+/// The account that an adoption takes over, as it was read in this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoundAccount {
+    /// Owned values.
+    pub values: Attributes,
+    /// Whether it was active.
+    pub active: bool,
+    /// Paths that must not change before somebody approved it (an adoption by e-mail).
+    pub withheld: Vec<AttributePath>,
 }
 
 /// What a plan lets happen with an action.

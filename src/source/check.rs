@@ -4,62 +4,7 @@
 
 use std::time::Duration;
 
-/// How one right stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckLevel {
-    /// Works.
-    Ok,
-    /// Works, and somebody should know something.
-    Warn,
-    /// Does not work.
-    Fail,
-}
-
-impl CheckLevel {
-    /// The word in front of the line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CheckLevel::Ok => "ok",
-            CheckLevel::Warn => "warn",
-            CheckLevel::Fail => "fail",
-        }
-    }
-}
-
-/// One line of `check`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RightCheck {
-    /// `credentials`, `app`, `app users`, `users`, `event log`, `groups`, `provisioning`, `rate`.
-    pub right: &'static str,
-    /// How it stands.
-    pub level: CheckLevel,
-    /// One sentence: what was found.
-    pub sentence: String,
-    /// What to do, where there is something to do.
-    pub help: Option<String>,
-}
-
-impl RightCheck {
-    pub(super) fn ok(right: &'static str, sentence: impl Into<String>) -> RightCheck {
-        RightCheck { right, level: CheckLevel::Ok, sentence: sentence.into(), help: None }
-    }
-
-    pub(super) fn warn(
-        right: &'static str,
-        sentence: impl Into<String>,
-        help: impl Into<String>,
-    ) -> RightCheck {
-        RightCheck { right, level: CheckLevel::Warn, sentence: sentence.into(), help: Some(help.into()) }
-    }
-
-    pub(super) fn fail(
-        right: &'static str,
-        sentence: impl Into<String>,
-        help: impl Into<String>,
-    ) -> RightCheck {
-        RightCheck { right, level: CheckLevel::Fail, sentence: sentence.into(), help: Some(help.into()) }
-    }
-}
+pub use crate::model::check::{CheckLevel, RightCheck};
 
 /// What `check` knows beyond the source's own configuration.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,7 +69,7 @@ mod tests {
         let tight = cost.judge(Some(Duration::from_secs(15 * 60)));
         assert_eq!(tight.level, CheckLevel::Warn);
         for number in ["100000", "201", "20 min", "15 min"] {
-            assert!(tight.sentence.contains(number), "{number}: {}", tight.sentence);
+            assert!(tight.detail.contains(number), "{number}: {}", tight.detail);
         }
         assert_eq!(cost.judge(Some(Duration::from_secs(3600))).level, CheckLevel::Ok);
         assert_eq!(cost.judge(None).level, CheckLevel::Ok);

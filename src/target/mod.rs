@@ -7,6 +7,7 @@ use std::future::Future;
 
 use crate::core::proof::Proven;
 use crate::http::Lane;
+use crate::http::counters::Counters;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
@@ -24,6 +25,14 @@ pub enum Criterion {
     UserName(String),
     /// Any e-mail address, compared without case.
     Email(String),
+}
+
+impl Criterion {
+    /// Whether an account is what is looked for: `externalId` exactly, logins and mail addresses without case
+    /// and with the domain by IDNA. Compatibility forms (a Kelvin sign for a K) are different people.
+    pub fn matches(&self, account: &Account) -> bool {
+        scim::matches(self, account)
+    }
 }
 
 /// Accounts found by a lookup.
@@ -72,21 +81,61 @@ pub trait Observe {
     fn find(&self, criterion: &Criterion) -> impl Future<Output = Result<Lookup, TargetError>> + Send;
     /// Whether a lookup by `externalId` makes sense at this target (Wrike searches by e-mail only).
     fn finds_external_id(&self) -> bool;
+    /// Whether one lookup is one request. `false` where the target answers everybody to any filter: then one
+    /// complete listing serves better than lookups.
+    fn lookups_are_cheap(&self) -> bool {
+        true
+    }
+    /// Accounts that match, found by reading the whole listing and comparing: for what a lookup cannot find
+    /// (a create answered "exists already" and the filter found nobody, because it tells cases apart).
+    fn find_by_listing(
+        &self,
+        criterion: &Criterion,
+    ) -> impl Future<Output = Result<Lookup, TargetError>> + Send;
     /// The next page of a complete listing; `None` at its end. `cursor` starts as `ListCursor::default()`.
     fn list(
         &self,
         cursor: &mut ListCursor,
     ) -> impl Future<Output = Result<Option<AccountPage>, TargetError>> + Send;
+    /// Requests so far, for the report.
+    fn counters(&self) -> Counters;
 }
 
 /// Where a listing stands. Opaque to the caller.
 #[derive(Debug, Default)]
 pub struct ListCursor {
-    pub(crate) next_start: u64,
+    pub(crate) next_start: Option<u64>,
     pub(crate) seen: std::collections::HashSet<u128>,
     pub(crate) pages: u32,
     pub(crate) without_count: bool,
-    pub(crate) ended: bool,
+    pub(crate) total: Option<u64>,
+    pub(crate) last_received: Option<u64>,
+    pub(crate) stage: ListStage,
+}
+
+/// How far a listing has come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListStage {
+    /// More pages may follow.
+    #[default]
+    Walking,
+    /// All pages were read; one question about the server's counting may be left.
+    Finishing,
+    /// Nothing follows.
+    Ended,
+}
+
+impl ListCursor {
+    /// Accounts shown so far.
+    pub fn shown(&self) -> u64 {
+        self.seen.len() as u64
+    }
+
+    /// Whether the listing ended although the target told of more accounts than it showed. Then a lookup should
+    /// precede a create even for somebody whom the listing lacks.
+    pub fn is_short(&self) -> bool {
+        self.stage == ListStage::Ended && self.total.is_some_and(|total| total > self.shown())
+    }
 }
 
 /// What became of a write.
@@ -125,12 +174,15 @@ pub struct Acknowledgement {
 pub struct Refusal {
     /// What kind of refusal.
     pub class: RefusalClass,
-    /// HTTP status.
+    /// HTTP status; 0 where no answer came.
     pub status: u16,
     /// The target's words, one line, bounded.
     pub detail: String,
     /// Times sent.
     pub attempts: u32,
+    /// Not empty where the write came to nothing because every attribute in it is optional and refused: these
+    /// values are to be remembered as refused, and the person is not to blame.
+    pub attributes: Vec<(AttributePath, String)>,
 }
 
 /// Kinds of refusal, by what follows from them.

@@ -18,23 +18,23 @@ use serde_json::Value;
 
 /// A reply, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// The URL of the `Link` header with `rel="next"`.
-    pub fn next(&self) -> Option<String> {
+    pub(crate) fn next(&self) -> Option<String> {
         let links = self.headers.get_all("link").iter().map(|value| value.to_str().unwrap());
         let next = links.filter(|link| link.ends_with("rel=\"next\"")).collect::<Vec<_>>();
         assert!(next.len() <= 1);
@@ -42,7 +42,7 @@ impl Answer {
     }
 
     /// The members with this name, one a row.
-    pub fn column(&self, name: &str) -> Vec<String> {
+    pub(crate) fn column(&self, name: &str) -> Vec<String> {
         let text = |row: &Value| match &row[name] {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -51,12 +51,12 @@ impl Answer {
     }
 }
 
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 /// Sends a request with these headers.
-pub async fn send(
+pub(crate) async fn send(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],
@@ -74,18 +74,18 @@ pub async fn send(
     Ok(Answer { status, headers, body: response.text().await? })
 }
 
-pub async fn start() -> Sim {
+pub(crate) async fn start() -> Sim {
     Sim::start(SimOptions { seed: 7, ..SimOptions::default() }).await.unwrap()
 }
 
 /// Asks Okta with the API token; a path is put behind the origin, a URL stays.
-pub async fn okta(sim: &Sim, path: &str) -> Answer {
+pub(crate) async fn okta(sim: &Sim, path: &str) -> Answer {
     let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", sim.okta_url()) };
     send("GET", &url, &[("authorization", &format!("SSWS {}", sim.okta_token()))], None).await.unwrap()
 }
 
 /// A OneLogin token, got with HTTP Basic.
-pub async fn onelogin_token(sim: &Sim) -> Answer {
+pub(crate) async fn onelogin_token(sim: &Sim) -> Answer {
     use base64::Engine as _;
     let pair = format!("{}:{}", sim.onelogin_client_id(), sim.onelogin_client_secret());
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
@@ -95,14 +95,14 @@ pub async fn onelogin_token(sim: &Sim) -> Answer {
 }
 
 /// Asks OneLogin with the token in force.
-pub async fn onelogin(sim: &Sim, path: &str) -> Answer {
+pub(crate) async fn onelogin(sim: &Sim, path: &str) -> Answer {
     let token = onelogin_token(sim).await.json()["access_token"].as_str().unwrap().to_owned();
     let url = format!("{}{path}", sim.onelogin_url());
     send("GET", &url, &[("authorization", &format!("bearer {token}"))], None).await.unwrap()
 }
 
 /// Sends a SCIM request with the bearer token.
-pub async fn scim(sim: &Sim, method: &str, path: &str, body: Option<&Value>) -> Answer {
+pub(crate) async fn scim(sim: &Sim, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let authorization = format!("Bearer {}", sim.scim_token());
     let mut headers = vec![("authorization", authorization.as_str())];
     if body.is_some() {
@@ -113,6 +113,6 @@ pub async fn scim(sim: &Sim, method: &str, path: &str, body: Option<&Value>) -> 
 }
 
 /// Percent-encodes a query value.
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

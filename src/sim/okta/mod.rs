@@ -27,7 +27,7 @@ pub enum Dpop {
     Off,
     /// With a proof the token is bound, without one it is not.
     Optional,
-    /// A token request without a proof is refused. The default of service apps made since 2024.
+    /// A token request without a proof is refused, as with service apps made since 2024 unless switched off.
     Required,
 }
 

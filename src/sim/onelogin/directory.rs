@@ -6,6 +6,7 @@ use crate::sim::call::{Call, Reply};
 use crate::sim::world::{Group, Person, State, Visibility};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -185,48 +186,70 @@ fn matches_pattern(text: Option<&str>, pattern: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn asked_for(context: &Context<'_>, state: &State, call: &Call, person: &Person) -> Result<bool, Refusal> {
-    let since = |name: &str| match call.given(name) {
-        None => Ok(None),
-        Some(text) => DateTime::parse_from_rfc3339(text)
-            .map(|at| Some(at.to_utc()))
-            .map_err(|_| Refusal::new(422, "UnprocessableEntityError", format!("{name} is invalid"))),
-    };
-    let texts = [
-        ("firstname", person.first_name.as_deref()),
-        ("lastname", person.last_name.as_deref()),
-        ("email", Some(person.email.as_str())),
-        ("username", (!person.without_username).then_some(person.login.as_str())),
-    ];
-    let fits =
-        texts.iter().all(|(name, text)| call.given(name).is_none_or(|wanted| matches_pattern(*text, wanted)));
-    let in_app = match call.given("app_id") {
-        None => true,
-        Some(app) => known_app(state, app).is_ok() && listed_in_app(context, state, person),
-    };
-    let id = person.onelogin_id.to_string();
-    let chosen = call.given("user_ids").is_none_or(|ids| ids.split(',').any(|wanted| wanted.trim() == id));
-    let fresh = since("updated_since")?.is_none_or(|at| person.updated >= at)
-        && since("created_since")?.is_none_or(|at| person.created >= at)
-        && since("updated_until")?.is_none_or(|at| person.updated < at);
-    let custom = call.query.iter().all(|(name, wanted)| match name.strip_prefix("custom_attributes.") {
-        None => true,
-        Some(name) => {
-            let value = person.custom_attributes.get(name);
-            matches_pattern(value.and_then(Value::as_str), wanted)
-        }
-    });
-    Ok(fits && in_app && chosen && fresh && custom)
+/// The search of `/api/2/users`, read once and asked of everybody.
+struct Search<'a> {
+    /// Only people of an app; false: of one that does not exist.
+    app: Option<bool>,
+    ids: Option<BTreeSet<u64>>,
+    updated_since: Option<DateTime<Utc>>,
+    updated_until: Option<DateTime<Utc>>,
+    created_since: Option<DateTime<Utc>>,
+    created_until: Option<DateTime<Utc>>,
+    /// Parameter and pattern.
+    texts: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Search<'a> {
+    fn new(state: &State, call: &'a Call) -> Result<Self, Refusal> {
+        let time = |name: &str| match call.given(name) {
+            None => Ok(None),
+            Some(text) => DateTime::parse_from_rfc3339(text)
+                .map(|at| Some(at.to_utc()))
+                .map_err(|_| Refusal::new(422, "UnprocessableEntityError", format!("{name} is invalid"))),
+        };
+        let is_text = |name: &str| {
+            ["firstname", "lastname", "email", "username"].contains(&name)
+                || name.starts_with("custom_attributes.")
+        };
+        let texts = call.query.iter().filter(|(name, wanted)| is_text(name) && !wanted.is_empty());
+        let ids = call.given("user_ids");
+        Ok(Self {
+            app: call.given("app_id").map(|app| known_app(state, app).is_ok()),
+            ids: ids.map(|ids| ids.split(',').filter_map(|id| id.trim().parse().ok()).collect()),
+            updated_since: time("updated_since")?,
+            updated_until: time("updated_until")?,
+            created_since: time("created_since")?,
+            created_until: time("created_until")?,
+            texts: texts.map(|(name, wanted)| (name.as_str(), wanted.as_str())).collect(),
+        })
+    }
+
+    fn finds(&self, context: &Context<'_>, state: &State, person: &Person) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.contains(&person.onelogin_id))
+            && self.updated_since.is_none_or(|at| person.updated >= at)
+            && self.updated_until.is_none_or(|at| person.updated < at)
+            && self.created_since.is_none_or(|at| person.created >= at)
+            && self.created_until.is_none_or(|at| person.created < at)
+            && self.texts.iter().all(|(name, wanted)| matches_pattern(text_of(person, name), wanted))
+            && self.app.is_none_or(|ours| ours && listed_in_app(context, state, person))
+    }
+}
+
+fn text_of<'a>(person: &'a Person, name: &str) -> Option<&'a str> {
+    match name {
+        "firstname" => person.first_name.as_deref(),
+        "lastname" => person.last_name.as_deref(),
+        "email" => Some(&person.email),
+        "username" => (!person.without_username).then_some(&person.login),
+        custom => person.custom_attributes.get(custom.strip_prefix("custom_attributes.")?)?.as_str(),
+    }
 }
 
 pub(super) fn users(context: &Context<'_>, call: &Call) -> Result<Reply, Refusal> {
     context.world.with(|state| {
-        let mut people = Vec::new();
-        for person in state.people.values().filter(|person| person.visibility == Visibility::Shown) {
-            if asked_for(context, state, call, person)? {
-                people.push(person);
-            }
-        }
+        let search = Search::new(state, call)?;
+        let shown = state.people.values().filter(|person| person.visibility == Visibility::Shown);
+        let people: Vec<&Person> = shown.filter(|person| search.finds(context, state, person)).collect();
         let fields: Vec<&str> = match call.given("fields") {
             Some(fields) => fields.split(',').map(str::trim).collect(),
             None => DEFAULT_FIELDS.to_vec(),

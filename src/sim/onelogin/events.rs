@@ -61,8 +61,8 @@ pub(super) fn list(context: &Context<'_>, call: &Call) -> Result<Reply, Refusal>
         call.number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(PAGE).clamp(1, PAGE);
     let descending = call.query("sort").is_some_and(|sort| sort.starts_with('-'));
     let is_one_of = |name: &str, value: &Value| {
-        let number = value.as_u64();
-        call.given(name).is_none_or(|list| list.split(',').any(|wanted| wanted.trim().parse().ok() == number))
+        let is = |wanted: &str| value.as_u64().is_some_and(|number| wanted.trim().parse() == Ok(number));
+        call.given(name).is_none_or(|list| list.split(',').any(is))
     };
     context.world.with(|state| {
         let now = state.now();

@@ -1,1 +1,187 @@
-//! The SCIM 2.0 adapter (RFC 7643, RFC 7644).
+//! The SCIM 2.0 adapter (RFC 7643, RFC 7644), made to give the right result at servers that each keep another
+//! part of the standard.
+//!
+//! What lives here: the two types that the engine holds, [`ScimTarget`] to read and [`Provisioner`] to write.
+//! What must not: loops over people, decisions about a person.
+//!
+//! *Invariants*: no URL is taken from an answer; a filter's answer is compared, never trusted; a POST is never
+//! sent again after its outcome is in doubt; a deactivation counts when it is seen.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use secrecy::SecretString;
+
+pub use self::dialect::Profile;
+use self::service::Service;
+use super::{AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, TargetError, WriteOutcome};
+use crate::config::secret::SecretRef;
+use crate::config::{self, Dialect};
+use crate::core::proof::Proven;
+use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::counters::Counters;
+use crate::http::credentials::StaticBearer;
+use crate::http::pacer::{PacerOptions, Pacers};
+use crate::http::{HttpError, Lane};
+use crate::model::account::Account;
+use crate::model::check::RightCheck;
+use crate::model::id::TargetId;
+use crate::model::plan::{Change, DesiredAccount};
+
+mod blame;
+mod body;
+mod check;
+mod create;
+pub mod dialect;
+mod fault;
+mod filter;
+mod listing;
+mod observe;
+mod patch;
+mod removal;
+mod service;
+mod update;
+mod wire;
+
+pub(super) use filter::matches;
+
+/// A SCIM service provider that is read. Cheap to clone; clones share connections, pace and profile.
+#[derive(Debug, Clone)]
+pub struct ScimTarget {
+    service: Arc<Service>,
+}
+
+/// A SCIM service provider that may be written to. A run that must not write never asks for one.
+#[derive(Debug)]
+pub struct Provisioner {
+    service: Arc<Service>,
+}
+
+impl ScimTarget {
+    /// Prepares the adapter; sends nothing. `secret` resolves the token's reference when it is first needed, and
+    /// again after a 401. `profile` is what [`ScimTarget::profile`] gave back after an earlier run.
+    ///
+    /// # Errors
+    /// [`TargetError::Unavailable`] where TLS, proxy or base URL cannot be used.
+    pub fn new(
+        target: &config::Target,
+        pacers: &Pacers,
+        secret: impl Fn(&SecretRef) -> Result<SecretString, String> + Send + Sync + 'static,
+        profile: Profile,
+    ) -> Result<ScimTarget, TargetError> {
+        let pace = PacerOptions::requests_per_minute(
+            target.requests_per_minute,
+            target.reserve_for_removals_percent,
+        );
+        // The reference names the credential; two syncs with the same one share a pace.
+        let pacer = pacers.get(&target.url, &format!("{:?}", target.token), pace);
+        let options = ClientOptions {
+            timeout: target.timeout,
+            proxy: target.proxy.clone(),
+            ca_file: target.ca_file.clone(),
+            ..ClientOptions::new(PeerName("target"), target.url.clone(), pacer)
+        };
+        let token = target.token.clone();
+        let credentials = StaticBearer::new(move || secret(&token));
+        let client = Client::new(options, Arc::new(credentials)).map_err(unavailable)?;
+        let service = Service {
+            client,
+            base: target.url.clone(),
+            dialect: target.dialect,
+            profile: Mutex::new(profile),
+        };
+        Ok(ScimTarget { service: Arc::new(service) })
+    }
+
+    /// What was learned of the target up to now, to be kept for the next run.
+    pub fn profile(&self) -> Profile {
+        self.service.profile.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same target with what was learned earlier.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> ScimTarget {
+        *self.service.profile.lock().unwrap_or_else(PoisonError::into_inner) = profile;
+        self
+    }
+
+    /// Requests sent so far and what became of them.
+    pub fn counters(&self) -> Counters {
+        self.service.client.counters()
+    }
+
+    /// The configured dialect.
+    pub fn dialect(&self) -> Dialect {
+        self.service.dialect
+    }
+
+    /// The right to write. Only a run in apply mode asks for it.
+    pub fn provisioner(&self) -> Provisioner {
+        Provisioner { service: Arc::clone(&self.service) }
+    }
+
+    /// The target's part of `check`: reachability, credentials, the right to read, capabilities. GET only.
+    pub async fn check(&self) -> Vec<RightCheck> {
+        self.service.check().await
+    }
+}
+
+impl Observe for ScimTarget {
+    fn counters(&self) -> Counters {
+        ScimTarget::counters(self)
+    }
+
+    async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
+        self.service.account(id, lane).await
+    }
+
+    async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        self.service.find(criterion).await
+    }
+
+    async fn find_by_listing(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        self.service.search(criterion).await
+    }
+
+    fn finds_external_id(&self) -> bool {
+        match self.service.dialect {
+            Dialect::Wrike => false,
+            Dialect::Generic => self.service.known(|profile| profile.external_id_searchable != Some(false)),
+        }
+    }
+
+    fn lookups_are_cheap(&self) -> bool {
+        self.service.known(|profile| profile.filter_trusted != Some(false))
+    }
+
+    async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
+        self.service.list(cursor).await
+    }
+}
+
+impl Provision for Provisioner {
+    async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
+        self.service.create(desired).await
+    }
+
+    async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
+        self.service.update(id, changes, activate).await
+    }
+
+    async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
+        self.service.deactivate(removal.target_id()).await
+    }
+
+    async fn delete(&self, removal: &Proven) -> WriteOutcome {
+        self.service.delete(removal.target_id()).await
+    }
+}
+
+fn unavailable(error: HttpError) -> TargetError {
+    match error {
+        HttpError::Credentials { message } => TargetError::Credentials(message),
+        HttpError::NotSent { message }
+        | HttpError::Unanswered { message }
+        | HttpError::TooLarge { message }
+        | HttpError::ForeignOrigin { message } => TargetError::Unavailable(message),
+    }
+}

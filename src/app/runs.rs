@@ -1,0 +1,239 @@
+//! `--reconcile-now` and `--dry-run`: the state and both sides opened, one run per sync, one report.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::{chosen, deliver, secrets, signal::Signals};
+use crate::cli::Cli;
+use crate::config::secret::SecretRef;
+use crate::config::{self, Config};
+use crate::core::mapping::Mapping;
+use crate::exit;
+use crate::http::pacer::Pacers;
+use crate::model::id::Vendor;
+use crate::model::report::{RunResult, Trigger};
+use crate::reconcile::event::{RunEvent, Watcher};
+use crate::reconcile::{Finished, Request, Who, Writing};
+use crate::report::{Progress, SyncReport};
+use crate::source::Source;
+use crate::store::{Snapshot, Store, StoreError};
+use crate::target::scim::{Profile, ScimTarget};
+use crate::telemetry::log::LogWatcher;
+
+/// Everything that one sync needs, opened.
+pub(super) struct Sides {
+    pub(super) mapping: Mapping,
+    pub(super) source: Source,
+    pub(super) target: ScimTarget,
+}
+
+/// Tells the log and the progress bars.
+struct Watchers {
+    log: LogWatcher,
+    progress: Progress,
+}
+
+impl Watcher for Watchers {
+    fn tell(&self, event: &RunEvent) {
+        self.log.tell(event);
+        self.progress.tell(event);
+    }
+}
+
+/// Runs the chosen syncs and delivers the report.
+pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
+    let syncs = match chosen(cli, config) {
+        Ok(syncs) => syncs,
+        Err(message) => return complain(&message, exit::USAGE),
+    };
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return complain(&format!("cannot listen for signals: {error}"), exit::FAILURE),
+    };
+    let outcome = if cli.dry_run {
+        dry(cli, config, &syncs, &signals).await
+    } else {
+        real(cli, config, &syncs, &signals).await
+    };
+    let (mut reports, codes) = match outcome {
+        Ok(ended) => ended,
+        Err((message, code)) => return complain(&message, code),
+    };
+    if let Err(message) = deliver(cli.run.format.into(), cli.run.output.as_deref(), &mut reports) {
+        return complain(&message, exit::FAILURE);
+    }
+    let interrupted = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
+    signals.exit_code().filter(|_| interrupted).unwrap_or_else(|| exit::combine(codes))
+}
+
+type Ended = (Vec<SyncReport>, Vec<u8>);
+type Complaint = (String, u8);
+
+async fn dry(
+    cli: &Cli,
+    config: &Config,
+    syncs: &[&config::Sync],
+    signals: &Signals,
+) -> Result<Ended, Complaint> {
+    let snapshot = Snapshot::open(&config.state_dir).await.map_err(state_complaint)?;
+    let pacers = Pacers::new();
+    let mut ended = (Vec::new(), Vec::new());
+    for sync in syncs {
+        let sides = open(sync, &pacers, &snapshot).await?;
+        let watchers = watchers(cli, sync);
+        let request = request(cli, sync, &sides, &snapshot, &watchers, signals);
+        let nothing: Option<&Writing<'_, crate::target::scim::Provisioner>> = None;
+        note(cli, crate::reconcile::run(request, nothing).await, &mut ended);
+    }
+    Ok(ended)
+}
+
+async fn real(
+    cli: &Cli,
+    config: &Config,
+    syncs: &[&config::Sync],
+    signals: &Signals,
+) -> Result<Ended, Complaint> {
+    refuse_root_in_somebody_elses_state(&config.state_dir).map_err(|message| (message, exit::CONFIG))?;
+    let store = Store::open(&config.state_dir, cli.run.take_over).await.map_err(state_complaint)?;
+    let pacers = Pacers::new();
+    let mut ended = (Vec::new(), Vec::new());
+    for sync in syncs {
+        let sides = open(sync, &pacers, store.snapshot()).await?;
+        let watchers = watchers(cli, sync);
+        let request = request(cli, sync, &sides, store.snapshot(), &watchers, signals);
+        let provisioner = sides.target.provisioner();
+        let writing = Writing { store: &store, provisioner: &provisioner };
+        note(cli, crate::reconcile::run(request, Some(&writing)).await, &mut ended);
+        remember_profile(&store, sync, &sides.target).await;
+    }
+    store.close().await.map_err(state_complaint)?;
+    Ok(ended)
+}
+
+fn note(cli: &Cli, finished: Finished, (reports, codes): &mut Ended) {
+    let code = if finished.refused {
+        exit::CONFIG
+    } else {
+        exit::of_run(&finished.facts, cli.run.detailed_exitcode)
+    };
+    codes.push(code);
+    reports.push(SyncReport { facts: finished.facts, records: finished.records });
+}
+
+fn request<'a>(
+    cli: &Cli,
+    sync: &'a config::Sync,
+    sides: &'a Sides,
+    snapshot: &'a Snapshot,
+    watcher: &'a dyn Watcher,
+    signals: &Signals,
+) -> Request<'a, ScimTarget> {
+    Request {
+        config: sync,
+        mapping: &sides.mapping,
+        source: &sides.source,
+        target: &sides.target,
+        snapshot,
+        who: if cli.run.user.is_empty() { Who::Everybody } else { Who::Named(cli.run.user.clone()) },
+        trigger: if cli.run.unattended { Trigger::Schedule } else { Trigger::Manual },
+        watcher,
+        interrupted: signals.interrupted(),
+    }
+}
+
+fn watchers(cli: &Cli, sync: &config::Sync) -> Watchers {
+    Watchers { log: LogWatcher::new(&sync.name), progress: Progress::new(!cli.global.quiet) }
+}
+
+/// Opens both sides of a sync. Nothing is sent yet.
+pub(super) async fn open(
+    sync: &config::Sync,
+    pacers: &Pacers,
+    snapshot: &Snapshot,
+) -> Result<Sides, Complaint> {
+    let vendor = vendor(&sync.source);
+    let mapping = Mapping::compile(
+        vendor,
+        &sync.scope,
+        &sync.attributes,
+        sync.user_type.as_ref(),
+        snapshot.digest_key(),
+    )
+    .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::CONFIG))?;
+    let source = Source::new(&sync.source, pacers, secrets())
+        .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::SOURCE))?;
+    let stored = snapshot.profile(&sync.name).await.map_err(state_complaint)?;
+    // A profile of another version is learned anew.
+    let profile = stored.and_then(|text| serde_json::from_str::<Profile>(&text).ok()).unwrap_or_default();
+    let resolve = secrets();
+    let target =
+        ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| resolve(reference), profile)
+            .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::TARGET))?;
+    Ok(Sides { mapping, source, target })
+}
+
+fn vendor(source: &config::Source) -> Vendor {
+    match source.kind {
+        config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
+        config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
+    }
+}
+
+/// What the target was seen to do is worth keeping, and never worth failing for.
+async fn remember_profile(store: &Store, sync: &config::Sync, target: &ScimTarget) {
+    let saved = match serde_json::to_string(&target.profile()) {
+        Ok(profile) => store.save_profile(&sync.name, profile).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = saved {
+        tracing::warn!(sync = sync.name, %error, "what the target was seen to do could not be kept");
+    }
+}
+
+fn state_complaint(error: StoreError) -> Complaint {
+    let code = match &error {
+        StoreError::Busy { .. } => exit::BUSY,
+        StoreError::Unusable(_) => exit::CONFIG,
+        StoreError::LostTenure(_)
+        | StoreError::Stale
+        | StoreError::AlreadyLinked(_)
+        | StoreError::Database(_) => exit::FAILURE,
+    };
+    (error.to_string(), code)
+}
+
+/// Files that root makes in another user's state directory would lock that user's service out.
+fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<(), String> {
+    let Ok(facts) = std::fs::metadata(directory) else { return Ok(()) };
+    if !rustix::process::geteuid().is_root() || facts.uid() == 0 {
+        return Ok(());
+    }
+    let owner = user_name(facts.uid());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    Err(format!(
+        "{} belongs to {owner}: a run as root would leave files there that {owner} cannot use\nhelp: sudo -u {owner} \
+         rosterd {}",
+        directory.display(),
+        words.join(" ")
+    ))
+}
+
+fn user_name(uid: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("'#{uid}'"))
+}
+
+fn complain(message: &str, code: u8) -> u8 {
+    let mut lines = message.splitn(2, '\n');
+    anstream::eprintln!("error: {}", lines.next().unwrap_or_default());
+    if let Some(rest) = lines.next() {
+        anstream::eprintln!("{rest}");
+    }
+    code
+}

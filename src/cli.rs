@@ -1,0 +1,188 @@
+//! The command line: what can be asked for. What must not live here: doing it (`app`).
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::model::id::Vendor;
+use crate::report::Format;
+
+/// Where the configuration is looked for when neither `-c` nor `$ROSTERD_CONFIG` says.
+pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
+
+/// Keeps the members of a workspace equal to the people assigned to its app in Okta or OneLogin.
+#[derive(Debug, Parser)]
+#[command(name = "rosterd", version, disable_help_subcommand = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure; 2 changes pending \
+(--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
+incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
+another rosterd holds the state; 78 configuration; 130/143 after a signal.")]
+pub struct Cli {
+    /// One full run of every sync, then exit.
+    #[arg(long)]
+    pub reconcile_now: bool,
+    /// Show what a run would do, person by person, and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Options of a run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalOptions,
+    /// What else there is.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of a run.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Only this sync; repeatable.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub sync: Vec<String>,
+    /// Only this person: login, e-mail, source id or target id; repeatable.
+    #[arg(long, value_name = "WHO")]
+    pub user: Vec<String>,
+    /// Report format on stdout.
+    #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
+    pub format: FormatName,
+    /// Write the report to this file (atomically) and one line to stderr.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// This run was started by a timer: the limits for unattended runs apply.
+    #[arg(long)]
+    pub unattended: bool,
+    /// Dry run: exit 2 when changes are pending.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Accept a state directory that was last written on another machine.
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct GlobalOptions {
+    /// Configuration file.
+    #[arg(short, long, value_name = "PATH", env = "ROSTERD_CONFIG", default_value = DEFAULT_CONFIG, global = true)]
+    pub config: PathBuf,
+    /// How log lines look; logs go to stderr.
+    #[arg(long, value_enum, default_value_t = LogFormatName::Auto, global = true)]
+    pub log_format: LogFormatName,
+    /// More log lines; twice for every request.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Errors only, and no progress.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colours.
+    #[arg(long, value_enum, default_value_t = ColorName::Auto, global = true)]
+    pub color: ColorName,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a short commented configuration to start from.
+    Init {
+        /// The identity provider.
+        #[arg(long, value_enum)]
+        source: SourceName,
+    },
+    /// Check the configuration, every secret, both sides and each right they need.
+    Check {
+        /// The configuration and the secrets only; no network.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Show the whole program at work against doubles of Okta, OneLogin and a workspace; needs nothing.
+    #[cfg(feature = "sim")]
+    Demo {
+        /// Leave the doubles running and print a configuration to play with.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff).
+    Man,
+}
+
+/// `--format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// For people.
+    Text,
+    /// `rosterd.report/1`.
+    Json,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Format {
+        match name {
+            FormatName::Text => Format::Text,
+            FormatName::Json => Format::Json,
+        }
+    }
+}
+
+/// `--log-format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatName {
+    /// Text.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorName {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `init --source`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SourceName {
+    /// Okta.
+    Okta,
+    /// OneLogin.
+    Onelogin,
+}
+
+impl From<SourceName> for Vendor {
+    fn from(name: SourceName) -> Vendor {
+        match name {
+            SourceName::Okta => Vendor::Okta,
+            SourceName::Onelogin => Vendor::OneLogin,
+        }
+    }
+}
+
+/// The definition that completions and the manual are made from.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// What `rosterd` alone prints.
+pub const SHORT_HELP: &str = "\
+rosterd keeps a workspace's member list true to the identity provider.
+
+  rosterd --dry-run          show what would change, person by person; writes nothing
+  rosterd --reconcile-now    one full run of every sync, then exit
+  rosterd check              the configuration, the secrets, and each right on both sides
+  rosterd demo               see it work against built-in doubles; needs nothing
+
+Begin with `rosterd init --source okta > config.toml`. `rosterd --help` shows every option.
+";

@@ -1,0 +1,516 @@
+//! The plan of one person: from standing, link and matches to one action, or to nothing.
+//!
+//! What lives here: situation -> verb, reason, changes. What must not: guards (they count whole plans), proofs,
+//! how anything is sent.
+
+use super::diff::{self, Difference};
+use super::mapping::{Mapped, Mapping};
+use super::situation::{LinkKind, MatchKind, StandingKind, situation};
+use super::standing::Standing;
+use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy};
+use crate::model::account::Account;
+use crate::model::attributes::{AttributePath, Scalar};
+use crate::model::digest::Digest;
+use crate::model::id::{SourceId, TargetId};
+use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::plan::{
+    Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb,
+};
+use crate::model::time::Millis;
+
+/// What the configuration decides.
+#[derive(Debug)]
+pub struct Policy<'a> {
+    /// `[sync.lifecycle]`
+    pub lifecycle: &'a LifecyclePolicy,
+    /// `[sync.adopt]`
+    pub adopt: &'a Adopt,
+    /// The compiled mapping.
+    pub mapping: &'a Mapping,
+}
+
+/// Everything known of one person.
+#[derive(Debug)]
+pub struct Person<'a> {
+    /// The person's id.
+    pub id: &'a SourceId,
+    /// The login, or the best name there is.
+    pub user: &'a str,
+    /// Where the person stands.
+    pub standing: &'a Standing,
+    /// The link.
+    pub link: Option<&'a Link>,
+    /// What the ladder found; [`Match::None`] where nobody needed to look.
+    pub hits: &'a Match,
+    /// Why this person waits for a later run, if so.
+    pub waits: Option<&'a str>,
+    /// When the oldest request was sent that this rests on.
+    pub observed_at: Millis,
+    /// When the person was assigned.
+    pub assigned_at: Option<Millis>,
+}
+
+/// What the matching ladder found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Match {
+    /// Nothing.
+    None,
+    /// One free account.
+    One {
+        /// The account.
+        account: Account,
+        /// The rung it was found on.
+        by: MatchBy,
+    },
+    /// Two or more, or several people for one login; the text names them.
+    Several(String),
+    /// Linked to a living identity or by another sync; the text says whom.
+    LinkedElsewhere(String),
+    /// Linked to an identity that is proven gone.
+    LinkedToGone {
+        /// The account.
+        account: Account,
+        /// The identity it is linked to.
+        predecessor: SourceId,
+    },
+}
+
+impl From<&Match> for MatchKind {
+    fn from(hits: &Match) -> MatchKind {
+        match hits {
+            Match::None => MatchKind::None,
+            Match::One { .. } => MatchKind::One,
+            Match::Several(_) => MatchKind::Several,
+            Match::LinkedElsewhere(_) => MatchKind::LinkedElsewhere,
+            Match::LinkedToGone { .. } => MatchKind::LinkedToGone,
+        }
+    }
+}
+
+/// What is to be done for one person.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Linked, nothing to do. Where `refresh` is set, the stored digest is out of date though no value is.
+    Unchanged {
+        /// The digest to store.
+        refresh: Option<Digest>,
+    },
+    /// One action.
+    Act(Box<PlannedAction>),
+}
+
+/// Plans one person.
+pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
+    let state = person.link.map(|link| link.state);
+    let situation =
+        situation(StandingKind::from(person.standing), LinkKind::from(state), MatchKind::from(person.hits));
+    match situation {
+        Situation::Confirmed => confirmed(person, policy, now),
+        Situation::Returning => returning(person, policy, now),
+        Situation::Found | Situation::Relink | Situation::Successor => {
+            adoption(person, policy, situation, now)
+        }
+        Situation::Absent => creation(person, policy, situation, "assigned and has no account"),
+        Situation::Missing if policy.lifecycle.recreate => creation(
+            person,
+            policy,
+            situation,
+            "the account was deleted at the target and lifecycle.recreate is on",
+        ),
+        Situation::Missing => hold_back(
+            person,
+            situation,
+            "the account was deleted at the target; lifecycle.recreate = true would create it again"
+                .to_owned(),
+        ),
+        Situation::Ambiguous | Situation::TakenElsewhere => {
+            hold_back(person, situation, match_text(person.hits))
+        }
+        Situation::HeldBack => match person.standing {
+            Standing::HeldBack(reason) => hold_back(person, situation, reason.clone()),
+            Standing::Qualifies(_)
+            | Standing::Pending
+            | Standing::Suspended
+            | Standing::Leaver(_)
+            | Standing::OutOfScope => hold_back(person, situation, "undecided".to_owned()),
+        },
+        Situation::Waiting if person.link.is_some() => Decision::Unchanged { refresh: None },
+        Situation::Waiting => {
+            skip(person, situation, "not activated at the source yet (lifecycle.on_pending = \"wait\")")
+        }
+        Situation::Suspended | Situation::Leaver | Situation::OutOfScope => {
+            removal(person, policy, situation, removal_cause(person.standing))
+        }
+        Situation::Gone => gone(person, policy, now),
+    }
+}
+
+/// The verb that a cause leads to; `None` = the account is kept. Also asked again with what a proof showed.
+pub fn removal_verb(cause: RemovalCause, policy: &LifecyclePolicy) -> Option<Verb> {
+    let chosen = match cause {
+        RemovalCause::NotAssigned | RemovalCause::Disabled | RemovalCause::OutOfScope => policy.on_unassigned,
+        RemovalCause::Suspended => policy.on_suspended,
+        RemovalCause::Deleted => policy.on_deleted,
+        // Not listed is not yet a cause: the point read decides. Until then the milder of what could follow.
+        RemovalCause::NotListed => match (policy.on_unassigned, policy.on_deleted) {
+            (RemovalPolicy::Keep, other) | (other, _) => other,
+        },
+        RemovalCause::DeleteAfter => RemovalPolicy::Delete,
+    };
+    match chosen {
+        RemovalPolicy::Deactivate => Some(Verb::Deactivate),
+        RemovalPolicy::Delete => Some(Verb::Delete),
+        RemovalPolicy::Keep => None,
+    }
+}
+
+fn confirmed(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
+    let (Standing::Qualifies(mapped), Some(link)) = (person.standing, person.link) else {
+        return Decision::Unchanged { refresh: None };
+    };
+    let difference = diff::difference(&mapped.desired, &link.acknowledged, &link.memory, now);
+    if difference.changes.is_empty() && !difference.withheld.is_empty() {
+        let mut action = action(person, Verb::Update, Situation::Confirmed, policy, Some(mapped));
+        action.reason =
+            "the account was adopted by e-mail, so its login and e-mail wait for approval".to_owned();
+        action.changes = difference.withheld;
+        action.disposition = Disposition::Held(action.reason.clone());
+        return act(action);
+    }
+    if difference.changes.is_empty() {
+        let settled = difference.refused.is_empty() && mapped.user_type_problem.is_none();
+        let refresh = settled.then_some(mapped.desired.digest).filter(|digest| link.digest != Some(*digest));
+        return Decision::Unchanged { refresh };
+    }
+    let mut action = action(person, Verb::Update, Situation::Confirmed, policy, Some(mapped));
+    action.reason = with_user_type_problem(differs(&difference.changes), mapped);
+    action.changes = difference.changes;
+    act(switched(waiting(action, person), policy.lifecycle.update))
+}
+
+fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
+    let (Standing::Qualifies(mapped), Some(link)) = (person.standing, person.link) else {
+        return Decision::Unchanged { refresh: None };
+    };
+    let mut action = action(person, Verb::Reactivate, Situation::Returning, policy, Some(mapped));
+    action.reason = match link.state {
+        LinkState::Deactivated(since) => {
+            format!("assigned again; rosterd deactivated the account on {}", day(since))
+        }
+        LinkState::Active | LinkState::Inactive | LinkState::Gone(_) => {
+            "adopted while inactive, and its activation is still owed".to_owned()
+        }
+    };
+    action.activate = true;
+    action.changes = vec![diff::activation(Some(false), true)];
+    if policy.lifecycle.update {
+        let Difference { changes, .. } =
+            diff::difference(&mapped.desired, &link.acknowledged, &link.memory, now);
+        action.changes.extend(changes);
+    }
+    act(switched(waiting(action, person), policy.lifecycle.reactivate))
+}
+
+fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now: Millis) -> Decision {
+    let (account, by) = match person.hits {
+        Match::One { account, by } => (account, *by),
+        Match::LinkedToGone { account, .. } => (account, MatchBy::UserName),
+        Match::None | Match::Several(_) | Match::LinkedElsewhere(_) => {
+            return hold_back(person, situation, match_text(person.hits));
+        }
+    };
+    let Standing::Qualifies(mapped) = person.standing else {
+        return hold_back(person, situation, "does not qualify".to_owned());
+    };
+    let mut action = action(person, Verb::Adopt, situation, policy, Some(mapped));
+    action.target_id = Some(account.id.clone());
+    if let Some(login) = account.user_name() {
+        login.clone_into(&mut action.user);
+    }
+    let current = account.values(&policy.mapping.owned_paths());
+    let mut memory = AttributeMemory::default();
+    if by == MatchBy::Email {
+        memory.withheld = mapped.desired.set.keys().filter(|path| path.ignores_case()).cloned().collect();
+    }
+    let Difference { changes, withheld, .. } = diff::difference(&mapped.desired, &current, &memory, now);
+    if policy.lifecycle.update {
+        action.changes = changes;
+    }
+    if account.active() == Some(false) && policy.lifecycle.reactivate {
+        action.activate = true;
+        action.changes.insert(0, diff::activation(Some(false), true));
+    }
+    action.found = Some(FoundAccount {
+        values: current,
+        active: account.active() != Some(false),
+        withheld: withheld.iter().map(|change| change.path.clone()).collect(),
+    });
+    action.reason = adoption_reason(person, by, situation);
+    if !withheld.is_empty() {
+        action.reason.push_str("; its login and e-mail are not changed without approval");
+    }
+    match situation {
+        // The very account that had answered 404: it was not gone after all.
+        Situation::Relink if target_id(person).as_ref() == Some(&account.id) => {
+            action = waiting(action, person)
+        }
+        Situation::Relink => {
+            action.disposition = Disposition::Held(
+                "the linked account is gone and another one matches: linking to it needs approval".to_owned(),
+            );
+        }
+        Situation::Successor => {
+            action.disposition = Disposition::Held(
+                "the account belonged to an identity that is gone: handing it on needs approval".to_owned(),
+            );
+        }
+        _ if policy.adopt.hold => {
+            action.disposition = Disposition::Held("adopt.mode = \"hold\"".to_owned());
+        }
+        _ => action = waiting(action, person),
+    }
+    act(action)
+}
+
+fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> String {
+    let rung = match by {
+        MatchBy::ExternalId => "externalId",
+        MatchBy::UserName => "userName",
+        MatchBy::Email => "e-mail",
+    };
+    match (situation, person.hits) {
+        (Situation::Successor, Match::LinkedToGone { predecessor, .. }) => {
+            format!("an account with this {rung} is linked to {predecessor}, who is gone from the source")
+        }
+        _ => format!("an account with this {rung} exists already"),
+    }
+}
+
+fn creation(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, reason: &str) -> Decision {
+    let Standing::Qualifies(mapped) = person.standing else {
+        return hold_back(person, situation, "does not qualify".to_owned());
+    };
+    if let Some(problem) = &mapped.user_type_problem {
+        return hold_back(person, situation, problem.clone());
+    }
+    let mut action = action(person, Verb::Create, situation, policy, Some(mapped));
+    mapped.desired.user_name().clone_into(&mut action.user);
+    action.reason = reason.to_owned();
+    action.changes = diff::creation(&mapped.desired);
+    action.target_id = None;
+    act(switched(waiting(action, person), policy.lifecycle.create))
+}
+
+fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause: RemovalCause) -> Decision {
+    let Some(verb) = removal_verb(cause, policy.lifecycle) else {
+        let kept = match cause {
+            RemovalCause::Suspended => "suspended at the source; kept by lifecycle.on_suspended",
+            RemovalCause::Deleted => "deleted at the source; kept by lifecycle.on_deleted",
+            RemovalCause::NotListed
+            | RemovalCause::NotAssigned
+            | RemovalCause::Disabled
+            | RemovalCause::OutOfScope
+            | RemovalCause::DeleteAfter => "left; kept by lifecycle.on_unassigned",
+        };
+        return skip(person, situation, kept);
+    };
+    let mut action = action(person, verb, situation, policy, None);
+    action.reason = removal_reason(cause).to_owned();
+    action.cause = Some(cause);
+    if verb == Verb::Deactivate {
+        action.changes = vec![diff::activation(Some(true), false)];
+    }
+    act(switched(waiting(action, person), policy.lifecycle.deactivate))
+}
+
+/// Somebody who left and has no active account: nothing, or the second step of a two-step leave.
+fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
+    let Some(link) = person.link else {
+        let reason = match person.standing {
+            Standing::OutOfScope => "out of scope by scope.filter, and has no account of ours",
+            Standing::Suspended => "suspended at the source, and has no account of ours",
+            Standing::Leaver(_) | Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) => {
+                "left, and has no account of ours"
+            }
+        };
+        return skip(person, Situation::Gone, reason);
+    };
+    let due = match (policy.lifecycle.delete_after, link.state) {
+        (Some(after), LinkState::Deactivated(since)) => now.since(since) >= after.as_millis() as i64,
+        (Some(_), LinkState::Active | LinkState::Inactive | LinkState::Gone(_)) | (None, _) => false,
+    };
+    if !due {
+        return Decision::Unchanged { refresh: None };
+    }
+    let mut action = action(person, Verb::Delete, Situation::Gone, policy, None);
+    action.cause = Some(RemovalCause::DeleteAfter);
+    action.reason = removal_reason(RemovalCause::DeleteAfter).to_owned();
+    act(switched(waiting(action, person), policy.lifecycle.deactivate))
+}
+
+/// The sentence for a cause, in reports and proofs.
+pub fn removal_reason(cause: RemovalCause) -> &'static str {
+    match cause {
+        RemovalCause::NotListed => "no longer listed by the app",
+        RemovalCause::NotAssigned => "no longer assigned to the app",
+        RemovalCause::Disabled => "deactivated at the source",
+        RemovalCause::Suspended => "suspended at the source",
+        RemovalCause::OutOfScope => "out of scope by scope.filter",
+        RemovalCause::Deleted => "deleted at the source",
+        RemovalCause::DeleteAfter => "stayed away longer than lifecycle.delete_after",
+    }
+}
+
+fn removal_cause(standing: &Standing) -> RemovalCause {
+    match standing {
+        Standing::Suspended => RemovalCause::Suspended,
+        Standing::Leaver(cause) => *cause,
+        Standing::OutOfScope => RemovalCause::OutOfScope,
+        Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) => RemovalCause::NotListed,
+    }
+}
+
+fn action(
+    person: &Person<'_>,
+    verb: Verb,
+    situation: Situation,
+    policy: &Policy<'_>,
+    mapped: Option<&Mapped>,
+) -> PlannedAction {
+    let billable = match mapped {
+        Some(mapped) => policy.mapping.is_billable(mapped.user_type.as_deref()),
+        None => person.link.is_some_and(|link| link.billable),
+    };
+    PlannedAction {
+        verb,
+        situation,
+        reason: String::new(),
+        user: person.user.to_owned(),
+        source_id: person.id.clone(),
+        target_id: target_id(person),
+        changes: Vec::new(),
+        desired: mapped.map(|mapped| mapped.desired.clone()),
+        found: None,
+        cause: None,
+        activate: false,
+        disposition: if verb.is_write() { Disposition::Send } else { Disposition::Nothing },
+        observed_at: person.observed_at,
+        assigned_at: person.assigned_at,
+        billable,
+    }
+}
+
+fn target_id(person: &Person<'_>) -> Option<TargetId> {
+    person.link.map(|link| link.target_id.clone())
+}
+
+fn act(action: PlannedAction) -> Decision {
+    Decision::Act(Box::new(action))
+}
+
+fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -> PlannedAction {
+    PlannedAction {
+        verb,
+        situation,
+        reason,
+        user: person.user.to_owned(),
+        source_id: person.id.clone(),
+        target_id: target_id(person),
+        changes: Vec::new(),
+        desired: None,
+        found: None,
+        cause: None,
+        activate: false,
+        disposition: Disposition::Nothing,
+        observed_at: person.observed_at,
+        assigned_at: person.assigned_at,
+        billable: false,
+    }
+}
+
+fn hold_back(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
+    act(bare(person, Verb::HoldBack, situation, reason))
+}
+
+fn skip(person: &Person<'_>, situation: Situation, reason: &str) -> Decision {
+    act(bare(person, Verb::Skip, situation, reason.to_owned()))
+}
+
+fn switched(mut action: PlannedAction, on: bool) -> PlannedAction {
+    if !on && action.disposition == Disposition::Send {
+        action.disposition = Disposition::Disabled;
+    }
+    action
+}
+
+fn waiting(mut action: PlannedAction, person: &Person<'_>) -> PlannedAction {
+    if let Some(why) = person.waits {
+        action.disposition = Disposition::Deferred(why.to_owned());
+    }
+    action
+}
+
+fn differs(changes: &[Change]) -> String {
+    let names: Vec<String> = changes.iter().map(|change| short_name(&change.path)).collect();
+    format!("{} {}", names.join(", "), if names.len() == 1 { "differs" } else { "differ" })
+}
+
+/// `department` for the enterprise path, `emails` for the primary e-mail: the words of a sentence.
+fn short_name(path: &AttributePath) -> String {
+    match (path.selector(), path.sub_attribute()) {
+        (None, Some(sub)) => format!("{}.{sub}", path.attribute()),
+        (Some(_), _) | (None, None) => path.attribute().to_owned(),
+    }
+}
+
+fn with_user_type_problem(reason: String, mapped: &Mapped) -> String {
+    match &mapped.user_type_problem {
+        Some(problem) => format!("{reason}; {problem}, so it stays as it is"),
+        None => reason,
+    }
+}
+
+fn match_text(hits: &Match) -> String {
+    match hits {
+        Match::Several(text) | Match::LinkedElsewhere(text) => text.clone(),
+        Match::None => "no account matches".to_owned(),
+        Match::One { account, .. } => format!("matches account {}", account.id),
+        Match::LinkedToGone { account, predecessor } => {
+            format!("matches account {}, linked to {predecessor}", account.id)
+        }
+    }
+}
+
+fn day(time: Millis) -> String {
+    time.rfc3339().chars().take(10).collect()
+}
+
+/// The values an account holds once `changes` are acknowledged.
+pub fn acknowledged_after(
+    current: &crate::model::attributes::Attributes,
+    changes: &[Change],
+) -> crate::model::attributes::Attributes {
+    let mut values = current.clone();
+    for change in changes {
+        match &change.to {
+            Some(Scalar::Flag(_)) if change.path == AttributePath::active() => {}
+            Some(value) => {
+                values.insert(change.path.clone(), value.clone());
+            }
+            None => {
+                values.remove(&change.path);
+            }
+        }
+    }
+    values
+}
+
+/// Whether a desired account gives somebody else's login.
+pub fn changes_login(changes: &[Change]) -> bool {
+    changes.iter().any(|change| change.path == AttributePath::user_name())
+}
+
+/// The digest to store after `desired` was written; `None` where a value is still owed.
+pub fn settled_digest(desired: &DesiredAccount, memory: &AttributeMemory) -> Option<Digest> {
+    (memory.refusals.is_empty() && memory.withheld.is_empty()).then_some(desired.digest)
+}

@@ -1,0 +1,106 @@
+//! Standing: where a person stands before anybody looks at links or accounts.
+//!
+//! The order is fixed: lifecycle and assignment, then scope, then mapping. So holding somebody back for a bad
+//! address never delays that person's removal.
+
+use serde::{Deserialize, Serialize};
+
+use super::lifecycle::{Lifecycle, lifecycle};
+use super::mapping::{InScope, Mapped, Mapping};
+use crate::config::LifecyclePolicy;
+use crate::model::identity::{Identity, VendorStatus};
+use crate::model::plan::RemovalCause;
+
+/// Where a person stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Assigned, active, in scope, mappable.
+    Qualifies(Box<Mapped>),
+    /// Not yet activated.
+    Pending,
+    /// Suspended.
+    Suspended,
+    /// Not assigned, disabled, or not there.
+    Leaver(RemovalCause),
+    /// Assigned and left out by `scope.filter`.
+    OutOfScope,
+    /// Cannot be decided, or may not be written; the text says why.
+    HeldBack(String),
+}
+
+/// Which names of `scope.filter` were present for at least one person of a read.
+///
+/// A renamed attribute makes a filter false for everybody, and must not empty the workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeNames {
+    never_seen: Vec<String>,
+}
+
+impl ScopeNames {
+    /// Nothing seen yet.
+    pub fn new(mapping: &Mapping) -> ScopeNames {
+        ScopeNames { never_seen: mapping.scope_names().to_vec() }
+    }
+
+    /// Names that nobody had. `user.groups` is a list everybody has.
+    pub fn never_seen(&self) -> &[String] {
+        &self.never_seen
+    }
+}
+
+/// Decides where a person stands. `linked` matters for OneLogin's unactivated people.
+pub fn standing(
+    identity: &Identity,
+    linked: bool,
+    mapping: &Mapping,
+    policy: &LifecyclePolicy,
+    seen: &mut ScopeNames,
+) -> Standing {
+    let lifecycle = lifecycle(&identity.status, linked);
+    // The names are built first because every assigned person counts for "a name that nobody has".
+    let names = match mapping.names(identity, lifecycle.as_str()) {
+        Ok(names) => names,
+        Err(problem) if lifecycle == Lifecycle::Active => return Standing::HeldBack(problem),
+        Err(_) => None,
+    };
+    if let Some(names) = &names {
+        seen.never_seen.retain(|name| !names.is_present(name));
+    }
+    match lifecycle {
+        Lifecycle::Unknown => return Standing::HeldBack(unknown_reason(identity)),
+        Lifecycle::Disabled => return Standing::Leaver(RemovalCause::Disabled),
+        Lifecycle::Suspended if identity.assigned => return Standing::Suspended,
+        Lifecycle::Suspended | Lifecycle::Pending | Lifecycle::Active if !identity.assigned => {
+            return Standing::Leaver(RemovalCause::NotAssigned);
+        }
+        Lifecycle::Pending if !policy.create_pending || linked => return Standing::Pending,
+        Lifecycle::Suspended | Lifecycle::Pending | Lifecycle::Active => {}
+    }
+    match mapping.in_scope(names.as_ref()) {
+        InScope::No => return Standing::OutOfScope,
+        InScope::Failed(problem) => return Standing::HeldBack(problem),
+        InScope::Yes => {}
+    }
+    match mapping.map(identity, names.as_ref()) {
+        Ok(mapped) => match (&mapped.user_type_problem, linked) {
+            (Some(problem), false) => Standing::HeldBack(problem.clone()),
+            (Some(_), true) | (None, _) => Standing::Qualifies(Box::new(mapped)),
+        },
+        Err(problem) => Standing::HeldBack(problem),
+    }
+}
+
+fn unknown_reason(identity: &Identity) -> String {
+    match &identity.status {
+        VendorStatus::Okta(Some(status)) => {
+            format!("Okta says status {status}, which is not a documented one")
+        }
+        VendorStatus::Okta(None) => "Okta's answer left out the user's own record".to_owned(),
+        VendorStatus::OneLogin(Some(status)) => {
+            format!("OneLogin says status {}, state {}, which is not documented", status.status, status.state)
+        }
+        VendorStatus::OneLogin(None) => {
+            "OneLogin lists the person in only one of the app's users and the user details".to_owned()
+        }
+    }
+}

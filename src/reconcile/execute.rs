@@ -1,0 +1,293 @@
+//! Carrying a plan out, stage by stage, leavers first: disposition, guard, proof, then the hand.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+
+use super::event::RunEvent;
+use super::hand::{Done, Hand, Stop, record};
+use super::planning::Plan;
+use super::prove::{Prover, Removal};
+use super::{Context, RunError};
+use crate::core::guard::{Approved, Judgement};
+use crate::core::proof::Verdict;
+use crate::model::link::Link;
+use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
+use crate::model::report::{ActionRecord, Outcome, Summary};
+use crate::store::Spool;
+use crate::target::Observe;
+
+/// The outcome of carrying a plan out.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// Everybody but the unchanged.
+    pub records: Spool<ActionRecord>,
+    /// Each person once.
+    pub summary: Summary,
+    /// Why it stopped early, if it did.
+    pub stop: Option<Stop>,
+    /// Removals that were wanted and neither sent, held nor switched off.
+    pub unsent_removals: u64,
+    /// People whom the list left out although they are assigned.
+    pub list_was_short: u64,
+    /// Change in billable accounts, as done or as it would be.
+    pub seats_delta: i64,
+}
+
+/// Carries out plans.
+pub struct Executor<'a, O, H> {
+    context: &'a Context<'a, O>,
+    prover: &'a Prover<'a>,
+    judgement: Judgement,
+    hand: &'a H,
+    /// Actions in flight at once.
+    concurrency: usize,
+    /// When `max_apply` is over.
+    deadline: Option<tokio::time::Instant>,
+    interrupted: watch::Receiver<bool>,
+}
+
+/// One action's end, with what the totals need.
+struct Ended {
+    done: Done,
+    unsent_removal: bool,
+    list_was_short: bool,
+    billable: bool,
+}
+
+impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
+    /// Prepares to carry out `plan`.
+    pub fn new(
+        context: &'a Context<'a, O>,
+        prover: &'a Prover<'a>,
+        judgement: Judgement,
+        hand: &'a H,
+        deadline: Option<tokio::time::Instant>,
+    ) -> Executor<'a, O, H> {
+        let concurrency = context.config.target.concurrency.max(1);
+        let interrupted = context.interrupted.clone();
+        Executor { context, prover, judgement, hand, concurrency, deadline, interrupted }
+    }
+
+    /// Carries a plan out. What a stop leaves over is recorded as deferred.
+    pub async fn carry_out(&self, plan: &mut Plan) -> Result<Carried, RunError> {
+        let mut carried = Carried::default();
+        carried.summary.unchanged = plan.unchanged;
+        self.stage(&mut plan.removals, &mut carried).await?;
+        self.chains(&mut plan.chains, &mut carried).await?;
+        for stage in [
+            &mut plan.updates,
+            &mut plan.reactivations,
+            &mut plan.adoptions,
+            &mut plan.creations,
+            &mut plan.quiet,
+        ] {
+            self.stage(stage, &mut carried).await?;
+        }
+        Ok(carried)
+    }
+
+    /// A stage: many people at once, bounded.
+    async fn stage(&self, actions: &mut Spool<PlannedAction>, carried: &mut Carried) -> Result<(), RunError> {
+        let mut waiting = actions.iter()?;
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < self.concurrency {
+                let Some(action) = waiting.next().transpose()? else { break };
+                if carried.stop.is_none() {
+                    carried.stop = self.stops_now();
+                }
+                match &carried.stop {
+                    Some(stop) => self.note(left_over(&action, stop), carried)?,
+                    None => running.push(self.one(action)),
+                }
+            }
+            match running.next().await {
+                Some(ended) => self.note(ended, carried)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Chains of renames: one after the other within a chain; a failure ends its chain.
+    async fn chains(
+        &self,
+        chains: &mut Spool<Vec<PlannedAction>>,
+        carried: &mut Carried,
+    ) -> Result<(), RunError> {
+        for chain in chains.iter()? {
+            let mut broken: Option<String> = None;
+            for action in chain? {
+                if carried.stop.is_none() {
+                    carried.stop = self.stops_now();
+                }
+                let ended = match (&carried.stop, &broken) {
+                    (Some(stop), _) => left_over(&action, stop),
+                    (None, Some(why)) => unsent(record(&action, Outcome::Deferred, Some(why.clone())), false),
+                    (None, None) => self.one(action).await,
+                };
+                if !matches!(ended.done.record.outcome, Outcome::Applied | Outcome::Planned) {
+                    broken = Some("waits for a userName that was not released".to_owned());
+                }
+                self.note(ended, carried)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stops_now(&self) -> Option<Stop> {
+        if *self.interrupted.borrow() {
+            return Some(Stop::Interrupted);
+        }
+        self.deadline.filter(|deadline| tokio::time::Instant::now() >= *deadline).map(|_| Stop::TimeIsUp)
+    }
+
+    fn note(&self, ended: Ended, carried: &mut Carried) -> Result<(), RunError> {
+        let Ended { done: Done { record, stop }, unsent_removal, list_was_short, billable } = ended;
+        carried.summary.count(record.action, record.outcome);
+        carried.unsent_removals += u64::from(unsent_removal);
+        carried.list_was_short += u64::from(list_was_short);
+        carried.seats_delta += seats_delta(&record, billable);
+        if carried.stop.is_none() {
+            carried.stop = stop;
+        }
+        carried.records.push(&record)?;
+        Ok(())
+    }
+
+    async fn one(&self, action: PlannedAction) -> Ended {
+        let started = Instant::now();
+        let ended = self.decide(action).await;
+        self.context.watcher.tell(&RunEvent::Acted {
+            record: Box::new(ended.done.record.clone()),
+            duration_millis: started.elapsed().as_millis() as u64,
+        });
+        ended
+    }
+
+    async fn decide(&self, action: PlannedAction) -> Ended {
+        let removes = action.verb.is_removal();
+        let outcome = match &action.disposition {
+            Disposition::Send => None,
+            Disposition::Held(why) => Some((Outcome::Held, Some(why.clone()))),
+            Disposition::Deferred(why) => Some((Outcome::Deferred, Some(why.clone()))),
+            Disposition::Disabled => Some((Outcome::Disabled, Some(switched_off(&action)))),
+            Disposition::Nothing => Some((Outcome::Skipped, None)),
+        };
+        if let Some((outcome, detail)) = outcome {
+            return unsent(record(&action, outcome, detail), false);
+        }
+        let billable = action.billable;
+        match self.judgement.release(action) {
+            Err(held) => unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
+            Ok(approved) if removes => self.remove(approved).await,
+            Ok(approved) => {
+                let done = self.hand.write(approved).await;
+                Ended { done, unsent_removal: false, list_was_short: false, billable }
+            }
+        }
+    }
+
+    async fn remove(&self, approved: Approved) -> Ended {
+        let action = approved.action();
+        let not_listed = action.cause == Some(RemovalCause::NotListed);
+        let link = match self.context.snapshot.link(self.context.sync_name(), &action.source_id).await {
+            Ok(Some(link)) => link,
+            Ok(None) => {
+                let why = "there is no link any more".to_owned();
+                return unsent(record(action, Outcome::Deferred, Some(why)), true);
+            }
+            Err(error) => {
+                let mut ended = unsent(record(action, Outcome::Deferred, Some(error.to_string())), true);
+                ended.done.stop = Some(Stop::State(error.to_string()));
+                return ended;
+            }
+        };
+        self.remove_proven(approved, &link, not_listed).await
+    }
+
+    /// Proves and removes. Where what is proven asks for a deletion although the guards were asked about a
+    /// deactivation, they are asked once more.
+    async fn remove_proven(&self, mut approved: Approved, link: &Link, not_listed: bool) -> Ended {
+        let billable = approved.action().billable;
+        let deferred =
+            |action: &PlannedAction, why| unsent(record(action, Outcome::Deferred, Some(why)), true);
+        let mut asked_again = false;
+        loop {
+            let verdict = match self.prover.prove(approved, link).await {
+                Removal::Judged(verdict) => verdict,
+                Removal::NoControl(action, why) => return deferred(&action, why),
+                Removal::NeedsApproval(action, why) => {
+                    return unsent(record(&action, Outcome::Held, Some(why)), false);
+                }
+            };
+            match verdict {
+                Verdict::Proven(proven) => {
+                    let done = self.hand.remove(*proven, link).await;
+                    let unsent_removal = done.record.outcome == Outcome::Deferred;
+                    return Ended { done, unsent_removal, list_was_short: false, billable };
+                }
+                Verdict::Kept(action, why) => {
+                    return unsent(record(&action, Outcome::Disabled, Some(why)), false);
+                }
+                Verdict::Stronger(action, why) if asked_again => return deferred(&action, why),
+                Verdict::Stronger(action, _) => match self.judgement.release(action) {
+                    Err(held) => return unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
+                    Ok(again) => {
+                        asked_again = true;
+                        approved = again;
+                    }
+                },
+                Verdict::StillAssigned(action, why) => {
+                    return Ended { list_was_short: not_listed, ..deferred(&action, why) };
+                }
+                Verdict::Unproven(action, why) => return deferred(&action, why),
+            }
+        }
+    }
+}
+
+fn left_over(action: &PlannedAction, stop: &Stop) -> Ended {
+    let (outcome, detail) = match &action.disposition {
+        Disposition::Send => (Outcome::Deferred, Some(stop.reason().to_owned())),
+        Disposition::Held(why) => (Outcome::Held, Some(why.clone())),
+        Disposition::Deferred(why) => (Outcome::Deferred, Some(why.clone())),
+        Disposition::Disabled => (Outcome::Disabled, Some(switched_off(action))),
+        Disposition::Nothing => (Outcome::Skipped, None),
+    };
+    let removal = action.verb.is_removal() && outcome == Outcome::Deferred;
+    unsent(record(action, outcome, detail), removal)
+}
+
+fn unsent(record: ActionRecord, unsent_removal: bool) -> Ended {
+    Ended { done: Done::with(record), unsent_removal, list_was_short: false, billable: false }
+}
+
+fn switched_off(action: &PlannedAction) -> String {
+    let switch = match action.verb {
+        Verb::Create => "create",
+        Verb::Update | Verb::Adopt => "update",
+        Verb::Reactivate => "reactivate",
+        Verb::Deactivate | Verb::Delete => "deactivate",
+        Verb::HoldBack | Verb::Skip => "…",
+    };
+    format!("lifecycle.{switch} = false")
+}
+
+fn seats_delta(record: &ActionRecord, billable: bool) -> i64 {
+    let happens = matches!(record.outcome, Outcome::Applied | Outcome::Planned) && billable;
+    match record.action {
+        Verb::Create | Verb::Adopt if happens => 1,
+        Verb::Delete if happens => -1,
+        Verb::Create
+        | Verb::Adopt
+        | Verb::Delete
+        | Verb::Update
+        | Verb::Reactivate
+        | Verb::Deactivate
+        | Verb::HoldBack
+        | Verb::Skip => 0,
+    }
+}

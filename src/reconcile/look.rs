@@ -1,0 +1,260 @@
+//! Looking at the target: as little as possible, and never a creation without it.
+//!
+//! People with a link need no look. For people without one there is a lookup each, or one complete listing where
+//! that takes fewer requests. Every hit is verified by comparing it.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::RunError;
+use super::event::RunEvent;
+use super::roster::Candidate;
+use crate::config::MatchBy;
+use crate::core::normalize::fold_address;
+use crate::core::planner::Match;
+use crate::model::account::Account;
+use crate::model::id::{SourceId, TargetId};
+use crate::model::plan::DesiredAccount;
+use crate::store::{Spool, SpoolOffset};
+use crate::target::{Criterion, ListCursor, Observe, TargetError};
+
+/// Below this many people a listing is not even tried.
+const LOOKUPS_WITHOUT_A_THOUGHT: u64 = 3;
+
+/// Every account of the workspace, compactly.
+#[derive(Debug, Default)]
+pub struct Listing {
+    accounts: Spool<serde_json::Map<String, serde_json::Value>>,
+    /// Hashes of external ids and addresses, and where the account stands; sorted before it is searched. A hash
+    /// only says where to look: every hit is compared.
+    index: Vec<(u64, SpoolOffset)>,
+    hasher: RandomState,
+}
+
+/// How accounts are found in this run.
+#[derive(Debug)]
+pub enum Finder {
+    /// In a complete listing.
+    Listing(Box<Listing>),
+    /// One lookup each.
+    Lookups,
+}
+
+/// Chooses the cheaper way for `people` without a link, and lists where that is it.
+pub async fn choose_finder<O: Observe>(
+    target: &O,
+    ladder: &[MatchBy],
+    people: u64,
+    tell: &dyn Fn(RunEvent),
+) -> Result<Finder, RunError> {
+    let rungs = ladder.iter().filter(|rung| is_searchable(target, **rung)).count() as u64;
+    let lookups = people * rungs;
+    if people <= LOOKUPS_WITHOUT_A_THOUGHT {
+        return Ok(Finder::Lookups);
+    }
+    let mut listing = Listing::default();
+    let mut cursor = ListCursor::default();
+    let (mut pages, mut listed) = (0u64, 0u64);
+    loop {
+        let page = match target.list(&mut cursor).await {
+            Ok(Some(page)) => page,
+            Ok(None) => {
+                listing.index.sort_unstable();
+                return Ok(Finder::Listing(Box::new(listing)));
+            }
+            // A target that cannot list can still be asked one by one.
+            Err(TargetError::Unanswerable(_)) => return Ok(Finder::Lookups),
+            Err(error) => return Err(error.into()),
+        };
+        pages += 1;
+        listed += page.accounts.len() as u64;
+        // At the first page the total tells what the rest would cost; later only the pages themselves count,
+        // because totals lie.
+        let left = match page.total {
+            Some(total) if pages == 1 && listed > 0 => total.saturating_sub(listed).div_ceil(listed),
+            Some(_) | None => 0,
+        };
+        if pages + left > lookups.max(1) {
+            return Ok(Finder::Lookups);
+        }
+        tell(RunEvent::Looking { done: listed, total: page.total.unwrap_or(listed).max(listed) });
+        for account in page.accounts {
+            listing.add(account)?;
+        }
+    }
+}
+
+impl Listing {
+    fn add(&mut self, account: Account) -> Result<(), RunError> {
+        let mut keys: HashSet<u64> =
+            account.emails().into_iter().map(|email| self.hasher.hash_one(fold_address(email))).collect();
+        keys.extend(account.user_name().map(|name| self.hasher.hash_one(fold_address(name))));
+        keys.extend(account.external_id().map(|id| self.hasher.hash_one(id)));
+        let offset = self.accounts.push(&account.resource)?;
+        self.index.extend(keys.into_iter().map(|key| (key, offset)));
+        Ok(())
+    }
+
+    fn find(&mut self, criterion: &Criterion) -> Result<Vec<Account>, RunError> {
+        let key = match criterion {
+            Criterion::ExternalId(id) => self.hasher.hash_one(id.as_str()),
+            Criterion::UserName(text) | Criterion::Email(text) => self.hasher.hash_one(fold_address(text)),
+        };
+        let start = self.index.partition_point(|(found, _)| *found < key);
+        let mut hits = Vec::new();
+        for (_, offset) in self.index[start..].iter().take_while(|(found, _)| *found == key) {
+            let account = Account::from_resource(self.accounts.get(*offset)?);
+            hits.extend(account.filter(|account| is_hit(account, criterion)));
+        }
+        Ok(hits)
+    }
+}
+
+/// Whether an account is what was asked for: the comparison that every hit must pass.
+fn is_hit(account: &Account, criterion: &Criterion) -> bool {
+    match criterion {
+        Criterion::ExternalId(id) => account.external_id() == Some(id),
+        Criterion::UserName(name) => {
+            account.user_name().is_some_and(|found| fold_address(found) == fold_address(name))
+        }
+        Criterion::Email(email) => {
+            account.emails().iter().any(|found| fold_address(found) == fold_address(email))
+        }
+    }
+}
+
+fn is_searchable<O: Observe>(target: &O, rung: MatchBy) -> bool {
+    match rung {
+        MatchBy::ExternalId => target.finds_external_id(),
+        MatchBy::UserName | MatchBy::Email => true,
+    }
+}
+
+fn criterion(rung: MatchBy, desired: &DesiredAccount) -> Option<Criterion> {
+    match rung {
+        MatchBy::ExternalId => Some(Criterion::ExternalId(desired.external_id().to_owned())),
+        MatchBy::UserName => Some(Criterion::UserName(desired.user_name().to_owned())),
+        MatchBy::Email => desired.email().map(|email| Criterion::Email(email.to_owned())),
+    }
+}
+
+/// The accounts that the ladder finds for one person, from the first rung that finds any.
+pub async fn climb<O: Observe>(
+    target: &O,
+    finder: &mut Finder,
+    ladder: &[MatchBy],
+    desired: &DesiredAccount,
+    releasing: &HashSet<TargetId>,
+) -> Result<Option<(MatchBy, Vec<Account>)>, RunError> {
+    for rung in ladder {
+        let Some(criterion) = criterion(*rung, desired) else { continue };
+        let hits = match finder {
+            Finder::Listing(listing) => listing.find(&criterion)?,
+            Finder::Lookups if is_searchable(target, *rung) => target.find(&criterion).await?.accounts,
+            Finder::Lookups => continue,
+        };
+        // An account that gives this very name up in the same plan is no match by name.
+        let hits: Vec<Account> = hits
+            .into_iter()
+            .filter(|account| *rung == MatchBy::ExternalId || !releasing.contains(&account.id))
+            .collect();
+        if !hits.is_empty() {
+            return Ok(Some((*rung, hits)));
+        }
+    }
+    Ok(None)
+}
+
+/// Climbs for many people, a bounded number at a time, and gives each with what was found.
+pub async fn climb_all<O: Observe>(
+    target: &O,
+    finder: &mut Finder,
+    ladder: &[MatchBy],
+    people: Vec<Candidate>,
+    releasing: &HashSet<TargetId>,
+    concurrency: usize,
+) -> Result<Vec<(Candidate, Found)>, RunError> {
+    use crate::core::standing::Standing;
+    let mut results = Vec::with_capacity(people.len());
+    let desired_of = |candidate: &Candidate| match &candidate.standing {
+        Standing::Qualifies(mapped) => Some(mapped.desired.clone()),
+        Standing::Pending
+        | Standing::Suspended
+        | Standing::Leaver(_)
+        | Standing::OutOfScope
+        | Standing::HeldBack(_) => None,
+    };
+    if let Finder::Listing(_) = finder {
+        for candidate in people {
+            let found = match desired_of(&candidate) {
+                Some(desired) => climb(target, finder, ladder, &desired, releasing).await?,
+                None => None,
+            };
+            results.push((candidate, found));
+        }
+        return Ok(results);
+    }
+    let mut waiting = people.into_iter();
+    let mut asked = FuturesUnordered::new();
+    loop {
+        while asked.len() < concurrency.max(1)
+            && let Some(candidate) = waiting.next()
+        {
+            let desired = desired_of(&candidate);
+            asked.push(async move {
+                let found = match desired {
+                    Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
+                    None => None,
+                };
+                Ok::<_, RunError>((candidate, found))
+            });
+        }
+        match asked.next().await {
+            Some(result) => results.push(result?),
+            None => return Ok(results),
+        }
+    }
+}
+
+/// What the ladder found: the rung and the accounts.
+pub type Found = Option<(MatchBy, Vec<Account>)>;
+
+/// Who an account is linked to, as far as the plan must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody.
+    Nobody,
+    /// This very person.
+    Same,
+    /// A living identity of this sync.
+    Living(String),
+    /// Another sync.
+    OtherSync(String),
+    /// An identity of this sync that is proven gone.
+    ProvenGone(SourceId),
+}
+
+/// Turns raw hits into what the planner decides on.
+pub fn judge_hits(found: Found, owner_of: &HashMap<TargetId, Owner>) -> Match {
+    let Some((by, mut accounts)) = found else { return Match::None };
+    if accounts.len() > 1 {
+        let names: Vec<String> = accounts
+            .iter()
+            .take(5)
+            .map(|account| format!("{} ({})", account.id, account.user_name().unwrap_or("no userName")))
+            .collect();
+        return Match::Several(format!("{} accounts match: {}", accounts.len(), names.join(", ")));
+    }
+    let Some(account) = accounts.pop() else { return Match::None };
+    match owner_of.get(&account.id).cloned().unwrap_or(Owner::Nobody) {
+        Owner::Nobody | Owner::Same => Match::One { account, by },
+        Owner::Living(who) => Match::LinkedElsewhere(format!("account {} belongs to {who}", account.id)),
+        Owner::OtherSync(sync) => {
+            Match::LinkedElsewhere(format!("account {} is managed by sync \"{sync}\"", account.id))
+        }
+        Owner::ProvenGone(predecessor) => Match::LinkedToGone { account, predecessor },
+    }
+}

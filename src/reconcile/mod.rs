@@ -1,0 +1,115 @@
+//! The run: read, map, look, plan, guard, prove, apply, record. A dry run is the same code path without the right
+//! to write.
+//!
+//! What lives here: the order of the phases and what connects them. What must not: vendor shapes, SQL, decisions
+//! about one person (`core`).
+
+use tokio::sync::watch;
+
+use crate::config;
+use crate::core::mapping::Mapping;
+use crate::model::report::RunResult;
+use crate::source::{Source, SourceError};
+use crate::store::{Snapshot, StoreError};
+use crate::target::{Observe, TargetError};
+
+pub mod apply;
+pub mod event;
+mod execute;
+pub mod hand;
+mod look;
+mod people;
+mod planning;
+mod prove;
+mod roster;
+mod run;
+mod settle;
+
+pub use run::{Finished, Request, Who, Writing, run};
+
+/// What every phase of a run may look at. Nothing in it can write.
+pub struct Context<'a, O> {
+    /// The sync's configuration.
+    pub config: &'a config::Sync,
+    /// The compiled mapping.
+    pub mapping: &'a Mapping,
+    /// The identity provider.
+    pub source: &'a Source,
+    /// The workspace, for reading.
+    pub target: &'a O,
+    /// The state, for reading.
+    pub snapshot: &'a Snapshot,
+    /// The workspace's normalised base URL: links are unique within it.
+    pub target_url: String,
+    /// Who is told what happens.
+    pub watcher: &'a dyn event::Watcher,
+    /// Becomes true when a signal asks the run to stop between two writes.
+    pub interrupted: watch::Receiver<bool>,
+    /// How the runs that failing people still wait are counted.
+    pub waiting: Waiting,
+}
+
+/// How waiting is counted for people whose last write was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// This run has been counted already.
+    Counted,
+    /// This is a dry run: count it as the next one.
+    AsIfNext,
+    /// Named people do not wait.
+    Ignored,
+}
+
+impl<O: Observe> Context<'_, O> {
+    /// Name of the sync.
+    pub fn sync_name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Runs that somebody still has to wait after this one; 0 = it is tried now.
+    pub fn runs_to_wait(&self, stored: u32) -> u32 {
+        match self.waiting {
+            Waiting::Counted => stored,
+            Waiting::AsIfNext => stored.saturating_sub(1),
+            Waiting::Ignored => 0,
+        }
+    }
+}
+
+/// Why a run ended without a plan, or in the middle of one.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool.
+    #[error("cannot write temporary data: {0}\nhelp: check the space in the temporary directory")]
+    Spool(#[from] std::io::Error),
+    /// The configuration does not fit the links it would work on.
+    #[error("{0}")]
+    Binding(String),
+    /// A signal.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl RunError {
+    /// The result that this error means for the run.
+    pub fn result(&self) -> RunResult {
+        match self {
+            RunError::Source(SourceError::Incomplete(_)) => RunResult::SourceIncomplete,
+            RunError::Source(SourceError::Unavailable(_) | SourceError::Credentials(_)) => {
+                RunResult::SourceUnavailable
+            }
+            RunError::Target(_) => RunResult::TargetUnavailable,
+            RunError::Interrupted => RunResult::Interrupted,
+            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) => RunResult::Error,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Whom a run is about: everybody by a complete read, or named people by point reads.
+
+use std::collections::HashSet;
+
+use super::event::RunEvent;
+use super::planning::People;
+use super::roster::{Candidate, Roster, RosterBuilder, candidate};
+use super::{Context, RunError};
+use crate::core::standing::{ScopeNames, Standing, standing};
+use crate::http::Lane;
+use crate::model::id::SourceId;
+use crate::model::identity::Finding;
+use crate::model::link::Link;
+use crate::model::plan::RemovalCause;
+use crate::model::time::Millis;
+use crate::source::SourceError;
+use crate::store::Spool;
+use crate::target::Observe;
+
+/// Linked people who are asked for when a read shows nobody at all.
+const ASKED_WHEN_EMPTY: u32 = 5;
+/// Other people who may serve as a positive control for a run of named people.
+const OTHER_WITNESSES: u32 = 3;
+
+/// The people of a run, and what the proofs need to know of how they were read.
+#[derive(Debug)]
+pub struct Gathered {
+    /// For the plan.
+    pub people: People,
+    /// For the positive control.
+    pub witnesses: Vec<SourceId>,
+    /// When the complete read began; `None` for named people.
+    pub complete_read_at: Option<Millis>,
+    /// People whom this complete read missed for the first time.
+    pub newly_absent: Vec<SourceId>,
+    /// People whom an earlier read missed and this one shows.
+    pub shown_again: Vec<SourceId>,
+    /// People read.
+    pub users: u64,
+    /// Pages read.
+    pub pages: u64,
+}
+
+/// Reads everybody. Complete or nothing.
+pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
+    let links = context.snapshot.link_digests(context.sync_name()).await?;
+    let linked = links.len();
+    let mut builder =
+        RosterBuilder::new(context.mapping, &context.config.lifecycle, context.snapshot.digest_key(), links);
+    let mut interrupted = context.interrupted.clone();
+    let mut reader = context.source.open().await?;
+    let mut pages = 0;
+    loop {
+        let page = tokio::select! {
+            page = reader.next() => page?,
+            _ = interrupted.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
+        };
+        let Some(page) = page else { break };
+        pages += 1;
+        for identity in &page.identities {
+            builder.add(identity)?;
+        }
+        context.watcher.tell(&RunEvent::PageRead { pages, people: builder.people() });
+    }
+    let people = builder.people();
+    let read = reader.finish()?;
+    context.watcher.tell(&RunEvent::ReadComplete { people });
+    if people == 0 && linked > 0 {
+        believe_that_nobody_is_left(context).await?;
+    }
+    let roster = builder.seal(read)?;
+    Ok(gathered(roster))
+}
+
+fn gathered(roster: Roster) -> Gathered {
+    let Roster {
+        candidates,
+        unchanged,
+        newly_absent,
+        shown_again,
+        witnesses,
+        scope_names_nobody_has,
+        shared_logins,
+        listed,
+        read,
+    } = roster;
+    Gathered {
+        people: People { candidates, unchanged, listed, shared_logins, scope_names_nobody_has },
+        witnesses,
+        complete_read_at: Some(read.started_at()),
+        newly_absent,
+        shown_again,
+        users: read.users(),
+        pages: read.pages(),
+    }
+}
+
+/// A 200 with nobody is believed only where some of the linked people, asked for one by one, are not assigned.
+async fn believe_that_nobody_is_left<O: Observe>(context: &Context<'_, O>) -> Result<(), RunError> {
+    let some = context.snapshot.some_active(context.sync_name(), ASKED_WHEN_EMPTY).await?;
+    let vendor = context.source.vendor().display_name();
+    let mut readable = some.is_empty();
+    for link in &some {
+        match context.source.point_read(&link.source_id, Lane::General).await {
+            Ok(read) => match read.finding {
+                Finding::Assigned(_) => {
+                    return Err(RunError::Source(SourceError::Incomplete(format!(
+                        "{vendor} lists nobody for the app, but {} is assigned when asked for alone: the list is not \
+                         complete\nhelp: check that the credentials' admin role may see every user of the app",
+                        link.user_name
+                    ))));
+                }
+                Finding::NotAssigned(_) | Finding::UserGone => readable = true,
+                Finding::Inconclusive(_) => {}
+            },
+            Err(error) => tracing::debug!(%error, "a point read failed while checking an empty list"),
+        }
+    }
+    if readable {
+        return Ok(());
+    }
+    Err(RunError::Source(SourceError::Incomplete(format!(
+        "{vendor} lists nobody for the app, and none of {} linked people could be read to confirm it\nhelp: check \
+         the credentials' scopes and admin role",
+        some.len()
+    ))))
+}
+
+/// Reads named people one by one. `who` may be a login, an e-mail, a source id or a target id.
+pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Result<Gathered, RunError> {
+    let mut ids: Vec<SourceId> = Vec::new();
+    let mut unknown = Vec::new();
+    for name in who {
+        let found = ids_of(context, name).await?;
+        if found.is_empty() {
+            unknown.push(name.clone());
+        }
+        for id in found {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(RunError::Source(SourceError::Incomplete(format!(
+            "{} knows nobody called {}, and no link does either\nhelp: give a login, an e-mail, a source id or an \
+             account id",
+            context.source.vendor().display_name(),
+            unknown.join(", ")
+        ))));
+    }
+    let mut candidates = Spool::default();
+    let mut listed = HashSet::new();
+    let mut unchanged = 0;
+    for id in &ids {
+        let link = context.snapshot.link(context.sync_name(), id).await?;
+        match one(context, id, link.as_ref()).await? {
+            Some(candidate) => {
+                if !matches!(candidate.standing, Standing::Leaver(_)) {
+                    listed.insert(id.clone());
+                }
+                candidates.push(&candidate)?;
+            }
+            None => unchanged += 1,
+        }
+    }
+    let others =
+        context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
+    let witnesses = others
+        .into_iter()
+        .map(|link| link.source_id)
+        .filter(|id| !ids.contains(id))
+        .take(OTHER_WITNESSES as usize)
+        .collect();
+    Ok(Gathered {
+        users: ids.len() as u64,
+        people: People {
+            candidates,
+            unchanged,
+            listed,
+            shared_logins: HashSet::new(),
+            scope_names_nobody_has: Vec::new(),
+        },
+        witnesses,
+        complete_read_at: None,
+        newly_absent: Vec::new(),
+        shown_again: Vec::new(),
+        pages: 0,
+    })
+}
+
+async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<Vec<SourceId>, RunError> {
+    let sync = context.sync_name();
+    let mut ids = Vec::new();
+    let by_link = [
+        context.snapshot.link(sync, &SourceId::new(who)).await?,
+        context.snapshot.link_by_login(sync, who).await?,
+        context.snapshot.link_by_account(sync, who).await?,
+    ];
+    ids.extend(by_link.into_iter().flatten().map(|link| link.source_id));
+    ids.extend(context.source.find(who).await?);
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    Ok(ids)
+}
+
+/// One person by a point read; `None` where nothing is known of them on either side that would need a look.
+async fn one<O: Observe>(
+    context: &Context<'_, O>,
+    id: &SourceId,
+    link: Option<&Link>,
+) -> Result<Option<Candidate>, RunError> {
+    let read = context.source.point_read(id, Lane::General).await?;
+    let linked = link.is_some();
+    let bare = |standing| Candidate {
+        id: id.clone(),
+        user: link.map_or_else(|| id.to_string(), |link| link.user_name.clone()),
+        standing,
+        linked,
+        observed_at: read.observed_at,
+        assigned_at: None,
+    };
+    Ok(match &read.finding {
+        Finding::Assigned(identity) | Finding::NotAssigned(identity) => {
+            let mut seen = ScopeNames::new(context.mapping);
+            let standing = standing(identity, linked, context.mapping, &context.config.lifecycle, &mut seen);
+            Some(candidate(identity, standing, linked))
+        }
+        Finding::UserGone if linked => Some(bare(Standing::Leaver(RemovalCause::Deleted))),
+        Finding::UserGone => None,
+        Finding::Inconclusive(why) => Some(bare(Standing::HeldBack(why.clone()))),
+    })
+}

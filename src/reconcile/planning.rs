@@ -1,0 +1,354 @@
+//! The plan of a run: every candidate correlated and planned, renames put in order, the guards asked.
+
+use std::collections::{HashMap, HashSet};
+
+use super::event::RunEvent;
+use super::look::{Finder, Owner, choose_finder, climb_all, judge_hits};
+use super::prove::Prover;
+use super::roster::Candidate;
+use super::{Context, RunError};
+use crate::core::guard::{Intent, Judgement, judge};
+use crate::core::normalize::fold_address;
+use crate::core::order::{Rename, order_renames};
+use crate::core::planner::{Decision, Match, Person, Policy, changes_login, plan};
+use crate::core::standing::Standing;
+use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
+use crate::model::digest::Digest;
+use crate::model::id::{SourceId, TargetId};
+use crate::model::link::{Link, LinkState};
+use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
+use crate::model::time::Millis;
+use crate::store::{Failing, Spool};
+use crate::target::{Criterion, Observe};
+
+/// People looked up or planned at a time: bounds memory, not correctness.
+const CHUNK: usize = 512;
+
+/// The stages of a run, in the order in which they are sent. Leavers first.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Deactivations and deletions.
+    pub removals: Spool<PlannedAction>,
+    /// Renames that wait for each other: within a chain one after the other.
+    pub chains: Spool<Vec<PlannedAction>>,
+    /// All other updates.
+    pub updates: Spool<PlannedAction>,
+    /// Reactivations.
+    pub reactivations: Spool<PlannedAction>,
+    /// Adoptions.
+    pub adoptions: Spool<PlannedAction>,
+    /// Creations.
+    pub creations: Spool<PlannedAction>,
+    /// Hold-backs and skips: told, not sent.
+    pub quiet: Spool<PlannedAction>,
+    /// Linked people with nothing to do.
+    pub unchanged: u64,
+    /// Digests that changed although no value did.
+    pub refresh: Vec<(SourceId, Digest)>,
+    /// The guards' verdict.
+    pub judgement: Judgement,
+    /// Actions that would be sent.
+    pub writes: u64,
+}
+
+/// Everybody a plan is made for.
+#[derive(Debug)]
+pub struct People {
+    /// Those who need a closer look.
+    pub candidates: Spool<Candidate>,
+    /// Those who do not.
+    pub unchanged: u64,
+    /// Who is listed at the source and linked.
+    pub listed: HashSet<SourceId>,
+    /// Who shares a login with somebody else.
+    pub shared_logins: HashSet<SourceId>,
+    /// Names of `scope.filter` that nobody had.
+    pub scope_names_nobody_has: Vec<String>,
+}
+
+/// A rename under way: whose, and from what to what.
+struct PendingRename {
+    action: PlannedAction,
+    rename: Rename,
+}
+
+/// Makes the plan.
+pub async fn make_plan<O: Observe>(
+    context: &Context<'_, O>,
+    mut people: People,
+    prover: &Prover<'_>,
+    now: Millis,
+) -> Result<Plan, RunError> {
+    let failing = failing_by_id(context).await?;
+    let mut plan = Plan { unchanged: people.unchanged, ..Plan::default() };
+    let mut intent = Intent {
+        scope_names_nobody_has: std::mem::take(&mut people.scope_names_nobody_has),
+        ..Intent::default()
+    };
+    let mut planner =
+        Planner { context, failing, now, plan: &mut plan, intent: &mut intent, renames: Vec::new() };
+    let mut unlinked = Spool::<Candidate>::default();
+    let mut to_look_up = 0u64;
+    for candidate in people.candidates.iter()? {
+        let candidate = candidate?;
+        let link = if candidate.linked {
+            context.snapshot.link(context.sync_name(), &candidate.id).await?
+        } else {
+            None
+        };
+        let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
+        if people.shared_logins.contains(&candidate.id) {
+            planner.take(&candidate, link.as_ref(), &Match::Several(shared_login(&candidate)))?;
+        } else if qualifies && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_))) {
+            to_look_up += 1;
+            unlinked.push(&candidate)?;
+        } else {
+            planner.take(&candidate, link.as_ref(), &Match::None)?;
+        }
+    }
+    let releasing = planner.settle_renames().await?;
+    if to_look_up > 0 {
+        let tell = |event: RunEvent| context.watcher.tell(&event);
+        let mut finder =
+            choose_finder(context.target, &context.config.adopt.ladder, to_look_up, &tell).await?;
+        let mut done = 0u64;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut rest = unlinked.iter()?.peekable();
+        while let Some(candidate) = rest.next() {
+            chunk.push(candidate?);
+            if chunk.len() < CHUNK && rest.peek().is_some() {
+                continue;
+            }
+            done += chunk.len() as u64;
+            planner
+                .match_chunk(std::mem::take(&mut chunk), &mut finder, &releasing, &people.listed, prover)
+                .await?;
+            context.watcher.tell(&RunEvent::Looking { done, total: to_look_up });
+        }
+    }
+    let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
+    plan.judgement = judge(&intent, &ledger);
+    plan.writes = intent.counts.values().sum();
+    context.watcher.tell(&RunEvent::Planned { writes: plan.writes });
+    Ok(plan)
+}
+
+async fn failing_by_id<O: Observe>(context: &Context<'_, O>) -> Result<HashMap<SourceId, Failing>, RunError> {
+    let failing = context.snapshot.failing(context.sync_name()).await?;
+    Ok(failing.into_iter().map(|failing| (failing.source_id.clone(), failing)).collect())
+}
+
+fn shared_login(candidate: &Candidate) -> String {
+    format!("another person maps to the userName {} too", candidate.user)
+}
+
+struct Planner<'a, 'c, O> {
+    context: &'a Context<'c, O>,
+    failing: HashMap<SourceId, Failing>,
+    now: Millis,
+    plan: &'a mut Plan,
+    intent: &'a mut Intent,
+    renames: Vec<PendingRename>,
+}
+
+impl<O: Observe> Planner<'_, '_, O> {
+    /// Plans one person and files the action.
+    fn take(&mut self, candidate: &Candidate, link: Option<&Link>, hits: &Match) -> Result<(), RunError> {
+        // Several people for one login: all of them are held back, whether linked or not.
+        let shared;
+        let standing = match (hits, link) {
+            (Match::Several(text), Some(link)) if !matches!(link.state, LinkState::Gone(_)) => {
+                shared = Standing::HeldBack(text.clone());
+                &shared
+            }
+            _ => &candidate.standing,
+        };
+        let waits = self.waits(&candidate.id);
+        let person = Person {
+            id: &candidate.id,
+            user: link.map_or(candidate.user.as_str(), |link| link.user_name.as_str()),
+            standing,
+            link,
+            hits,
+            waits: waits.as_deref(),
+            observed_at: candidate.observed_at,
+            assigned_at: candidate.assigned_at,
+        };
+        let policy = Policy {
+            lifecycle: &self.context.config.lifecycle,
+            adopt: &self.context.config.adopt,
+            mapping: self.context.mapping,
+        };
+        match plan(&person, &policy, self.now) {
+            Decision::Unchanged { refresh } => {
+                self.plan.unchanged += 1;
+                self.plan.refresh.extend(refresh.map(|digest| (candidate.id.clone(), digest)));
+                Ok(())
+            }
+            Decision::Act(action) => self.file(*action, link),
+        }
+    }
+
+    /// A person who failed waits a growing number of runs; a run of named people does not wait.
+    fn waits(&self, id: &SourceId) -> Option<String> {
+        let failing = self.failing.get(id)?;
+        let runs = self.context.runs_to_wait(failing.wait_runs);
+        (runs > 0).then(|| {
+            format!(
+                "failed {} times, tried again in {} run{}: {}",
+                failing.failures,
+                runs,
+                if runs == 1 { "" } else { "s" },
+                failing.detail
+            )
+        })
+    }
+
+    fn file(&mut self, action: PlannedAction, link: Option<&Link>) -> Result<(), RunError> {
+        let sends = action.disposition == Disposition::Send;
+        let writes_login =
+            matches!(action.verb, Verb::Update | Verb::Reactivate) && changes_login(&action.changes);
+        if let (true, true, Some(link)) = (sends, writes_login, link) {
+            let to =
+                action.desired.as_ref().map(|desired| desired.user_name().to_owned()).unwrap_or_default();
+            let rename = Rename { from: link.user_name.clone(), to };
+            self.renames.push(PendingRename { action, rename });
+            return Ok(());
+        }
+        self.file_in_order(action)
+    }
+
+    fn file_in_order(&mut self, action: PlannedAction) -> Result<(), RunError> {
+        self.intent.add(&action);
+        let stage = match action.verb {
+            Verb::Deactivate | Verb::Delete => &mut self.plan.removals,
+            Verb::Update => &mut self.plan.updates,
+            Verb::Reactivate => &mut self.plan.reactivations,
+            Verb::Adopt => &mut self.plan.adoptions,
+            Verb::Create => &mut self.plan.creations,
+            Verb::HoldBack | Verb::Skip => &mut self.plan.quiet,
+        };
+        stage.push(&action)?;
+        Ok(())
+    }
+
+    /// Orders the renames and holds back those that cannot be done. Gives the accounts that release a name.
+    async fn settle_renames(&mut self) -> Result<HashSet<TargetId>, RunError> {
+        let mut pending = Vec::new();
+        let all = std::mem::take(&mut self.renames);
+        let renaming: HashSet<TargetId> =
+            all.iter().filter_map(|pending| pending.action.target_id.clone()).collect();
+        for rename in all {
+            match self.holder_of(&rename, &renaming).await? {
+                None => pending.push(rename),
+                Some(holder) => {
+                    let reason = format!("cannot take the userName {}: {holder}", rename.rename.to);
+                    self.file_in_order(held_back(rename.action, reason))?;
+                }
+            }
+        }
+        let renames: Vec<Rename> = pending.iter().map(|pending| pending.rename.clone()).collect();
+        let ordered = order_renames(&renames);
+        let mut slots: Vec<Option<PendingRename>> = pending.into_iter().map(Some).collect();
+        for index in ordered.blocked {
+            let Some(rename) = slots[index].take() else { continue };
+            let reason = format!("swaps the userName {} with somebody else in a circle", rename.rename.to);
+            self.file_in_order(held_back(rename.action, reason))?;
+        }
+        let mut releasing = HashSet::new();
+        for chain in ordered.chains {
+            let actions: Vec<PlannedAction> =
+                chain.iter().filter_map(|index| slots[*index].take()).map(|pending| pending.action).collect();
+            releasing.extend(actions.iter().filter_map(|action| action.target_id.clone()));
+            match <[PlannedAction; 1]>::try_from(actions) {
+                Ok([alone]) => self.file_in_order(alone)?,
+                Err(actions) => {
+                    actions.iter().for_each(|action| self.intent.add(action));
+                    self.plan.chains.push(&actions)?;
+                }
+            }
+        }
+        Ok(releasing)
+    }
+
+    /// Who holds the wanted login, if that stands in the way.
+    async fn holder_of(
+        &self,
+        rename: &PendingRename,
+        renaming: &HashSet<TargetId>,
+    ) -> Result<Option<String>, RunError> {
+        if fold_address(&rename.rename.from) == fold_address(&rename.rename.to) {
+            return Ok(None);
+        }
+        let hits = self.context.target.find(&Criterion::UserName(rename.rename.to.clone())).await?;
+        let stands_in_the_way = |account: &&Account| {
+            Some(&account.id) != rename.action.target_id.as_ref() && !renaming.contains(&account.id)
+        };
+        Ok(hits
+            .accounts
+            .iter()
+            .find(stands_in_the_way)
+            .map(|account| format!("account {} has it", account.id)))
+    }
+
+    async fn match_chunk(
+        &mut self,
+        chunk: Vec<Candidate>,
+        finder: &mut Finder,
+        releasing: &HashSet<TargetId>,
+        listed: &HashSet<SourceId>,
+        prover: &Prover<'_>,
+    ) -> Result<(), RunError> {
+        let ladder = &self.context.config.adopt.ladder;
+        let concurrency = self.context.config.target.concurrency;
+        let found = climb_all(self.context.target, finder, ladder, chunk, releasing, concurrency).await?;
+        for (candidate, found) in found {
+            let mut owners = HashMap::new();
+            if let Some((_, accounts)) = &found
+                && let [account] = accounts.as_slice()
+            {
+                let owner = self.owner(&candidate, account, listed, prover).await?;
+                owners.insert(account.id.clone(), owner);
+            }
+            let link = if candidate.linked {
+                self.context.snapshot.link(self.context.sync_name(), &candidate.id).await?
+            } else {
+                None
+            };
+            self.take(&candidate, link.as_ref(), &judge_hits(found, &owners))?;
+        }
+        Ok(())
+    }
+
+    async fn owner(
+        &self,
+        candidate: &Candidate,
+        account: &Account,
+        listed: &HashSet<SourceId>,
+        prover: &Prover<'_>,
+    ) -> Result<Owner, RunError> {
+        let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await?;
+        let Some((sync, link)) = owner else { return Ok(Owner::Nobody) };
+        if sync != self.context.sync_name() {
+            return Ok(Owner::OtherSync(sync));
+        }
+        if link.source_id == candidate.id {
+            return Ok(Owner::Same);
+        }
+        if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await? {
+            return Ok(Owner::ProvenGone(link.source_id));
+        }
+        Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
+    }
+}
+
+/// A rename that may not be sent, as a hold-back.
+fn held_back(mut action: PlannedAction, reason: String) -> PlannedAction {
+    action.verb = Verb::HoldBack;
+    action.situation = Situation::HeldBack;
+    action.reason = reason;
+    action.changes.retain(|change| change.path == AttributePath::user_name());
+    action.disposition = Disposition::Nothing;
+    action
+}

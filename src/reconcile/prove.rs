@@ -1,0 +1,130 @@
+//! Taking proofs: one fresh point read per removal, and the positive control before the first of them.
+
+use tokio::sync::OnceCell;
+
+use super::RunError;
+use crate::config::LifecyclePolicy;
+use crate::core::guard::Approved;
+use crate::core::mapping::Mapping;
+use crate::core::proof::{DeletionWitness, TWO_READS_APART_MILLIS, Verdict, prove};
+use crate::http::Lane;
+use crate::model::id::SourceId;
+use crate::model::identity::{Finding, PointRead};
+use crate::model::link::Link;
+use crate::model::plan::PlannedAction;
+use crate::model::time::Millis;
+use crate::source::Source;
+
+/// Takes proofs for one pass.
+#[derive(Debug)]
+pub struct Prover<'a> {
+    source: &'a Source,
+    mapping: &'a Mapping,
+    policy: &'a LifecyclePolicy,
+    witnesses: Vec<SourceId>,
+    complete_read_at: Option<Millis>,
+    control: OnceCell<Control>,
+}
+
+/// The outcome of the positive control: somebody who is assigned must be found assigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Control {
+    Passed,
+    Failed(String),
+    NobodyToAsk,
+}
+
+/// What a removal may do.
+#[derive(Debug)]
+pub enum Removal {
+    /// The proof's verdict.
+    Judged(Verdict),
+    /// The positive control failed: no removal is sent in this run.
+    NoControl(PlannedAction, String),
+    /// There is nobody to compare with: only an approval lets it go.
+    NeedsApproval(PlannedAction, String),
+}
+
+impl<'a> Prover<'a> {
+    /// `witnesses` are people whom this read lists (or, for named people, other active links).
+    pub fn new(
+        source: &'a Source,
+        mapping: &'a Mapping,
+        policy: &'a LifecyclePolicy,
+        witnesses: Vec<SourceId>,
+        complete_read_at: Option<Millis>,
+    ) -> Prover<'a> {
+        Prover { source, mapping, policy, witnesses, complete_read_at, control: OnceCell::new() }
+    }
+
+    /// Proves one removal, the positive control first.
+    pub async fn prove(&self, approved: Approved, link: &Link) -> Removal {
+        match self.control.get_or_init(|| self.take_control()).await {
+            Control::Passed => {}
+            Control::Failed(why) => return Removal::NoControl(approved.into_action(), why.clone()),
+            Control::NobodyToAsk => {
+                let why = "nobody else is listed to compare with, so a removal needs approval".to_owned();
+                return Removal::NeedsApproval(approved.into_action(), why);
+            }
+        }
+        let read = match self.source.point_read(&link.source_id, Lane::Removal).await {
+            Ok(read) => read,
+            Err(error) => {
+                return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string()));
+            }
+        };
+        let witness = match self.witness(&read, link).await {
+            Ok(witness) => witness,
+            Err(error) => {
+                return Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string()));
+            }
+        };
+        Removal::Judged(prove(approved, &read, witness, self.mapping, self.policy))
+    }
+
+    /// Whether the identity of a link is proven gone from the source.
+    pub async fn is_proven_gone(&self, link: &Link) -> Result<bool, RunError> {
+        let read = self.source.point_read(&link.source_id, Lane::General).await?;
+        if !matches!(read.finding, Finding::UserGone) {
+            return Ok(false);
+        }
+        Ok(self.witness(&read, link).await? != DeletionWitness::None)
+    }
+
+    /// Who besides the 404 says that a user was deleted: the event log at that moment, or two complete reads.
+    async fn witness(&self, read: &PointRead, link: &Link) -> Result<DeletionWitness, RunError> {
+        if !matches!(read.finding, Finding::UserGone) {
+            return Ok(DeletionWitness::None);
+        }
+        let twice = match (link.absent_since, self.complete_read_at) {
+            (Some(first), Some(again)) => again.since(first) >= TWO_READS_APART_MILLIS,
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        };
+        if twice {
+            return Ok(DeletionWitness::TwoReads);
+        }
+        let event = self.source.deletion_event(&link.source_id).await?;
+        Ok(if event == Some(true) { DeletionWitness::Event } else { DeletionWitness::None })
+    }
+
+    async fn take_control(&self) -> Control {
+        let mut why = None;
+        for id in &self.witnesses {
+            match self.source.point_read(id, Lane::Removal).await {
+                Ok(PointRead { finding: Finding::Assigned(_), .. }) => return Control::Passed,
+                Ok(_) => {
+                    why = Some(format!(
+                        "{id}, who is listed as assigned, is not found assigned when asked for alone"
+                    ));
+                }
+                Err(error) => why = Some(error.to_string()),
+            }
+        }
+        match why {
+            None => Control::NobodyToAsk,
+            Some(why) => {
+                Control::Failed(format!("the source contradicts itself, so no removal is sent: {why}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The roster: what a complete read showed, in compact form, and what of it needs a closer look.
+//!
+//! Per linked person it keeps a digest and a mark; only those who differ go to the spool, with the account to be.
+//! *Invariant*: a [`Roster`] is only made from a [`CompleteRead`].
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::LifecyclePolicy;
+use crate::core::mapping::Mapping;
+use crate::core::normalize::fold_address;
+use crate::core::standing::{ScopeNames, Standing, standing};
+use crate::model::digest::{Digest, DigestKey};
+use crate::model::id::SourceId;
+use crate::model::identity::Identity;
+use crate::model::link::{LinkDigest, LinkState};
+use crate::model::plan::RemovalCause;
+use crate::model::time::Millis;
+use crate::source::CompleteRead;
+use crate::store::Spool;
+
+/// People who may serve as a positive control.
+const WITNESSES: usize = 3;
+
+/// A person who needs a closer look.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Who.
+    pub id: SourceId,
+    /// The best name the source gives.
+    pub user: String,
+    /// Where the person stands.
+    pub standing: Standing,
+    /// Whether there is a link.
+    pub linked: bool,
+    /// When the request that showed this was sent.
+    pub observed_at: Millis,
+    /// When the person was assigned.
+    pub assigned_at: Option<Millis>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    digest: Option<Digest>,
+    state: LinkState,
+    absent_since: Option<Millis>,
+    name_key: u64,
+    seen: bool,
+}
+
+/// Collects what a read shows, page by page.
+#[derive(Debug)]
+pub struct RosterBuilder<'a> {
+    mapping: &'a Mapping,
+    policy: &'a LifecyclePolicy,
+    key: DigestKey,
+    slots: HashMap<SourceId, Slot>,
+    newcomers: Vec<(SourceId, u64)>,
+    spool: Spool<Candidate>,
+    scope_names: ScopeNames,
+    witnesses: Vec<SourceId>,
+    people: u64,
+}
+
+/// What a complete read showed.
+#[derive(Debug)]
+pub struct Roster {
+    /// People who need a closer look, linked ones who are missing from the read included.
+    pub candidates: Spool<Candidate>,
+    /// Linked people with nothing to do.
+    pub unchanged: u64,
+    /// Linked people whom this read missed and no earlier one had.
+    pub newly_absent: Vec<SourceId>,
+    /// Linked people whom an earlier read missed and this one shows.
+    pub shown_again: Vec<SourceId>,
+    /// People listed, active and assigned: the positive control asks for them.
+    pub witnesses: Vec<SourceId>,
+    /// Names of `scope.filter` that nobody had.
+    pub scope_names_nobody_has: Vec<String>,
+    /// Who shares a login with somebody else.
+    pub shared_logins: HashSet<SourceId>,
+    /// Who was listed at all and has a link, for asking whether an identity is alive.
+    pub listed: HashSet<SourceId>,
+    /// The proof of completeness.
+    pub read: CompleteRead,
+}
+
+impl<'a> RosterBuilder<'a> {
+    /// Starts from the links as they stand.
+    pub fn new(
+        mapping: &'a Mapping,
+        policy: &'a LifecyclePolicy,
+        key: DigestKey,
+        links: Vec<LinkDigest>,
+    ) -> RosterBuilder<'a> {
+        let slots = links
+            .into_iter()
+            .map(|link| {
+                let LinkDigest { source_id, digest, state, absent_since } = link;
+                (source_id, Slot { digest, state, absent_since, name_key: 0, seen: false })
+            })
+            .collect();
+        RosterBuilder {
+            mapping,
+            policy,
+            key,
+            slots,
+            newcomers: Vec::new(),
+            spool: Spool::default(),
+            scope_names: ScopeNames::new(mapping),
+            witnesses: Vec::new(),
+            people: 0,
+        }
+    }
+
+    /// People so far.
+    pub fn people(&self) -> u64 {
+        self.people
+    }
+
+    /// Takes one person in.
+    pub fn add(&mut self, identity: &Identity) -> io::Result<()> {
+        self.people += 1;
+        let slot = self.slots.get_mut(&identity.id);
+        let linked = slot.is_some();
+        let standing = standing(identity, linked, self.mapping, self.policy, &mut self.scope_names);
+        let name_key = match &standing {
+            Standing::Qualifies(mapped) => name_key(&self.key, mapped.desired.user_name()),
+            Standing::Pending
+            | Standing::Suspended
+            | Standing::Leaver(_)
+            | Standing::OutOfScope
+            | Standing::HeldBack(_) => 0,
+        };
+        if name_key != 0 && self.witnesses.len() < WITNESSES {
+            self.witnesses.push(identity.id.clone());
+        }
+        let settled = match slot {
+            Some(slot) => {
+                slot.seen = true;
+                slot.name_key = name_key;
+                is_settled(&standing, slot, self.policy)
+            }
+            None => {
+                if name_key != 0 {
+                    self.newcomers.push((identity.id.clone(), name_key));
+                }
+                false
+            }
+        };
+        if settled { Ok(()) } else { self.spool.push(&candidate(identity, standing, linked)).map(drop) }
+    }
+
+    /// Makes the roster. People with an active account whom the read missed join the candidates as leavers whose
+    /// leaving is still to be proven.
+    pub fn seal(mut self, read: CompleteRead) -> io::Result<Roster> {
+        let shared = self.shared_name_keys();
+        let mut roster = Roster {
+            candidates: Spool::default(),
+            unchanged: 0,
+            newly_absent: Vec::new(),
+            shown_again: Vec::new(),
+            witnesses: std::mem::take(&mut self.witnesses),
+            scope_names_nobody_has: self.scope_names.never_seen().to_vec(),
+            shared_logins: HashSet::new(),
+            listed: HashSet::new(),
+            read,
+        };
+        let mut unsettled = std::mem::take(&mut self.spool);
+        let spooled: HashSet<SourceId> = if shared.is_empty() {
+            HashSet::new()
+        } else {
+            unsettled.iter()?.map(|record| record.map(|candidate| candidate.id)).collect::<Result<_, _>>()?
+        };
+        let linked_spooled = unsettled.iter()?.filter(|r| r.as_ref().is_ok_and(|c| c.linked)).count() as u64;
+        let mut seen = 0;
+        for (id, slot) in self.slots {
+            if slot.seen {
+                seen += 1;
+                if slot.absent_since.is_some() {
+                    roster.shown_again.push(id.clone());
+                }
+                if slot.name_key != 0 && shared.contains(&slot.name_key) {
+                    roster.shared_logins.insert(id.clone());
+                    if !spooled.contains(&id) {
+                        unsettled.push(&shares_a_login(&id, roster.read.started_at()))?;
+                        seen -= 1;
+                    }
+                }
+                roster.listed.insert(id);
+                continue;
+            }
+            if slot.absent_since.is_none() {
+                roster.newly_absent.push(id.clone());
+            }
+            let left = Standing::Leaver(RemovalCause::NotListed);
+            if is_settled(&left, &slot, self.policy) {
+                roster.unchanged += 1;
+            } else {
+                unsettled.push(&missed(id, left, roster.read.started_at()))?;
+            }
+        }
+        roster.unchanged += seen - linked_spooled;
+        roster
+            .shared_logins
+            .extend(self.newcomers.iter().filter(|(_, key)| shared.contains(key)).map(|(id, _)| id.clone()));
+        roster.candidates = unsettled;
+        Ok(roster)
+    }
+
+    /// Logins that two or more people map to.
+    fn shared_name_keys(&self) -> HashSet<u64> {
+        let mut keys: Vec<u64> = self
+            .slots
+            .values()
+            .map(|slot| slot.name_key)
+            .chain(self.newcomers.iter().map(|(_, key)| *key))
+            .filter(|key| *key != 0)
+            .collect();
+        keys.sort_unstable();
+        keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
+    }
+}
+
+/// Whether a linked person needs no closer look.
+fn is_settled(standing: &Standing, slot: &Slot, policy: &LifecyclePolicy) -> bool {
+    match standing {
+        Standing::Qualifies(mapped) => {
+            slot.state == LinkState::Active
+                && slot.digest == Some(mapped.desired.digest)
+                && mapped.user_type_problem.is_none()
+        }
+        Standing::Pending => true,
+        Standing::Suspended | Standing::Leaver(_) | Standing::OutOfScope => match slot.state {
+            LinkState::Active => false,
+            LinkState::Deactivated(_) => policy.delete_after.is_none(),
+            LinkState::Inactive | LinkState::Gone(_) => true,
+        },
+        Standing::HeldBack(_) => false,
+    }
+}
+
+/// The candidate for a person as the source showed them.
+pub fn candidate(identity: &Identity, standing: Standing, linked: bool) -> Candidate {
+    let user = match &standing {
+        Standing::Qualifies(mapped) => mapped.desired.user_name().to_owned(),
+        Standing::Pending
+        | Standing::Suspended
+        | Standing::Leaver(_)
+        | Standing::OutOfScope
+        | Standing::HeldBack(_) => identity
+            .profile
+            .user_name
+            .clone()
+            .or_else(|| identity.profile.email.clone())
+            .unwrap_or_else(|| identity.id.to_string()),
+    };
+    Candidate {
+        id: identity.id.clone(),
+        user,
+        standing,
+        linked,
+        observed_at: identity.observed_at,
+        assigned_at: identity.assigned_at,
+    }
+}
+
+fn missed(id: SourceId, standing: Standing, observed_at: Millis) -> Candidate {
+    Candidate { user: id.to_string(), id, standing, linked: true, observed_at, assigned_at: None }
+}
+
+fn shares_a_login(id: &SourceId, observed_at: Millis) -> Candidate {
+    let standing = Standing::HeldBack("another person maps to the same userName".to_owned());
+    missed(id.clone(), standing, observed_at)
+}
+
+/// A login's key; never 0, which means "none".
+fn name_key(key: &DigestKey, login: &str) -> u64 {
+    let digest = key.digest([fold_address(login).as_bytes()]);
+    let mut bytes = [0u8; 8];
+    bytes.copy_from_slice(&digest.0[..8]);
+    u64::from_le_bytes(bytes).max(1)
+}

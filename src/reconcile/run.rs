@@ -1,0 +1,372 @@
+//! One run of one sync, phase by phase.
+
+use tokio::sync::watch;
+
+use super::apply::WriteHand;
+use super::event::{RunEvent, Watcher};
+use super::execute::{Carried, Executor};
+use super::hand::{DryHand, Stop};
+use super::people::{Gathered, everybody, named};
+use super::planning::{Plan, make_plan};
+use super::prove::Prover;
+use super::settle::recover;
+use super::{Context, RunError, Waiting};
+use crate::config;
+use crate::core::mapping::Mapping;
+use crate::model::plan::Verb;
+use crate::model::report::{
+    ActionRecord, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger,
+};
+use crate::model::time::Millis;
+use crate::source::Source;
+use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
+use crate::target::{Observe, Provision};
+
+/// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
+const MOST_PASSES: u32 = 1000;
+
+/// Whom a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody.
+    Everybody,
+    /// These, by login, e-mail, source id or target id.
+    Named(Vec<String>),
+}
+
+/// What is asked for.
+pub struct Request<'a, O> {
+    /// The sync.
+    pub config: &'a config::Sync,
+    /// The compiled mapping.
+    pub mapping: &'a Mapping,
+    /// The identity provider.
+    pub source: &'a Source,
+    /// The workspace, for reading.
+    pub target: &'a O,
+    /// The state, for reading.
+    pub snapshot: &'a Snapshot,
+    /// Whom it is about.
+    pub who: Who,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Who is told.
+    pub watcher: &'a dyn Watcher,
+    /// Becomes true when a signal asks to stop.
+    pub interrupted: watch::Receiver<bool>,
+}
+
+/// The right to write. A dry run has none.
+pub struct Writing<'a, P> {
+    /// The state.
+    pub store: &'a Store,
+    /// The workspace, for writing.
+    pub provisioner: &'a P,
+}
+
+/// A run that ended, one way or the other.
+#[derive(Debug)]
+pub struct Finished {
+    /// Everything but the list.
+    pub facts: RunFacts,
+    /// Everybody but the unchanged.
+    pub records: Spool<ActionRecord>,
+    /// Whether the run was refused because the configuration does not fit the stored links.
+    pub refused: bool,
+}
+
+/// What is gathered over the passes of a run.
+#[derive(Default)]
+struct Tally {
+    records: Spool<ActionRecord>,
+    summary: Summary,
+    unsent_removals: u64,
+    seats_delta: i64,
+    list_was_short: u64,
+    passes: u32,
+    users: u64,
+    pages: u64,
+    complete: bool,
+    judgement: crate::core::guard::Judgement,
+    stop: Option<Stop>,
+    notes: Vec<String>,
+}
+
+struct Written<'a, P> {
+    writing: &'a Writing<'a, P>,
+    tenure: Tenure,
+    run: i64,
+}
+
+/// Runs one sync. A failure is part of what is returned, never a panic or a lost report.
+pub async fn run<O: Observe, P: Provision>(
+    request: Request<'_, O>,
+    writing: Option<&Writing<'_, P>>,
+) -> Finished {
+    let started_at = Millis::now();
+    let mut tally = Tally::default();
+    let mut written = None;
+    let before = request.snapshot.census(&request.config.name).await.unwrap_or_default();
+    let outcome = phases(&request, writing, &mut written, &mut tally).await;
+    let mut facts = facts(&request, &tally, written.as_ref(), started_at, before);
+    match &outcome {
+        Ok(()) => {}
+        Err(error) => blame(&mut facts, error),
+    }
+    let mut chain_head = String::new();
+    if let Some(Written { writing, tenure, .. }) = &written {
+        match writing.store.finish_run(tenure, facts.clone()).await {
+            Ok(head) => chain_head = head,
+            Err(error) => facts.notes.push(error.to_string()),
+        }
+    }
+    request.watcher.tell(&RunEvent::Finished { result: facts.result, chain_head });
+    let refused = matches!(outcome, Err(RunError::Binding(_)));
+    Finished { facts, records: tally.records, refused }
+}
+
+async fn phases<'a, O: Observe, P: Provision>(
+    request: &Request<'_, O>,
+    writing: Option<&'a Writing<'a, P>>,
+    written: &mut Option<Written<'a, P>>,
+    tally: &mut Tally,
+) -> Result<(), RunError> {
+    let target_url = target_url(&request.config.target);
+    let binding = Binding {
+        source_kind: request.source.vendor().as_str().to_owned(),
+        source_origin: request.source.origin().origin().ascii_serialization(),
+        source_app: request.config.source.app_id.clone(),
+        target_url: target_url.clone(),
+    };
+    check_binding(request, &binding).await?;
+    let full = request.who == Who::Everybody;
+    if let Some(writing) = writing {
+        let tenure = writing.store.seize(&request.config.name).await?;
+        writing.store.bind(&tenure, binding).await?;
+        let run = writing.store.begin_run(&tenure, request.trigger, full, Millis::now()).await?;
+        *written = Some(Written { writing, tenure, run });
+    }
+    let waiting = match (full, writing.is_some()) {
+        (false, _) => Waiting::Ignored,
+        (true, true) => Waiting::Counted,
+        (true, false) => Waiting::AsIfNext,
+    };
+    let context = Context {
+        config: request.config,
+        mapping: request.mapping,
+        source: request.source,
+        target: request.target,
+        snapshot: request.snapshot,
+        target_url,
+        watcher: request.watcher,
+        interrupted: request.interrupted.clone(),
+        waiting,
+    };
+    if let Some(Written { writing, tenure, .. }) = written {
+        let settled = recover(&context, writing.store, tenure).await?;
+        if settled > 0 {
+            tally.notes.push(format!("settled {settled} writes that an earlier run had left open"));
+        }
+    }
+    while tally.passes < MOST_PASSES {
+        pass(&context, &request.who, written.as_ref(), tally).await?;
+        if tally.stop != Some(Stop::TimeIsUp) {
+            break;
+        }
+        tally.stop = None;
+    }
+    match &tally.stop {
+        Some(Stop::Interrupted) => Err(RunError::Interrupted),
+        Some(Stop::TargetUnavailable(why)) => {
+            Err(RunError::Target(crate::target::TargetError::Unavailable(why.clone())))
+        }
+        Some(Stop::State(why)) => Err(RunError::Store(crate::store::StoreError::Database(why.clone()))),
+        Some(Stop::TimeIsUp) | None => Ok(()),
+    }
+}
+
+/// One pass: read, plan, carry out. A run has more than one where applying takes longer than `max_apply`.
+async fn pass<O: Observe, P: Provision>(
+    context: &Context<'_, O>,
+    who: &Who,
+    written: Option<&Written<'_, P>>,
+    tally: &mut Tally,
+) -> Result<(), RunError> {
+    tally.passes += 1;
+    let gathered = match who {
+        Who::Everybody => everybody(context).await?,
+        Who::Named(names) => named(context, names).await?,
+    };
+    let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, users, pages } = gathered;
+    tally.users = users;
+    tally.pages += pages;
+    tally.complete = complete_read_at.is_some();
+    let prover =
+        Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
+    let mut plan = make_plan(context, people, &prover, Millis::now()).await?;
+    tally.judgement = plan.judgement.clone();
+    let carried = match written {
+        None => {
+            let executor = Executor::new(context, &prover, plan.judgement.clone(), &DryHand, None);
+            executor.carry_out(&mut plan).await?
+        }
+        Some(Written { writing, tenure, run }) => {
+            let read_at = complete_read_at.unwrap_or_else(Millis::now);
+            writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
+            writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
+            apply_pass(context, &prover, &mut plan, writing, tenure, *run).await?
+        }
+    };
+    merge(tally, carried)
+}
+
+async fn apply_pass<O: Observe, P: Provision>(
+    context: &Context<'_, O>,
+    prover: &Prover<'_>,
+    plan: &mut Plan,
+    writing: &Writing<'_, P>,
+    tenure: &Tenure,
+    run: i64,
+) -> Result<Carried, RunError> {
+    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, run);
+    let deadline = tokio::time::Instant::now() + context.config.max_apply;
+    Executor::new(context, prover, plan.judgement.clone(), &hand, Some(deadline)).carry_out(plan).await
+}
+
+/// Adds a pass to the run. A pass that ran out of time gives only what it did: the rest is planned afresh.
+fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
+    let again = carried.stop == Some(Stop::TimeIsUp);
+    let earlier = tally.passes > 1;
+    let mut done = std::collections::HashSet::new();
+    let mut linked = 0;
+    if earlier {
+        for record in tally.records.iter()? {
+            let record = record?;
+            linked += u64::from(record.outcome == Outcome::Applied && record.action != Verb::Delete);
+            done.extend(record.source_id);
+        }
+    }
+    for record in carried.records.iter()? {
+        let record = record?;
+        let ended = matches!(record.outcome, Outcome::Applied | Outcome::Failed);
+        let repeated = record.source_id.as_ref().is_some_and(|id| done.contains(id));
+        if !ended && (again || repeated) {
+            continue;
+        }
+        tally.summary.count(record.action, record.outcome);
+        tally.records.push(&record)?;
+    }
+    // People done in an earlier pass are linked and unchanged in this one, but they count there already.
+    tally.summary.unchanged = carried.summary.unchanged.saturating_sub(linked);
+    tally.unsent_removals = carried.unsent_removals;
+    tally.list_was_short += carried.list_was_short;
+    tally.seats_delta += carried.seats_delta;
+    tally.stop = carried.stop;
+    Ok(())
+}
+
+/// The workspace's base URL in one spelling.
+pub fn target_url(target: &config::Target) -> String {
+    target.url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// A sync is bound to its source and workspace: other links than its own are never touched.
+async fn check_binding<O: Observe>(request: &Request<'_, O>, now: &Binding) -> Result<(), RunError> {
+    let Some(bound) = request.snapshot.binding(&request.config.name).await? else { return Ok(()) };
+    if bound == *now || request.snapshot.census(&request.config.name).await?.links == 0 {
+        return Ok(());
+    }
+    let side = |binding: &Binding| {
+        format!(
+            "{} app {} at {} -> {}",
+            binding.source_kind, binding.source_app, binding.source_origin, binding.target_url
+        )
+    };
+    Err(RunError::Binding(format!(
+        "sync \"{}\" holds links of {}, and the configuration now says {}\nhelp: if the source moved or the sync was \
+         renamed, hand the links over with `rosterd transfer`; if this is another workspace, give it a sync name of \
+         its own, or fill an empty state with `rosterd rebuild`",
+        request.config.name,
+        side(&bound),
+        side(now)
+    )))
+}
+
+fn blame(facts: &mut RunFacts, error: &RunError) {
+    facts.result = error.result();
+    match error {
+        RunError::Source(error) => {
+            facts.source.problem = Some(error.to_string());
+            facts.source.complete = false;
+        }
+        RunError::Target(error) => facts.target.problem = Some(error.to_string()),
+        RunError::Interrupted => facts.notes.push("interrupted: what was sent is recorded".to_owned()),
+        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) => facts.notes.push(error.to_string()),
+    }
+}
+
+fn facts<O: Observe, P>(
+    request: &Request<'_, O>,
+    tally: &Tally,
+    written: Option<&Written<'_, P>>,
+    started_at: Millis,
+    before: crate::store::Census,
+) -> RunFacts {
+    let source = request.source.counters();
+    let target = request.target.counters();
+    let mut notes = tally.notes.clone();
+    if tally.list_was_short > 0 {
+        notes.push(format!(
+            "the source's list was short: {} linked people were not on it and are assigned when asked for alone; \
+             check that the credentials' admin role may see everybody",
+            tally.list_was_short
+        ));
+    }
+    if !request.snapshot.exists() {
+        notes.push("there is no state yet: everybody is compared with the workspace as it is".to_owned());
+    }
+    RunFacts {
+        sync: request.config.name.clone(),
+        run: written.map(|written| written.run),
+        mode: if written.is_some() { Mode::Apply } else { Mode::DryRun },
+        trigger: request.trigger,
+        result: result(tally),
+        started_at,
+        finished_at: Millis::now(),
+        passes: tally.passes,
+        first_contact: before.links == 0,
+        source: SourceFacts {
+            kind: request.source.vendor().as_str().to_owned(),
+            users: tally.users,
+            pages: tally.pages,
+            requests: source.requests,
+            complete: tally.complete,
+            problem: None,
+        },
+        target: TargetFacts {
+            dialect: request.config.target.dialect.as_str().to_owned(),
+            requests: target.requests,
+            rate_limited: target.rate_limited,
+            problem: None,
+        },
+        summary: tally.summary,
+        seats: Seats {
+            before: before.billable,
+            after: before.billable.saturating_add_signed(tally.seats_delta),
+            limit: None,
+        },
+        guards: tally.judgement.facts().to_vec(),
+        holds: Vec::new(),
+        notes,
+    }
+}
+
+fn result(tally: &Tally) -> RunResult {
+    if tally.summary.failed > 0 || tally.unsent_removals > 0 {
+        RunResult::Partial
+    } else if tally.summary.held > 0 {
+        RunResult::Held
+    } else {
+        RunResult::Ok
+    }
+}

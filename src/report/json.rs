@@ -1,0 +1,98 @@
+//! `rosterd.report/1`: one JSON document, the lines streamed from their spool.
+
+use std::cell::RefCell;
+use std::io;
+
+use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use super::SyncReport;
+use crate::model::report::{ActionRecord, RunFacts};
+use crate::model::time::Millis;
+use crate::store::Spool;
+
+const SCHEMA: &str = "rosterd.report/1";
+
+/// Writes the document and a final newline.
+pub fn write_json(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
+    let document = Document { reports: RefCell::new(reports) };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+struct Document<'a> {
+    reports: RefCell<&'a mut [SyncReport]>,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", SCHEMA)?;
+        map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
+        map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
+        let mut reports = self.reports.borrow_mut();
+        let syncs: Vec<OneSync<'_>> =
+            reports.iter_mut().map(|report| OneSync(RefCell::new(report))).collect();
+        map.serialize_entry("syncs", &syncs)?;
+        map.end()
+    }
+}
+
+struct OneSync<'a>(RefCell<&'a mut SyncReport>);
+
+impl Serialize for OneSync<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut report = self.0.borrow_mut();
+        let SyncReport { facts, records } = &mut **report;
+        let RunFacts {
+            sync,
+            run,
+            mode,
+            trigger,
+            result,
+            started_at,
+            finished_at,
+            passes,
+            first_contact,
+            source,
+            target,
+            summary,
+            seats,
+            guards,
+            holds,
+            notes,
+        } = facts;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("sync", sync)?;
+        map.serialize_entry("run", run)?;
+        map.serialize_entry("mode", mode)?;
+        map.serialize_entry("trigger", trigger)?;
+        map.serialize_entry("result", result)?;
+        map.serialize_entry("started_at", &started_at.rfc3339())?;
+        map.serialize_entry("finished_at", &finished_at.rfc3339())?;
+        map.serialize_entry("passes", passes)?;
+        map.serialize_entry("first_contact", first_contact)?;
+        map.serialize_entry("source", source)?;
+        map.serialize_entry("target", target)?;
+        map.serialize_entry("summary", summary)?;
+        map.serialize_entry("seats", seats)?;
+        map.serialize_entry("guards", guards)?;
+        map.serialize_entry("holds", holds)?;
+        map.serialize_entry("notes", notes)?;
+        map.serialize_entry("actions", &Lines(RefCell::new(records)))?;
+        map.end()
+    }
+}
+
+struct Lines<'a>(RefCell<&'a mut Spool<ActionRecord>>);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut spool = self.0.borrow_mut();
+        let mut sequence = serializer.serialize_seq(usize::try_from(spool.len()).ok())?;
+        for record in spool.iter().map_err(S::Error::custom)? {
+            sequence.serialize_element(&record.map_err(S::Error::custom)?)?;
+        }
+        sequence.end()
+    }
+}

@@ -1,0 +1,84 @@
+//! Progress on a terminal: pages read, people looked up, writes done with rate and time left.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::reconcile::event::{RunEvent, Watcher};
+
+/// Bars on stderr where it is a terminal; nothing elsewhere.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bar: Mutex<Option<ProgressBar>>,
+    enabled: bool,
+}
+
+impl Progress {
+    /// Bars where stderr is a terminal and `wanted`.
+    pub fn new(wanted: bool) -> Progress {
+        Progress { bar: Mutex::new(None), enabled: wanted && std::io::stderr().is_terminal() }
+    }
+
+    fn replace(&self, next: Option<ProgressBar>) {
+        let mut bar = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(old) = std::mem::replace(&mut *bar, next) {
+            old.finish_and_clear();
+        }
+    }
+
+    fn with(&self, make: impl FnOnce() -> ProgressBar, update: impl FnOnce(&ProgressBar)) {
+        let mut bar = self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        update(bar.get_or_insert_with(make));
+    }
+}
+
+impl Watcher for Progress {
+    fn tell(&self, event: &RunEvent) {
+        if !self.enabled {
+            return;
+        }
+        match event {
+            RunEvent::PageRead { pages, people } => self.with(
+                || spinner("{spinner} reading: {msg}"),
+                |bar| bar.set_message(format!("{people} people in {pages} pages")),
+            ),
+            RunEvent::ReadComplete { .. } => self.replace(None),
+            RunEvent::Looking { done, total } => self.with(
+                || counter(*total, "looking at the workspace"),
+                |bar| {
+                    bar.set_length(*total);
+                    bar.set_position(*done);
+                },
+            ),
+            RunEvent::Planned { writes } => self.replace(Some(counter(*writes, "writing"))),
+            RunEvent::Acted { record, .. } => self.with(
+                || counter(0, "writing"),
+                |bar| {
+                    if record.action.is_write() {
+                        bar.inc(1);
+                    }
+                },
+            ),
+            RunEvent::Finished { .. } => self.replace(None),
+        }
+    }
+}
+
+fn spinner(template: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn counter(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+    let template = format!("{what}: {{bar:30}} {{pos}}/{{len}} {{per_sec}}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,288 @@
+//! The text report: one block a person with `path: old -> new`, a summary line, the seats line.
+
+use std::fmt::Write as _;
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+
+use super::{SyncReport, visible};
+use crate::model::attributes::Scalar;
+use crate::model::plan::{Change, Verb};
+use crate::model::report::{ActionRecord, Mode, Outcome, RunFacts, RunResult, Summary};
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// Longest value shown in full.
+const LONGEST_VALUE: usize = 120;
+
+/// Writes the report.
+pub fn write_text(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
+    for (index, report) in reports.iter_mut().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_sync(report, out)?;
+    }
+    Ok(())
+}
+
+fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()> {
+    let SyncReport { facts, records } = report;
+    let title = match (facts.mode, facts.run) {
+        (Mode::DryRun, _) => "dry run".to_owned(),
+        (Mode::Apply, Some(run)) => format!("run {run}"),
+        (Mode::Apply, None) => "run".to_owned(),
+    };
+    writeln!(out, "{BOLD}{title} of sync \"{}\"{BOLD:#}: {}", visible(&facts.sync), source_line(facts))?;
+    if !records.is_empty() {
+        writeln!(out)?;
+    }
+    for record in records.iter()? {
+        write_record(&record?, facts.mode, out)?;
+    }
+    writeln!(out)?;
+    write_end(facts, out)
+}
+
+fn source_line(facts: &RunFacts) -> String {
+    let source = &facts.source;
+    let people = count(source.users, "person", "people");
+    match &source.problem {
+        Some(_) => format!("reading {} did not succeed", vendor(&source.kind)),
+        None if source.complete => format!(
+            "read {people} in {} from {}, complete",
+            count(source.pages, "page", "pages"),
+            vendor(&source.kind)
+        ),
+        None => format!("read {people} by name from {}", vendor(&source.kind)),
+    }
+}
+
+fn write_record(record: &ActionRecord, mode: Mode, out: &mut dyn io::Write) -> io::Result<()> {
+    let (sign, style) = sign(record.action);
+    let word = word(record, mode);
+    let style = match record.outcome {
+        Outcome::Failed => RED,
+        Outcome::Held | Outcome::Deferred => YELLOW,
+        Outcome::Disabled | Outcome::Skipped if record.action == Verb::HoldBack => YELLOW,
+        Outcome::Disabled | Outcome::Skipped => DIM,
+        Outcome::Planned | Outcome::Applied => style,
+    };
+    let user = visible(&record.user);
+    writeln!(out, "  {style}{sign} {word:<11}{style:#} {BOLD}{user}{BOLD:#}  {}", visible(&record.reason))?;
+    if matches!(record.outcome, Outcome::Planned | Outcome::Applied | Outcome::Held | Outcome::Failed) {
+        for change in &record.changes {
+            writeln!(out, "      {}", change_line(change))?;
+        }
+    }
+    if let Some(detail) = &record.detail {
+        let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
+        let label = match record.outcome {
+            Outcome::Failed => "failed",
+            Outcome::Held => "held",
+            Outcome::Deferred => "not sent",
+            Outcome::Disabled => "switched off",
+            Outcome::Skipped | Outcome::Planned | Outcome::Applied => "note",
+        };
+        writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
+    }
+    Ok(())
+}
+
+fn sign(verb: Verb) -> (char, Style) {
+    match verb {
+        Verb::Create => ('+', GREEN),
+        Verb::Adopt => ('=', CYAN),
+        Verb::Update => ('~', YELLOW),
+        Verb::Reactivate => ('^', GREEN),
+        Verb::Deactivate => ('-', RED),
+        Verb::Delete => ('x', RED),
+        Verb::HoldBack => ('!', YELLOW),
+        Verb::Skip => ('.', DIM),
+    }
+}
+
+/// The word in front of a line: the verb, or what became of it.
+fn word(record: &ActionRecord, mode: Mode) -> &'static str {
+    let done = mode == Mode::Apply && record.outcome == Outcome::Applied;
+    match record.action {
+        Verb::Create if done => "created",
+        Verb::Adopt if done => "adopted",
+        Verb::Update if done => "updated",
+        Verb::Reactivate if done => "reactivated",
+        Verb::Deactivate if done => "deactivated",
+        Verb::Delete if done => "deleted",
+        Verb::HoldBack => "held back",
+        Verb::Skip => "skipped",
+        Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate | Verb::Deactivate | Verb::Delete => {
+            record.action.as_str()
+        }
+    }
+}
+
+fn change_line(change: &Change) -> String {
+    let path = visible(change.path.as_str());
+    match (&change.from, &change.to) {
+        (None, Some(to)) => format!("{path}: {}", value(to)),
+        (Some(from), Some(to)) => format!("{path}: {} -> {}", value(from), value(to)),
+        (Some(from), None) => format!("{path}: {} -> (cleared)", value(from)),
+        (None, None) => format!("{path}: (unchanged)"),
+    }
+}
+
+fn value(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Text(text) => {
+            let mut shown = String::from("\"");
+            for (index, character) in text.chars().enumerate() {
+                if index == LONGEST_VALUE {
+                    shown.push('…');
+                    break;
+                }
+                shown.push_str(&visible(character.encode_utf8(&mut [0; 4])));
+            }
+            shown.push('"');
+            shown
+        }
+        Scalar::Flag(_) | Scalar::Integer(_) => scalar.as_text().into_owned(),
+    }
+}
+
+fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
+    let label = match facts.mode {
+        Mode::DryRun => "Plan",
+        Mode::Apply => "Done",
+    };
+    let style = match facts.result {
+        RunResult::Ok => GREEN,
+        RunResult::Partial | RunResult::Held => YELLOW,
+        RunResult::SourceIncomplete
+        | RunResult::SourceUnavailable
+        | RunResult::TargetUnavailable
+        | RunResult::Interrupted
+        | RunResult::Error => RED,
+    };
+    match failure(facts) {
+        Some((what, problem)) => {
+            writeln!(out, "{RED}{what}{RED:#}")?;
+            for line in problem.lines() {
+                writeln!(out, "  {}", visible(line))?;
+            }
+            if facts.summary.writes() > 0 {
+                writeln!(
+                    out,
+                    "{style}{label}{style:#} before that: {}",
+                    summary_text(&facts.summary, facts.mode)
+                )?;
+            }
+        }
+        None => writeln!(out, "{style}{label}{style:#}: {}", summary_text(&facts.summary, facts.mode))?,
+    }
+    let seats = &facts.seats;
+    let limit = seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
+    writeln!(
+        out,
+        "Seats: {} billable before, {} after{limit}. A deactivated account keeps its seat; accounts that rosterd does \
+         not manage are not counted.",
+        seats.before, seats.after
+    )?;
+    for guard in facts.guards.iter().filter(|guard| guard.tripped) {
+        writeln!(
+            out,
+            "{YELLOW}Held by {}{YELLOW:#}: {} of {}",
+            guard.guard,
+            guard.value,
+            guard.limit.unwrap_or(0.0)
+        )?;
+    }
+    for note in &facts.notes {
+        writeln!(out, "Note: {}", visible(note))?;
+    }
+    if facts.mode == Mode::DryRun {
+        writeln!(out, "Nothing was written.")?;
+    }
+    Ok(())
+}
+
+fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {
+    let source = || facts.source.problem.clone().unwrap_or_default();
+    let target = || facts.target.problem.clone().unwrap_or_default();
+    match facts.result {
+        RunResult::SourceIncomplete => {
+            Some(("The source could not be read completely, so nothing was planned.", source()))
+        }
+        RunResult::SourceUnavailable => {
+            Some(("The source could not be read, so nothing was planned.", source()))
+        }
+        RunResult::TargetUnavailable => Some(("The target is not available; the rest waits.", target())),
+        RunResult::Interrupted => Some(("Interrupted.", String::new())),
+        RunResult::Error => Some(("The run failed.", String::new())),
+        RunResult::Ok | RunResult::Partial | RunResult::Held => None,
+    }
+}
+
+/// `1 to create, 2 to update, 119 unchanged`, or `1 created, …`; what is zero is left out.
+pub fn summary_text(summary: &Summary, mode: Mode) -> String {
+    let Summary {
+        create,
+        adopt,
+        update,
+        reactivate,
+        deactivate,
+        delete,
+        unchanged,
+        skipped,
+        held,
+        held_back,
+        failed,
+        deferred,
+    } = *summary;
+    let mut text = String::new();
+    let mut add = |number: u64, planned: &str, done: &str| {
+        if number > 0 {
+            let words = if mode == Mode::DryRun { planned } else { done };
+            let separator = if text.is_empty() { "" } else { ", " };
+            write!(text, "{separator}{number} {words}").unwrap_or_default();
+        }
+    };
+    add(create, "to create", "created");
+    add(adopt, "to adopt", "adopted");
+    add(update, "to update", "updated");
+    add(reactivate, "to reactivate", "reactivated");
+    add(deactivate, "to deactivate", "deactivated");
+    add(delete, "to delete", "deleted");
+    add(held, "held for approval or a seat", "held for approval or a seat");
+    add(held_back, "held back", "held back");
+    add(failed, "failed", "failed");
+    add(deferred, "deferred", "deferred");
+    add(skipped, "skipped", "skipped");
+    if summary.writes() + held + held_back + failed + deferred == 0 {
+        let rest = if text.is_empty() { String::new() } else { format!(", {text}") };
+        return format!("nothing to do, {unchanged} unchanged{rest}.");
+    }
+    let separator = if text.is_empty() { "" } else { ", " };
+    format!("{text}{separator}{unchanged} unchanged.")
+}
+
+/// One line for stderr where the report itself goes to a file.
+pub fn summary_line(facts: &RunFacts) -> String {
+    let result = facts.result.as_str();
+    format!("{}: {result}: {}", visible(&facts.sync), summary_text(&facts.summary, facts.mode))
+}
+
+fn vendor(kind: &str) -> &str {
+    match kind {
+        "okta" => "Okta",
+        "onelogin" => "OneLogin",
+        other => other,
+    }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,377 @@
+//! The journal: an intent is committed before its request is sent, an outcome after; append-only and chained.
+//!
+//! The chain covers each entry's salted payload digest, not the payload, so payloads can be erased later and the
+//! chain still verifies.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+
+use super::links::put_link;
+use super::{Snapshot, Store, StoreError, Tenure};
+use crate::core::guard::Ledger;
+use crate::model::id::SourceId;
+use crate::model::link::Link;
+use crate::model::plan::{PlannedAction, Verb};
+use crate::model::time::Millis;
+
+const HOUR_MILLIS: i64 = 3600 * 1000;
+const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
+/// The longest row of runs that a failing person waits.
+const LONGEST_WAIT_RUNS: i64 = 31;
+
+/// An intent's place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IntentId(pub(super) i64);
+
+/// A write about to be sent.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The run it belongs to.
+    pub run: i64,
+    /// What is sent; all that is needed to settle it after a crash.
+    pub action: PlannedAction,
+    /// Now.
+    pub at: Millis,
+}
+
+/// An intent without an outcome.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    /// The intent.
+    pub id: IntentId,
+    /// What was, or was about to be, sent.
+    pub action: PlannedAction,
+    /// The run that sent it.
+    pub run: i64,
+}
+
+/// How an intent ended. An intent whose outcome is still unknown is not settled: it stays in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Acknowledged.
+    Applied,
+    /// Refused: nothing changed.
+    Refused,
+    /// Found not to have happened, or never sent.
+    NotSent,
+}
+
+impl Settled {
+    fn as_str(self) -> &'static str {
+        match self {
+            Settled::Applied => "applied",
+            Settled::Refused => "refused",
+            Settled::NotSent => "not_sent",
+        }
+    }
+}
+
+/// What follows for the link.
+#[derive(Debug, Clone)]
+pub enum LinkWrite {
+    /// Nothing.
+    Keep,
+    /// Store this.
+    Put(Box<Link>),
+    /// The account was deleted: forget the pair.
+    Remove,
+}
+
+/// The end of one intent.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which.
+    pub intent: IntentId,
+    /// How it ended.
+    pub settled: Settled,
+    /// The target's status.
+    pub status: Option<u16>,
+    /// The target's words, or ours.
+    pub detail: Option<String>,
+    /// Requests that carried it.
+    pub attempts: u32,
+    /// What follows for the link.
+    pub link: LinkWrite,
+    /// Now.
+    pub at: Millis,
+}
+
+#[derive(Serialize)]
+struct OutcomePayload<'a> {
+    status: Option<u16>,
+    detail: Option<&'a str>,
+    attempts: u32,
+}
+
+struct Entry<'a> {
+    run: i64,
+    at: Millis,
+    kind: &'static str,
+    intent: Option<IntentId>,
+    verb: Verb,
+    source_id: &'a SourceId,
+    outcome: Option<&'static str>,
+    payload: String,
+}
+
+impl Store {
+    /// Commits an intent. Fails with [`StoreError::Stale`] where a newer look at the person was acted on.
+    pub async fn record_intent(&self, tenure: &Tenure, intent: Intent) -> Result<IntentId, StoreError> {
+        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                refuse_stale(transaction, &tenure, &intent.action)?;
+                let entry = Entry {
+                    run: intent.run,
+                    at: intent.at,
+                    kind: "intent",
+                    intent: None,
+                    verb: intent.action.verb,
+                    source_id: &intent.action.source_id,
+                    outcome: None,
+                    payload: serde_json::to_string(&intent.action)?,
+                };
+                let id = append(transaction, &tenure, &key, &entry)?;
+                transaction.execute(
+                    "INSERT INTO in_flight (intent, sync, source_id) VALUES (?1, ?2, ?3)",
+                    params![id.0, tenure.sync, intent.action.source_id.as_str()],
+                )?;
+                Ok(id)
+            })
+            .await
+    }
+
+    /// Commits an outcome together with what follows for the link and the list of failing people.
+    pub async fn settle(&self, tenure: &Tenure, settlement: Settlement) -> Result<(), StoreError> {
+        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let (run, payload): (i64, String) = transaction.query_row(
+                    "SELECT run, payload FROM journal WHERE seq = ?1",
+                    [settlement.intent.0],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+                let action: PlannedAction = serde_json::from_str(&payload)?;
+                let outcome = OutcomePayload {
+                    status: settlement.status,
+                    detail: settlement.detail.as_deref(),
+                    attempts: settlement.attempts,
+                };
+                let entry = Entry {
+                    run,
+                    at: settlement.at,
+                    kind: "outcome",
+                    intent: Some(settlement.intent),
+                    verb: action.verb,
+                    source_id: &action.source_id,
+                    outcome: Some(settlement.settled.as_str()),
+                    payload: serde_json::to_string(&outcome)?,
+                };
+                append(transaction, &tenure, &key, &entry)?;
+                transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
+                match &settlement.link {
+                    LinkWrite::Keep => {}
+                    LinkWrite::Put(link) => put_link(transaction, &tenure, link)?,
+                    LinkWrite::Remove => {
+                        transaction.execute(
+                            "DELETE FROM link WHERE sync = ?1 AND source_id = ?2",
+                            params![tenure.sync, action.source_id.as_str()],
+                        )?;
+                    }
+                }
+                note_failure(transaction, &tenure, &action, &settlement)
+            })
+            .await
+    }
+}
+
+impl Snapshot {
+    /// Intents that a crash, or a target that went away, left without an outcome.
+    pub async fn in_flight(&self, sync: &str) -> Result<Vec<InFlight>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT journal.seq, journal.payload, journal.run
+                 FROM in_flight JOIN journal ON journal.seq = in_flight.intent
+                 WHERE in_flight.sync = ?1 ORDER BY journal.seq",
+            )?;
+            let rows = statement.query_map([&sync], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+            })?;
+            rows.map(|row| {
+                let (seq, payload, run) = row?;
+                Ok(InFlight { id: IntentId(seq), action: serde_json::from_str(&payload)?, run })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// What the guards need to know of the last hour and day. Entries from the future (a clock that went back)
+    /// count as recent.
+    pub async fn ledger(&self, sync: &str, now: Millis) -> Result<Ledger, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let removals: i64 = transaction.query_row(
+                "SELECT count(*) FROM journal AS sent
+                 WHERE sent.sync = ?1 AND sent.at > ?2 AND sent.kind = 'intent'
+                   AND sent.verb IN ('deactivate', 'delete')
+                   AND NOT EXISTS (SELECT 1 FROM journal AS ended
+                                   WHERE ended.sync = sent.sync AND ended.source_id = sent.source_id
+                                     AND ended.intent = sent.seq AND ended.outcome IN ('refused', 'not_sent'))",
+                params![sync, now.0 - HOUR_MILLIS],
+                |row| row.get(0),
+            )?;
+            let active: i64 = transaction.query_row(
+                "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'",
+                [&sync],
+                |row| row.get(0),
+            )?;
+            let peak: i64 = transaction.query_row(
+                "SELECT coalesce(max(active), 0) FROM run WHERE sync = ?1 AND started_at > ?2",
+                params![sync, now.0 - DAY_MILLIS],
+                |row| row.get(0),
+            )?;
+            Ok(Ledger {
+                removals_last_hour: removals as u64,
+                active_now: active as u64,
+                active_peak: peak.max(active) as u64,
+            })
+        })
+        .await
+    }
+}
+
+/// Appends one entry and links it into the chain.
+fn append(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    key: &crate::model::digest::DigestKey,
+    entry: &Entry<'_>,
+) -> Result<IntentId, StoreError> {
+    let last: Option<Vec<u8>> = transaction
+        .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
+        .optional()?;
+    let salt = *uuid::Uuid::new_v4().as_bytes();
+    let digest = key.digest([salt.as_slice(), entry.payload.as_bytes()]);
+    let chain = chain_link(key, last.as_deref().unwrap_or_default(), tenure, entry, &digest.0);
+    transaction
+        .prepare_cached(
+            "INSERT INTO journal (run, sync, epoch, at, kind, intent, verb, source_id, outcome, payload, salt,
+                                  digest, chain)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            entry.run,
+            tenure.sync,
+            tenure.epoch,
+            entry.at.0,
+            entry.kind,
+            entry.intent.map(|id| id.0),
+            entry.verb.as_str(),
+            entry.source_id.as_str(),
+            entry.outcome,
+            entry.payload,
+            salt.as_slice(),
+            digest.0.as_slice(),
+            chain.as_slice(),
+        ])?;
+    Ok(IntentId(transaction.last_insert_rowid()))
+}
+
+fn chain_link(
+    key: &crate::model::digest::DigestKey,
+    last: &[u8],
+    tenure: &Tenure,
+    entry: &Entry<'_>,
+    digest: &[u8],
+) -> [u8; 16] {
+    let numbers = [entry.run, tenure.epoch, entry.at.0, entry.intent.map_or(0, |id| id.0)]
+        .map(i64::to_le_bytes)
+        .concat();
+    key.digest([
+        last,
+        &numbers,
+        tenure.sync.as_bytes(),
+        entry.kind.as_bytes(),
+        entry.verb.as_str().as_bytes(),
+        entry.source_id.as_str().as_bytes(),
+        entry.outcome.unwrap_or_default().as_bytes(),
+        digest,
+    ])
+    .0
+}
+
+/// An action may not rest on an older look than the newest one that was acted on for this person.
+fn refuse_stale(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+) -> Result<(), StoreError> {
+    let newest: Option<i64> = transaction
+        .query_row(
+            "SELECT observed_at FROM link WHERE sync = ?1 AND source_id = ?2",
+            params![tenure.sync, action.source_id.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let in_flight: i64 = transaction.query_row(
+        "SELECT count(*) FROM in_flight WHERE sync = ?1 AND source_id = ?2",
+        params![tenure.sync, action.source_id.as_str()],
+        |row| row.get(0),
+    )?;
+    if in_flight > 0 || newest.is_some_and(|newest| newest > action.observed_at.0) {
+        return Err(StoreError::Stale);
+    }
+    Ok(())
+}
+
+fn note_failure(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+    settlement: &Settlement,
+) -> Result<(), StoreError> {
+    match settlement.settled {
+        Settled::Applied => {
+            transaction.execute(
+                "DELETE FROM failing WHERE sync = ?1 AND source_id = ?2",
+                params![tenure.sync, action.source_id.as_str()],
+            )?;
+        }
+        Settled::NotSent => {}
+        Settled::Refused => {
+            let failures: i64 = transaction
+                .query_row(
+                    "SELECT failures FROM failing WHERE sync = ?1 AND source_id = ?2",
+                    params![tenure.sync, action.source_id.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?
+                .unwrap_or(0)
+                + 1;
+            // 1st failure: the next run tries again; then every 2nd, 4th, 8th … up to every 32nd run.
+            let wait = (1i64 << (failures - 1).min(5)).min(LONGEST_WAIT_RUNS + 1);
+            transaction.execute(
+                "INSERT INTO failing (sync, source_id, user_name, verb, failures, first_at, last_at, retry_run, detail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, (SELECT runs FROM sync WHERE name = ?1) + ?7, ?8)
+                 ON CONFLICT (sync, source_id) DO UPDATE SET
+                     user_name = excluded.user_name, verb = excluded.verb, failures = excluded.failures,
+                     last_at = excluded.last_at, retry_run = excluded.retry_run, detail = excluded.detail",
+                params![
+                    tenure.sync,
+                    action.source_id.as_str(),
+                    action.user,
+                    action.verb.as_str(),
+                    failures,
+                    settlement.at.0,
+                    wait,
+                    settlement.detail.as_deref().unwrap_or("refused"),
+                ],
+            )?;
+        }
+    }
+    Ok(())
+}

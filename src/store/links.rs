@@ -1,0 +1,230 @@
+//! Links: reading them one by one, by what is known of an account, and all of them in compact form.
+
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+
+use super::{Snapshot, Store, StoreError, Tenure};
+use crate::core::normalize::fold_address;
+use crate::model::digest::Digest;
+use crate::model::id::{SourceId, TargetId};
+use crate::model::link::{Link, LinkDigest, LinkState};
+use crate::model::time::Millis;
+
+const COLUMNS: &str = "source_id, target_id, user_name, acknowledged, state, state_since, digest, memory, billable, \
+                       absent_since, observed_at";
+
+impl Snapshot {
+    /// Every link of a sync, in compact form.
+    pub async fn link_digests(&self, sync: &str) -> Result<Vec<LinkDigest>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT source_id, state, state_since, digest, absent_since FROM link WHERE sync = ?1",
+            )?;
+            let rows = statement.query_map([&sync], |row| {
+                Ok(LinkDigest {
+                    source_id: SourceId::new(row.get::<_, String>(0)?),
+                    state: state(row.get_ref(1)?.as_str()?, row.get::<_, Option<i64>>(2)?),
+                    digest: digest(row.get::<_, Option<Vec<u8>>>(3)?),
+                    absent_since: row.get::<_, Option<i64>>(4)?.map(Millis),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One person's link.
+    pub async fn link(&self, sync: &str, source_id: &SourceId) -> Result<Option<Link>, StoreError> {
+        self.one("WHERE sync = ?1 AND source_id = ?2", sync, source_id.as_str()).await
+    }
+
+    /// The link whose account has this login, compared without case.
+    pub async fn link_by_login(&self, sync: &str, login: &str) -> Result<Option<Link>, StoreError> {
+        self.one("WHERE sync = ?1 AND user_name_key = ?2 LIMIT 1", sync, &fold_address(login)).await
+    }
+
+    /// The link to this account within a sync.
+    pub async fn link_by_account(&self, sync: &str, target_id: &str) -> Result<Option<Link>, StoreError> {
+        self.one("WHERE sync = ?1 AND target_id = ?2 LIMIT 1", sync, target_id).await
+    }
+
+    /// Who is linked to an account of a workspace, over all syncs: the sync's name and the link.
+    pub async fn owner_of_account(
+        &self,
+        target_url: &str,
+        target_id: &TargetId,
+    ) -> Result<Option<(String, Link)>, StoreError> {
+        let (target_url, target_id) = (target_url.to_owned(), target_id.clone());
+        self.transact(move |transaction| {
+            let sql = format!("SELECT {COLUMNS}, sync FROM link WHERE target_url = ?1 AND target_id = ?2");
+            transaction
+                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(11)?, link(row))))
+                .optional()?
+                .map(|(sync, link)| Ok((sync, link?)))
+                .transpose()
+        })
+        .await
+    }
+
+    /// Up to `limit` people with an active account, in no particular order but not always the same.
+    pub async fn some_active(&self, sync: &str, limit: u32) -> Result<Vec<Link>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM link WHERE sync = ?1 AND state = 'active' ORDER BY random() LIMIT ?2"
+            );
+            let mut statement = transaction.prepare(&sql)?;
+            let rows = statement.query_map(params![sync, limit], |row| Ok(link(row)))?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
+    async fn one(&self, condition: &str, sync: &str, value: &str) -> Result<Option<Link>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM link {condition}");
+        let (sync, value) = (sync.to_owned(), value.to_owned());
+        self.transact(move |transaction| {
+            transaction
+                .prepare_cached(&sql)?
+                .query_row(params![sync, value], |row| Ok(link(row)))
+                .optional()?
+                .transpose()
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// After a complete read: marks whom it missed for the first time, and clears the mark of whom it showed again.
+    pub async fn note_absences(
+        &self,
+        tenure: &Tenure,
+        missed: Vec<SourceId>,
+        shown_again: Vec<SourceId>,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut mark = transaction.prepare(
+                    "UPDATE link SET absent_since = ?3, epoch = ?4
+                     WHERE sync = ?1 AND source_id = ?2 AND absent_since IS NULL",
+                )?;
+                for id in &missed {
+                    mark.execute(params![tenure.sync, id.as_str(), at.0, tenure.epoch])?;
+                }
+                let mut clear = transaction.prepare(
+                    "UPDATE link SET absent_since = NULL, epoch = ?3 WHERE sync = ?1 AND source_id = ?2",
+                )?;
+                for id in &shown_again {
+                    clear.execute(params![tenure.sync, id.as_str(), tenure.epoch])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Stores digests that changed although no value did.
+    pub async fn refresh_digests(
+        &self,
+        tenure: &Tenure,
+        digests: Vec<(SourceId, Digest)>,
+    ) -> Result<(), StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut update = transaction
+                    .prepare("UPDATE link SET digest = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
+                for (id, digest) in &digests {
+                    update.execute(params![tenure.sync, id.as_str(), digest.0.as_slice(), tenure.epoch])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Writes a link. The pair (workspace, account) is unique over all syncs.
+pub(super) fn put_link(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    link: &Link,
+) -> Result<(), StoreError> {
+    let target_url: String =
+        transaction
+            .query_row("SELECT target_url FROM sync WHERE name = ?1", [&tenure.sync], |row| row.get(0))?;
+    let owner: Option<(String, String)> = transaction
+        .query_row(
+            "SELECT sync, source_id FROM link WHERE target_url = ?1 AND target_id = ?2",
+            params![target_url, link.target_id.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    if owner.is_some_and(|(sync, id)| sync != tenure.sync || id != link.source_id.as_str()) {
+        return Err(StoreError::AlreadyLinked(link.target_id.to_string()));
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO link (sync, source_id, target_url, target_id, user_name, user_name_key, acknowledged,
+                               state, state_since, digest, memory, billable, absent_since, observed_at, epoch)
+             VALUES (:sync, :source_id, :target_url, :target_id, :user_name, :user_name_key, :acknowledged,
+                     :state, :state_since, :digest, :memory, :billable, :absent_since, :observed_at, :epoch)
+             ON CONFLICT (sync, source_id) DO UPDATE SET
+                 target_url = excluded.target_url, target_id = excluded.target_id,
+                 user_name = excluded.user_name, user_name_key = excluded.user_name_key,
+                 acknowledged = excluded.acknowledged, state = excluded.state,
+                 state_since = excluded.state_since, digest = excluded.digest, memory = excluded.memory,
+                 billable = excluded.billable, absent_since = excluded.absent_since,
+                 observed_at = excluded.observed_at, epoch = excluded.epoch",
+        )?
+        .execute(named_params! {
+            ":sync": tenure.sync,
+            ":source_id": link.source_id.as_str(),
+            ":target_url": target_url,
+            ":target_id": link.target_id.as_str(),
+            ":user_name": link.user_name,
+            ":user_name_key": fold_address(&link.user_name),
+            ":acknowledged": serde_json::to_string(&link.acknowledged)?,
+            ":state": link.state.as_str(),
+            ":state_since": link.state.since().map(|since| since.0),
+            ":digest": link.digest.map(|digest| digest.0.to_vec()),
+            ":memory": serde_json::to_string(&link.memory)?,
+            ":billable": link.billable,
+            ":absent_since": link.absent_since.map(|since| since.0),
+            ":observed_at": link.observed_at.0,
+            ":epoch": tenure.epoch,
+        })?;
+    Ok(())
+}
+
+fn link(row: &Row<'_>) -> Result<Link, StoreError> {
+    Ok(Link {
+        source_id: SourceId::new(row.get::<_, String>(0)?),
+        target_id: TargetId::new(row.get::<_, String>(1)?),
+        user_name: row.get(2)?,
+        acknowledged: serde_json::from_str(&row.get::<_, String>(3)?)?,
+        state: state(&row.get::<_, String>(4)?, row.get::<_, Option<i64>>(5)?),
+        digest: digest(row.get::<_, Option<Vec<u8>>>(6)?),
+        memory: serde_json::from_str(&row.get::<_, String>(7)?)?,
+        billable: row.get(8)?,
+        absent_since: row.get::<_, Option<i64>>(9)?.map(Millis),
+        observed_at: Millis(row.get(10)?),
+    })
+}
+
+fn state(word: &str, since: Option<i64>) -> LinkState {
+    let since = Millis(since.unwrap_or_default());
+    match word {
+        "active" => LinkState::Active,
+        "deactivated" => LinkState::Deactivated(since),
+        "gone" => LinkState::Gone(since),
+        // The table's CHECK allows nothing else.
+        _ => LinkState::Inactive,
+    }
+}
+
+fn digest(bytes: Option<Vec<u8>>) -> Option<Digest> {
+    bytes.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest)
+}

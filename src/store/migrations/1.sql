@@ -1,0 +1,140 @@
+-- Times are UTC milliseconds. Keys are explicit; case folding is done by the program.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT;
+
+-- One row per configured sync: what it is bound to, who may write, what its target was seen to do.
+CREATE TABLE sync (
+    name          TEXT PRIMARY KEY,
+    epoch         INTEGER NOT NULL DEFAULT 0,
+    runs          INTEGER NOT NULL DEFAULT 0,
+    source_kind   TEXT,
+    source_origin TEXT,
+    source_app    TEXT,
+    target_url    TEXT,
+    profile       TEXT,
+    paused_until  INTEGER
+) STRICT;
+
+CREATE TABLE link (
+    sync           TEXT NOT NULL REFERENCES sync (name),
+    source_id      TEXT NOT NULL,
+    target_url     TEXT NOT NULL,
+    target_id      TEXT NOT NULL,
+    user_name      TEXT NOT NULL,
+    user_name_key  TEXT NOT NULL,
+    acknowledged   TEXT NOT NULL,
+    state          TEXT NOT NULL CHECK (state IN ('active', 'deactivated', 'inactive', 'gone')),
+    state_since    INTEGER,
+    digest         BLOB,
+    memory         TEXT NOT NULL,
+    billable       INTEGER NOT NULL,
+    absent_since   INTEGER,
+    observed_at    INTEGER NOT NULL,
+    epoch          INTEGER NOT NULL,
+    UNIQUE (sync, source_id),
+    UNIQUE (target_url, target_id)
+) STRICT;
+CREATE INDEX link_user_name ON link (sync, user_name_key);
+
+CREATE TABLE run (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync        TEXT NOT NULL REFERENCES sync (name),
+    epoch       INTEGER NOT NULL,
+    trigger     TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    result      TEXT,
+    active      INTEGER NOT NULL,
+    facts       TEXT,
+    chain_head  BLOB
+) STRICT;
+CREATE INDEX run_sync ON run (sync, started_at);
+
+-- Append-only. The chain covers the salted digest of each payload, so that a payload can be erased later and
+-- the chain still verifies.
+CREATE TABLE journal (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    run       INTEGER NOT NULL REFERENCES run (id),
+    sync      TEXT NOT NULL,
+    epoch     INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    kind      TEXT NOT NULL CHECK (kind IN ('intent', 'outcome')),
+    intent    INTEGER,
+    verb      TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    outcome   TEXT,
+    payload   TEXT,
+    salt      BLOB NOT NULL,
+    digest    BLOB NOT NULL,
+    chain     BLOB NOT NULL
+) STRICT;
+CREATE INDEX journal_person ON journal (sync, source_id, seq);
+CREATE INDEX journal_time ON journal (sync, at);
+CREATE INDEX journal_run ON journal (run);
+
+-- Intents without an outcome: what a crash may have left behind.
+CREATE TABLE in_flight (
+    intent    INTEGER PRIMARY KEY REFERENCES journal (seq),
+    sync      TEXT NOT NULL,
+    source_id TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE failing (
+    sync        TEXT NOT NULL,
+    source_id   TEXT NOT NULL,
+    user_name   TEXT NOT NULL,
+    verb        TEXT NOT NULL,
+    failures    INTEGER NOT NULL,
+    first_at    INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    retry_run   INTEGER NOT NULL,
+    detail      TEXT NOT NULL,
+    UNIQUE (sync, source_id)
+) STRICT;
+
+CREATE TABLE hold (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync        TEXT NOT NULL,
+    class       TEXT NOT NULL,
+    revision    INTEGER NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('open', 'released', 'rejected', 'expired', 'dropped')),
+    reason      TEXT NOT NULL,
+    digest      TEXT NOT NULL,
+    opened_at   INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    decided_at  INTEGER,
+    decided_by  TEXT,
+    reminded_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX hold_open ON hold (sync, class) WHERE state = 'open';
+
+CREATE TABLE hold_pair (
+    hold      INTEGER NOT NULL REFERENCES hold (id),
+    revision  INTEGER NOT NULL,
+    source_id TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'consumed', 'dropped')),
+    approved_at INTEGER,
+    UNIQUE (hold, source_id)
+) STRICT;
+
+CREATE TABLE pin (
+    sync       TEXT NOT NULL,
+    source_id  TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    verb       TEXT,
+    digest     BLOB,
+    pinned_at  INTEGER NOT NULL,
+    UNIQUE (sync, source_id)
+) STRICT;
+
+CREATE TABLE cursor (
+    sync     TEXT NOT NULL,
+    stream   TEXT NOT NULL,
+    position TEXT NOT NULL,
+    saved_at INTEGER NOT NULL,
+    UNIQUE (sync, stream)
+) STRICT;

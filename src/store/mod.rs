@@ -1,0 +1,165 @@
+//! The state: links, journal, runs and what else must survive, in SQLite.
+//!
+//! Methods are use-case transactions. No SQL, row type or closure over a connection appears in a signature; times
+//! are UTC milliseconds; case folding is done in Rust; every mutation takes a [`Tenure`]. What must not live here:
+//! decisions.
+//!
+//! *Invariant*: [`Snapshot`] only reads, and leaves the directory byte-identical; only [`Store`] writes.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::digest::DigestKey;
+
+mod journal;
+mod links;
+mod lock;
+mod migrations;
+mod open;
+mod runs;
+mod spool;
+
+pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
+pub use lock::StateLock;
+pub use runs::{Binding, Census, Failing};
+pub use spool::{Spool, SpoolIter, SpoolOffset};
+
+/// Read access to a state directory.
+#[derive(Debug)]
+pub struct Snapshot {
+    connection: tokio_rusqlite::Connection,
+    key: DigestKey,
+    exists: bool,
+    _copy: Option<tempfile::TempDir>,
+}
+
+/// Write access: holds the directory's lock.
+#[derive(Debug)]
+pub struct Store {
+    snapshot: Snapshot,
+    _lock: StateLock,
+}
+
+/// The right to write for one sync. A newer tenure of the same sync makes an older one fail with
+/// [`StoreError::LostTenure`], which stops its run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenure {
+    sync: String,
+    epoch: i64,
+}
+
+impl Tenure {
+    /// The sync.
+    pub fn sync(&self) -> &str {
+        &self.sync
+    }
+
+    /// Grows with each tenure.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+}
+
+/// What can go wrong with the state.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes here.
+    #[error(
+        "cannot lock {}: another rosterd{} holds it\nhelp: wait for its run to end, or stop it", directory.display(),
+        if holder.is_empty() { String::new() } else { format!(" ({holder})") }
+    )]
+    Busy {
+        /// What the lock file says.
+        holder: String,
+        /// The state directory.
+        directory: PathBuf,
+    },
+    /// The directory cannot be used as it is; the text ends with what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// A newer tenure has taken over this sync.
+    #[error("another rosterd has taken over sync \"{0}\"; this run stops without writing")]
+    LostTenure(String),
+    /// A newer look at the same person has been acted on.
+    #[error("a newer look at this person was acted on meanwhile")]
+    Stale,
+    /// The account is linked already.
+    #[error("account {0} is linked already")]
+    AlreadyLinked(String),
+    /// SQLite failed.
+    #[error("the state database failed: {0}\nhelp: check disk space and permissions of the state directory")]
+    Database(String),
+}
+
+impl StoreError {
+    pub(crate) fn io(verb: &str, path: &Path, error: &std::io::Error) -> StoreError {
+        StoreError::Unusable(format!(
+            "cannot {verb} {}: {error}\nhelp: check that the directory exists and that this user may write there",
+            path.display()
+        ))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        StoreError::Database(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> StoreError {
+        StoreError::Database(format!("a stored value is damaged: {error}"))
+    }
+}
+
+impl Snapshot {
+    /// Whether there was any state to read.
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
+    /// The key of this directory's digests.
+    pub fn digest_key(&self) -> DigestKey {
+        self.key.clone()
+    }
+
+    /// Runs `work` in one transaction on the database's own thread.
+    async fn transact<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let outcome = self
+            .connection
+            .call(move |connection| {
+                let transaction =
+                    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
+                let value = work(&transaction)?;
+                transaction.commit()?;
+                Ok::<T, StoreError>(value)
+            })
+            .await;
+        outcome.map_err(|error| match error {
+            tokio_rusqlite::Error::Error(error) => error,
+            other => StoreError::Database(format!("the database thread ended: {other}")),
+        })
+    }
+
+    async fn close(self) -> Result<(), StoreError> {
+        self.connection
+            .close()
+            .await
+            .map_err(|error| StoreError::Database(format!("closing failed: {error}")))
+    }
+}
+
+impl Store {
+    /// Its reading side.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Writes everything back and lets go of the directory. Dropping does too, but cannot report.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.snapshot.close().await
+    }
+}

@@ -1,0 +1,251 @@
+//! Syncs and their runs: what a sync is bound to, who may write, how runs ended, who keeps failing.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Snapshot, Store, StoreError, Tenure};
+use crate::model::id::SourceId;
+use crate::model::report::{RunFacts, Trigger};
+use crate::model::time::Millis;
+
+/// What a sync's links belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// `okta` or `onelogin`.
+    pub source_kind: String,
+    /// Origin of the source.
+    pub source_origin: String,
+    /// App id.
+    pub source_app: String,
+    /// SCIM base URL, normalised.
+    pub target_url: String,
+}
+
+/// How many links there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// All links.
+    pub links: u64,
+    /// Active accounts.
+    pub active: u64,
+    /// Billable accounts that exist, active or not.
+    pub billable: u64,
+}
+
+/// Somebody whose last write was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// Who.
+    pub source_id: SourceId,
+    /// Login.
+    pub user: String,
+    /// Refusals in a row.
+    pub failures: u32,
+    /// The first of them.
+    pub first_at: Millis,
+    /// Full runs to wait before the next try; 0 = the next run tries.
+    pub wait_runs: u32,
+    /// The target's words.
+    pub detail: String,
+}
+
+impl Tenure {
+    /// Fails where a newer tenure has taken over.
+    pub(super) fn check(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let epoch: i64 =
+            transaction
+                .query_row("SELECT epoch FROM sync WHERE name = ?1", [&self.sync], |row| row.get(0))?;
+        if epoch == self.epoch { Ok(()) } else { Err(StoreError::LostTenure(self.sync.clone())) }
+    }
+}
+
+impl Store {
+    /// Takes the right to write for a sync, from whoever had it.
+    pub async fn seize(&self, sync: &str) -> Result<Tenure, StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute(
+                    "INSERT INTO sync (name, epoch) VALUES (?1, 1)
+                     ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1",
+                    [&sync],
+                )?;
+                let epoch =
+                    transaction
+                        .query_row("SELECT epoch FROM sync WHERE name = ?1", [&sync], |row| row.get(0))?;
+                Ok(Tenure { sync, epoch })
+            })
+            .await
+    }
+
+    /// Binds a sync to its source and workspace. The caller has compared with what was bound before.
+    pub async fn bind(&self, tenure: &Tenure, binding: Binding) -> Result<(), StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                transaction.execute(
+                    "UPDATE sync SET source_kind = ?2, source_origin = ?3, source_app = ?4, target_url = ?5
+                     WHERE name = ?1",
+                    params![
+                        tenure.sync,
+                        binding.source_kind,
+                        binding.source_origin,
+                        binding.source_app,
+                        binding.target_url
+                    ],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Begins a run and gives its number. Numbers are unique over the state.
+    pub async fn begin_run(
+        &self,
+        tenure: &Tenure,
+        trigger: Trigger,
+        full: bool,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                transaction.execute(
+                    "INSERT INTO run (sync, epoch, trigger, started_at, active)
+                     VALUES (?1, ?2, ?3, ?4,
+                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'))",
+                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0],
+                )?;
+                let run = transaction.last_insert_rowid();
+                if full {
+                    transaction.execute("UPDATE sync SET runs = runs + 1 WHERE name = ?1", [&tenure.sync])?;
+                }
+                Ok(run)
+            })
+            .await
+    }
+
+    /// Records how a run ended, and the head of the journal's chain with it. Gives the head, for the log.
+    pub async fn finish_run(&self, tenure: &Tenure, facts: RunFacts) -> Result<String, StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let head: Option<Vec<u8>> = transaction
+                    .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
+                    .optional()?;
+                let head = head.unwrap_or_default();
+                transaction.execute(
+                    "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5,
+                         active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
+                     WHERE id = ?1",
+                    params![
+                        facts.run,
+                        facts.finished_at.0,
+                        facts.result.as_str(),
+                        serde_json::to_string(&facts)?,
+                        head,
+                        tenure.sync
+                    ],
+                )?;
+                Ok(head.iter().map(|byte| format!("{byte:02x}")).collect())
+            })
+            .await
+    }
+
+    /// Remembers what a sync's target was seen to do. A hint, so it asks for no tenure.
+    pub async fn save_profile(&self, sync: &str, profile: String) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction
+                    .execute("UPDATE sync SET profile = ?2 WHERE name = ?1", params![sync, profile])?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+impl Snapshot {
+    /// What a sync is bound to, once it ran.
+    pub async fn binding(&self, sync: &str) -> Result<Option<Binding>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            Ok(transaction
+                .query_row(
+                    "SELECT source_kind, source_origin, source_app, target_url FROM sync
+                     WHERE name = ?1 AND target_url IS NOT NULL",
+                    [&sync],
+                    |row| {
+                        Ok(Binding {
+                            source_kind: row.get(0)?,
+                            source_origin: row.get(1)?,
+                            source_app: row.get(2)?,
+                            target_url: row.get(3)?,
+                        })
+                    },
+                )
+                .optional()?)
+        })
+        .await
+    }
+
+    /// What the target was seen to do.
+    pub async fn profile(&self, sync: &str) -> Result<Option<String>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let profile: Option<Option<String>> = transaction
+                .query_row("SELECT profile FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
+                .optional()?;
+            Ok(profile.flatten())
+        })
+        .await
+    }
+
+    /// Counts the links of a sync.
+    pub async fn census(&self, sync: &str) -> Result<Census, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            Ok(transaction.query_row(
+                "SELECT count(*),
+                        coalesce(sum(state = 'active'), 0),
+                        coalesce(sum(billable AND state <> 'gone'), 0)
+                 FROM link WHERE sync = ?1",
+                [&sync],
+                |row| {
+                    Ok(Census {
+                        links: row.get::<_, i64>(0)? as u64,
+                        active: row.get::<_, i64>(1)? as u64,
+                        billable: row.get::<_, i64>(2)? as u64,
+                    })
+                },
+            )?)
+        })
+        .await
+    }
+
+    /// Everybody whose last write was refused.
+    pub async fn failing(&self, sync: &str) -> Result<Vec<Failing>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT source_id, user_name, failures, first_at, max(retry_run - sync.runs, 0), detail
+                 FROM failing JOIN sync ON sync.name = failing.sync
+                 WHERE failing.sync = ?1 ORDER BY first_at, source_id",
+            )?;
+            let rows = statement.query_map([&sync], |row| {
+                Ok(Failing {
+                    source_id: SourceId::new(row.get::<_, String>(0)?),
+                    user: row.get(1)?,
+                    failures: row.get(2)?,
+                    first_at: Millis(row.get(3)?),
+                    wait_runs: row.get(4)?,
+                    detail: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,426 @@
+//! Answers that say no: error bodies of any shape, read into one [`Fault`], and what kind of refusal it is.
+//!
+//! What lives here: recognition. What must not: what is done about it (`provision`, `update`, `removal`).
+//! The shapes: RFC 7644 section 3.12, Wrike's REST errors (<https://developers.wrike.com/errors>), problem
+//! details (RFC 9457), HTML, plain text, nothing.
+
+use serde_json::{Map, Value};
+
+use super::wire::{self, ERROR_SCHEMA, one_line};
+use crate::model::attributes::member;
+use crate::target::RefusalClass;
+
+/// One refusal as the server worded it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// HTTP status; the body's own where HTTP says 200 and the body is an error.
+    pub status: u16,
+    /// `scimType` (RFC 7644 table 9).
+    pub scim_type: Option<String>,
+    /// Wrike's `error`.
+    pub code: Option<String>,
+    /// The server's words, one line, bounded.
+    pub detail: String,
+    /// Whether the body is an error as SCIM or Wrike writes one, so that a SCIM server and no proxy wrote it.
+    pub from_service: bool,
+}
+
+impl Fault {
+    /// Reads the answer to a request that was not granted.
+    pub fn read(status: u16, body: &[u8]) -> Fault {
+        let mut fault = match wire::json(body) {
+            Ok(Value::Object(object)) => Fault::of_object(status, &object),
+            Ok(other) => Fault::plain(status, one_line(&text_of(&other).unwrap_or_default())),
+            Err(_) => Fault::plain(status, one_line(&visible_text(&String::from_utf8_lossy(body)))),
+        };
+        if fault.detail.is_empty() {
+            let reason = reqwest::StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
+            fault.detail = format!("no details ({})", reason.unwrap_or("unknown status"));
+        }
+        fault
+    }
+
+    /// The error that hides in an answer with a 2xx status, where one does.
+    pub fn hidden_in_success(body: &[u8]) -> Option<Fault> {
+        let Ok(Value::Object(object)) = wire::json(body) else { return None };
+        let schemas = member(&object, "schemas").and_then(Value::as_array)?;
+        if !schemas.iter().any(|schema| schema.as_str() == Some(ERROR_SCHEMA)) {
+            return None;
+        }
+        let status = member(&object, "status").and_then(wire::number).unwrap_or(500);
+        Some(Fault::of_object(u16::try_from(status).unwrap_or(500), &object))
+    }
+
+    fn plain(status: u16, detail: String) -> Fault {
+        Fault { status, scim_type: None, code: None, detail, from_service: false }
+    }
+
+    fn of_object(status: u16, object: &Map<String, Value>) -> Fault {
+        let text = |name: &str| member(object, name).and_then(Value::as_str).map(str::to_owned);
+        let names_schema = member(object, "schemas")
+            .and_then(Value::as_array)
+            .is_some_and(|schemas| schemas.iter().any(|schema| schema.as_str() == Some(ERROR_SCHEMA)));
+        let code = text("error").filter(|code| !code.contains(char::is_whitespace));
+        let is_wrike = member(object, "errorDescription").is_some() && code.is_some();
+        Fault {
+            status,
+            scim_type: text("scimType").filter(|kind| !kind.is_empty()),
+            from_service: names_schema || is_wrike,
+            detail: one_line(&words(object).unwrap_or_else(|| Value::Object(object.clone()).to_string())),
+            code,
+        }
+    }
+
+    /// What kind of refusal this is.
+    pub fn class(&self) -> RefusalClass {
+        match self.status {
+            401 => RefusalClass::Credentials,
+            429 => RefusalClass::RateLimited,
+            _ if self.is_permanent() => RefusalClass::Permanent,
+            _ if self.says_no_seat() => RefusalClass::NoSeat,
+            409 => RefusalClass::Conflict,
+            _ if self.says_exists() => RefusalClass::Conflict,
+            404 | 410 => RefusalClass::NotFound,
+            400..500 if self.names_foreign_domain() => RefusalClass::Forbidden,
+            403 => RefusalClass::Forbidden,
+            405 => RefusalClass::Server,
+            // A redirect is never followed, so every request to this address ends here.
+            300..400 => RefusalClass::Unreachable,
+            500.. => RefusalClass::Server,
+            _ => RefusalClass::Invalid,
+        }
+    }
+
+    /// Whether the server may have acted although it answered: any 5xx but 501, and the time-out 408.
+    pub fn leaves_doubt(&self) -> bool {
+        (self.status >= 500 && self.status != 501 && !self.says_exists()) || self.status == 408
+    }
+
+    /// Whether the request itself was found not acceptable, so that another one may be.
+    pub fn is_invalid(&self) -> bool {
+        self.class() == RefusalClass::Invalid
+    }
+
+    /// Whether the account or login exists already: 409, `scimType: uniqueness`, or words to that effect under
+    /// another status (django-scim2-server and okta-sample answer 500).
+    pub fn says_exists(&self) -> bool {
+        if self.has_scim_type("uniqueness") {
+            return true;
+        }
+        matches!(self.status, 400 | 409 | 422 | 500)
+            && self.mentions_any(&[
+                "already exist",
+                "already in use",
+                "already used",
+                "already taken",
+                "already been taken",
+                "already registered",
+                "is taken",
+                "duplicate",
+                "must be unique",
+                "not unique",
+                "unique constraint",
+                "uniqueness",
+            ])
+    }
+
+    /// Whether no licence is left: Wrike's 403 `not_allowed` ("not allowed due to license/quota limitations"),
+    /// or words to that effect.
+    pub fn says_no_seat(&self) -> bool {
+        let words = self.mentions_any(&["license", "licence", "seat", "quota", "user limit", "member limit"])
+            && self.mentions_any(&[
+                "limit",
+                "exceed",
+                "no more",
+                "not enough",
+                "insufficient",
+                "available",
+                "left",
+                "reached",
+                "maximum",
+            ]);
+        (self.status == 403 && self.has_code("not_allowed"))
+            || (matches!(self.status, 400 | 402 | 403 | 422) && words)
+    }
+
+    /// Whether this account can never be changed this way: account owners and members of several Wrike
+    /// accounts cannot be deactivated (help.wrike.com 115004530005), a person of another data centre cannot be
+    /// invited (210324345).
+    pub fn is_permanent(&self) -> bool {
+        (400..500).contains(&self.status)
+            && self.mentions_any(&[
+                "account owner",
+                "owner of the account",
+                "owner of this account",
+                "owners cannot",
+                "owner cannot",
+                "owner can not",
+                "several accounts",
+                "multiple accounts",
+                "more than one account",
+                "member of another account",
+                "member of other accounts",
+                "another data cent",
+                "different data cent",
+            ])
+    }
+
+    /// Whether the person's domain is not approved (Wrike provisions approved domains only). Not permanent: an
+    /// administrator may approve the domain.
+    pub fn names_foreign_domain(&self) -> bool {
+        self.mentions_any(&["domain"])
+            && self.mentions_any(&[
+                "approved",
+                "not allowed",
+                "allowed domain",
+                "not verified",
+                "unverified",
+                "not permitted",
+                "whitelist",
+                "restricted",
+            ])
+    }
+
+    /// Whether the method is not there at all.
+    pub fn refuses_method(&self) -> bool {
+        matches!(self.status, 405 | 501)
+            || self.has_code("method_not_found")
+            || ((400..500).contains(&self.status)
+                && self.mentions_any(&["patch", "method", "put"])
+                && self.mentions_any(&["not supported", "unsupported", "not implemented", "not allowed"]))
+    }
+
+    /// Whether the path of a PATCH operation was not understood or found nothing.
+    pub fn refuses_path(&self) -> bool {
+        ["noTarget", "invalidPath", "invalidFilter"].iter().any(|kind| self.has_scim_type(kind))
+            || self.mentions_any(&["\"path\"", "'path'", "patch path", "no target", "invalid path"])
+    }
+
+    /// Whether the server's schema does not know something, so that it will refuse the same for everybody.
+    pub fn says_unknown_attribute(&self) -> bool {
+        self.has_scim_type("invalidPath")
+            || self.mentions_any(&[
+                "unknown attribute",
+                "unknown schema",
+                "unrecognized",
+                "unrecognised",
+                "extra inputs",
+                "not an attribute",
+                "not defined",
+                "unsupported attribute",
+                "unsupported schema",
+                "attribute is not supported",
+                "additional propert",
+                "does not exist in schema",
+                "not declared",
+            ])
+    }
+
+    fn has_scim_type(&self, name: &str) -> bool {
+        self.scim_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(name))
+    }
+
+    fn has_code(&self, name: &str) -> bool {
+        self.code.as_deref().is_some_and(|code| code.eq_ignore_ascii_case(name))
+    }
+
+    fn mentions_any(&self, phrases: &[&str]) -> bool {
+        let detail = self.detail.to_lowercase();
+        phrases.iter().any(|phrase| detail.contains(phrase))
+    }
+}
+
+/// The sentence for people in an error object, whatever its key.
+fn words(object: &Map<String, Value>) -> Option<String> {
+    let keys = ["detail", "errorDescription", "error_description", "message", "error", "errors", "title"];
+    let found = keys.iter().filter_map(|key| member(object, key)).find_map(text_of);
+    // Vendor envelopes: {"status": {"message": …}}.
+    found.or_else(|| member(object, "status").filter(|status| status.is_object()).and_then(text_of))
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+        Value::Object(object) => words(object).or_else(|| {
+            ["description", "errorSummary", "msg", "reason"]
+                .iter()
+                .find_map(|key| member(object, key).and_then(text_of))
+        }),
+        Value::Array(items) => {
+            let texts: Vec<String> = items.iter().take(3).filter_map(text_of).collect();
+            (!texts.is_empty()).then(|| texts.join("; "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// The words of a page: of HTML its title and its body without markup, of anything else everything.
+fn visible_text(text: &str) -> String {
+    let start = text.trim_start();
+    let is_html = start.starts_with('<') && start.contains('>');
+    if !is_html {
+        return text.chars().take(4 * wire::DETAIL_CHARACTERS).collect();
+    }
+    let lower = start.to_ascii_lowercase();
+    let between = |open: &str, close: &str| {
+        let from = lower.find(open)? + open.len();
+        let to = lower[from..].find(close)? + from;
+        Some(without_markup(&start[from..to])).filter(|text| !text.trim().is_empty())
+    };
+    let title = between("<title>", "</title>");
+    let heading = between("<h1>", "</h1>").or_else(|| between("<pre>", "</pre>"));
+    match (title, heading) {
+        (Some(title), Some(heading)) if title.trim() != heading.trim() => format!("{title}: {heading}"),
+        (Some(text), Some(_) | None) | (None, Some(text)) => text,
+        (None, None) => without_markup(start),
+    }
+}
+
+fn without_markup(html: &str) -> String {
+    let mut text = String::new();
+    let mut in_tag = false;
+    for character in html.chars().take(16 * wire::DETAIL_CHARACTERS) {
+        match character {
+            '<' => in_tag = true,
+            '>' if in_tag => {
+                in_tag = false;
+                text.push(' ');
+            }
+            _ if in_tag => {}
+            other => text.push(other),
+        }
+    }
+    let entities =
+        [("&nbsp;", " "), ("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+    entities.iter().fold(text, |text, (entity, plain)| text.replace(entity, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> Fault {
+        Fault::read(status, body.as_bytes())
+    }
+
+    #[test]
+    fn error_bodies_of_every_shape_become_one_line() {
+        let cases = [
+            (
+                r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"User not found"}"#,
+                "User not found",
+            ),
+            (
+                r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":404,"detail":"gone"}"#,
+                "gone",
+            ),
+            (
+                r#"{"errorDescription":"Parameter 'title' value is invalid","error":"invalid_parameter"}"#,
+                "Parameter 'title' value is invalid",
+            ),
+            (
+                r#"{"type":"about:blank","title":"Bad Request","detail":"no such attribute"}"#,
+                "no such attribute",
+            ),
+            (r#"{"error":{"code":42,"message":"went wrong"}}"#, "went wrong"),
+            (r#"{"errors":["one","two",{"message":"three"},"four"]}"#, "one; two; three"),
+            (r#"{"status":{"error":true,"message":"Authentication Failure"}}"#, "Authentication Failure"),
+            (r#"{"odd":1}"#, r#"{"odd":1}"#),
+            (
+                "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>",
+                "502 Bad Gateway",
+            ),
+            (
+                "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot DELETE /Users/1</pre></body></html>",
+                "Error: Cannot DELETE /Users/1",
+            ),
+            ("<html><body>Access&nbsp;denied<br>&lt;proxy&gt;</body></html>", "Access denied <proxy>"),
+            ("Internal\r\nServer Error\n", "Internal Server Error"),
+            ("\"just a text\"", "just a text"),
+            ("", "no details (Not Found)"),
+            ("null", "no details (Not Found)"),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(read(404, body).detail, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_gets_the_class_that_decides_what_follows() {
+        use RefusalClass as Class;
+        let scim = |scim_type: &str, detail: &str| {
+            format!(r#"{{"schemas":["{ERROR_SCHEMA}"],"scimType":"{scim_type}","detail":"{detail}"}}"#)
+        };
+        let wrike = |code: &str, text: &str| format!(r#"{{"errorDescription":"{text}","error":"{code}"}}"#);
+        let cases: Vec<(u16, String, Class)> = vec![
+            (401, scim("", "token expired"), Class::Credentials),
+            (403, wrike("access_forbidden", "Access is forbidden"), Class::Forbidden),
+            (403, wrike("not_allowed", "Not allowed due to license/quota limitations"), Class::NoSeat),
+            (400, scim("", "The maximum number of licenses is reached"), Class::NoSeat),
+            (403, wrike("not_allowed", "Account owner cannot be deactivated"), Class::Permanent),
+            (400, wrike("invalid_request", "The user belongs to several accounts"), Class::Permanent),
+            (403, wrike("access_forbidden", "User profile lives on another data center"), Class::Permanent),
+            (400, scim("invalidValue", "Email domain is not approved"), Class::Forbidden),
+            (404, scim("", "not found"), Class::NotFound),
+            (410, String::new(), Class::NotFound),
+            (409, String::new(), Class::Conflict),
+            (400, scim("uniqueness", "userName"), Class::Conflict),
+            (400, "user already exists".to_owned(), Class::Conflict),
+            (422, "E-mail has already been taken".to_owned(), Class::Conflict),
+            (500, "UNIQUE constraint failed: users.username".to_owned(), Class::Conflict),
+            (500, "User with this email is a duplicate".to_owned(), Class::Conflict),
+            (400, scim("invalidValue", "title"), Class::Invalid),
+            (400, scim("mutability", "userName is immutable"), Class::Invalid),
+            (413, String::new(), Class::Invalid),
+            (429, String::new(), Class::RateLimited),
+            (405, String::new(), Class::Server),
+            (500, String::new(), Class::Server),
+            (501, String::new(), Class::Server),
+            (300, "Incorrect Base URL".to_owned(), Class::Unreachable),
+            (302, String::new(), Class::Unreachable),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(read(status, &body).class(), expected, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_plain_5xx_leaves_doubt_and_a_clear_one_does_not() {
+        assert!(read(500, "oops").leaves_doubt());
+        assert!(read(503, "").leaves_doubt());
+        assert!(read(504, "").leaves_doubt());
+        assert!(read(408, "").leaves_doubt());
+        assert!(!read(501, "").leaves_doubt());
+        assert!(!read(500, "userName already exists").leaves_doubt());
+        assert!(!read(400, "").leaves_doubt());
+    }
+
+    #[test]
+    fn a_method_that_is_not_there_is_told_from_a_bad_value() {
+        assert!(read(405, "").refuses_method());
+        assert!(read(501, "").refuses_method());
+        assert!(read(400, "PATCH is not supported").refuses_method());
+        assert!(
+            read(404, r#"{"errorDescription":"Method not found","error":"method_not_found"}"#)
+                .refuses_method()
+        );
+        assert!(!read(400, "title is not supported").refuses_method());
+        assert!(!read(404, "User not found").refuses_method());
+    }
+
+    #[test]
+    fn an_error_that_hides_in_a_200_is_found() {
+        let body = format!(r#"{{"schemas":["{ERROR_SCHEMA}"],"status":"409","detail":"exists"}}"#);
+        let fault = Fault::hidden_in_success(body.as_bytes()).unwrap();
+        assert_eq!((fault.status, fault.class()), (409, RefusalClass::Conflict));
+        assert_eq!(Fault::hidden_in_success(br#"{"id":"1","schemas":["x"]}"#), None);
+        assert_eq!(Fault::hidden_in_success(b""), None);
+    }
+
+    #[test]
+    fn a_proxys_page_is_not_taken_for_the_service() {
+        assert!(!read(404, "<html><title>Not Found</title></html>").from_service);
+        assert!(read(404, &format!(r#"{{"schemas":["{ERROR_SCHEMA}"],"detail":"x"}}"#)).from_service);
+        assert!(read(404, r#"{"errorDescription":"x","error":"resource_not_found"}"#).from_service);
+    }
+}

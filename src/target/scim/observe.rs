@@ -1,0 +1,192 @@
+//! Reading one account, and looking accounts up.
+//!
+//! What lives here: point reads and lookups, with the comparison that makes a hit one. What must not: the walk
+//! over pages (`listing`).
+
+use super::fault::Fault;
+use super::filter;
+use super::listing::{Page, PageError};
+use super::service::Service;
+use super::wire;
+use crate::config::Dialect;
+use crate::http::Lane;
+use crate::model::account::Account;
+use crate::model::id::TargetId;
+use crate::model::time::Millis;
+use crate::target::{Criterion, ListCursor, Lookup, TargetError};
+
+/// What one filtered question brought.
+#[derive(Default)]
+struct Hits {
+    accounts: Vec<Account>,
+    strangers: usize,
+    observed_at: Option<Millis>,
+    other_case: bool,
+}
+
+impl Service {
+    /// One account; `None` = 404, once it is certain that the service itself said so.
+    pub async fn account(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
+        let url = self.account_url(id).map_err(TargetError::Unanswerable)?;
+        let answer = match self.read(url, lane).await? {
+            Ok(answer) => answer,
+            Err(fault) if matches!(fault.status, 404 | 410) => {
+                self.confirm_absence(&fault, lane).await?;
+                return Ok(None);
+            }
+            Err(fault) => return Err(self.read_error(&fault)),
+        };
+        match wire::account(&answer.body) {
+            Some(account) if account.id.as_str().eq_ignore_ascii_case(id.as_str()) => Ok(Some(account)),
+            Some(account) => Err(TargetError::Unanswerable(format!(
+                "asked {} for the account {id} and got the account {}",
+                self.place(),
+                account.id
+            ))),
+            None => Err(TargetError::Unanswerable(format!(
+                "asked {} for the account {id} and got something that is no User",
+                self.place()
+            ))),
+        }
+    }
+
+    /// Accounts that match, each once.
+    pub async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        if matches!((criterion, self.dialect), (Criterion::ExternalId(_), Dialect::Wrike)) {
+            return Err(TargetError::Unanswerable(
+                "wrike searches by e-mail address only, externalId cannot be asked for".to_owned(),
+            ));
+        }
+        let trusted = self.known(|profile| profile.filter_trusted != Some(false));
+        let Some(text) = filter::filter(criterion, self.dialect).filter(|_| trusted) else {
+            return self.search(criterion).await;
+        };
+        let mut hits = match self.ask(criterion, &text).await {
+            Ok(hits) => hits,
+            Err(PageError::Denied(fault)) => return self.after_refused_filter(criterion, &fault).await,
+            Err(PageError::Failed(error)) => return Err(error),
+        };
+        if hits.accounts.is_empty()
+            && hits.strangers == 0
+            && self.known(|profile| profile.filter_ignores_case != Some(true))
+            && let Some(lower) = filter::in_lower_case(criterion)
+            && let Some(text) = filter::filter(&lower, self.dialect)
+        {
+            // Some servers tell cases apart in a filter and not in a create.
+            match self.ask(&lower, &text).await {
+                Ok(found) => hits.accounts = found.accounts,
+                Err(PageError::Denied(fault)) => return self.after_refused_filter(criterion, &fault).await,
+                Err(PageError::Failed(error)) => return Err(error),
+            }
+        }
+        let observed_at = hits.observed_at.unwrap_or_else(Millis::now);
+        Ok(Lookup { accounts: hits.accounts, observed_at })
+    }
+
+    /// One filtered question, over as many pages as its answer has.
+    async fn ask(&self, criterion: &Criterion, text: &str) -> Result<Hits, PageError> {
+        let mut cursor = ListCursor::default();
+        let mut hits = Hits::default();
+        while let Some(page) = self.page(Some(text), &mut cursor).await? {
+            let (received, total) = (page.received, page.total);
+            let first = hits.observed_at.is_none();
+            hits.take(criterion, page);
+            if first && received == 0 && total.is_some_and(|total| total > 0) {
+                // "One result", and none is shown: it counts from 0, and we began at 1.
+                if cursor.next_start == Some(0) || self.known(|profile| profile.counts_from_zero.is_some()) {
+                    break;
+                }
+                cursor = ListCursor { next_start: Some(0), ..ListCursor::default() };
+                continue;
+            }
+            if !hits.accounts.is_empty() && cursor.next_start == Some(received) {
+                self.learn(|profile| profile.counts_from_zero = Some(true));
+            }
+            let narrow = hits.strangers == 0 && total.is_none_or(|total| total <= received);
+            if first && narrow {
+                break;
+            }
+        }
+        self.learn_from(criterion, &hits);
+        Ok(hits)
+    }
+
+    fn learn_from(&self, criterion: &Criterion, hits: &Hits) {
+        let narrowed = match (hits.strangers, hits.accounts.len()) {
+            (0, 0) => return,
+            (0, _) => true,
+            _ => false,
+        };
+        self.learn(|profile| match criterion {
+            Criterion::ExternalId(_) => profile.external_id_searchable = Some(narrowed),
+            Criterion::UserName(_) => {
+                profile.filter_trusted = Some(narrowed);
+                if hits.other_case {
+                    profile.filter_ignores_case = Some(true);
+                }
+            }
+            Criterion::Email(_) => {}
+        });
+    }
+
+    /// A filter that the server does not take: `externalId` is then not searchable, anything else is searched
+    /// for in the listing.
+    async fn after_refused_filter(
+        &self,
+        criterion: &Criterion,
+        fault: &Fault,
+    ) -> Result<Lookup, TargetError> {
+        match fault.status {
+            404 | 410 => {
+                self.confirm_absence(fault, Lane::General).await?;
+                return Ok(Lookup { accounts: Vec::new(), observed_at: Millis::now() });
+            }
+            400 | 405 | 422 | 500 | 501 => {}
+            _ => return Err(self.read_error(fault)),
+        }
+        match criterion {
+            Criterion::ExternalId(_) => {
+                // An outage must not be taken for a trait of the server.
+                self.answers(Lane::General).await?;
+                self.learn(|profile| profile.external_id_searchable = Some(false));
+                Ok(Lookup { accounts: Vec::new(), observed_at: Millis::now() })
+            }
+            Criterion::UserName(_) | Criterion::Email(_) => {
+                self.search(criterion).await.map_err(|error| match error {
+                    TargetError::Unanswerable(message) => TargetError::Unanswerable(format!(
+                        "the lookup was refused ({} {}), and so was the listing: {message}",
+                        fault.status, fault.detail
+                    )),
+                    TargetError::Unavailable(_) | TargetError::Credentials(_) => error,
+                })
+            }
+        }
+    }
+
+    /// Reads everybody and compares.
+    pub async fn search(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        let mut cursor = ListCursor::default();
+        let mut lookup = Lookup { accounts: Vec::new(), observed_at: Millis::now() };
+        while let Some(page) = self.list(&mut cursor).await? {
+            lookup.observed_at = lookup.observed_at.min(page.observed_at);
+            lookup.accounts.extend(page.accounts.into_iter().filter(|account| criterion.matches(account)));
+        }
+        Ok(lookup)
+    }
+}
+
+impl Hits {
+    fn take(&mut self, criterion: &Criterion, page: Page) {
+        self.observed_at = self.observed_at.or(Some(page.observed_at));
+        for account in page.accounts {
+            if !filter::matches(criterion, &account) {
+                self.strangers += 1;
+                continue;
+            }
+            if let Criterion::UserName(asked) = criterion {
+                self.other_case |= account.user_name().is_some_and(|found| found != asked);
+            }
+            self.accounts.push(account);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One request to the service provider and what came of it.
+//!
+//! What lives here: URLs, headers, the border between transport and meaning. What must not: any sequence of
+//! requests that belongs to one verb (those are `create`, `update`, `removal`, `observe`, `listing`).
+
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::Value;
+use url::Url;
+
+use super::dialect::Profile;
+use super::fault::Fault;
+use super::{filter, unavailable, wire};
+use crate::config::Dialect;
+use crate::http::client::Client;
+use crate::http::{Answer, HttpError, Lane, Replay, Request};
+use crate::model::account::Account;
+use crate::model::id::TargetId;
+use crate::target::{Refusal, RefusalClass, TargetError, WriteOutcome};
+
+/// The service provider behind both of the adapter's types.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub client: Client,
+    pub base: Url,
+    pub dialect: Dialect,
+    pub profile: Mutex<Profile>,
+}
+
+/// What became of one write request.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// A 2xx.
+    Granted(Granted),
+    /// Any other answer, or an error dressed as a 2xx.
+    Denied(Fault),
+    /// No answer came, and the server may have acted.
+    Lost(String),
+    /// The server certainly did not act.
+    NotSent(RefusalClass, String),
+}
+
+/// A 2xx to a write.
+#[derive(Debug)]
+pub(super) struct Granted {
+    /// Status.
+    pub status: u16,
+    /// The User in the answer, where there was one with an `id`.
+    pub account: Option<Account>,
+}
+
+impl Service {
+    /// Reads the profile.
+    pub fn known<R>(&self, read: impl FnOnce(&Profile) -> R) -> R {
+        read(&self.profile.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the profile.
+    pub fn learn(&self, change: impl FnOnce(&mut Profile)) {
+        change(&mut self.profile.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The base URL with these path segments, each encoded, and this query. The base keeps its own path and
+    /// query.
+    pub fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Url, String> {
+        let mut url = self.base.clone();
+        let mut path = url.path().trim_end_matches('/').to_owned();
+        for segment in segments {
+            // Both would be taken for a step in the path, encoded or not, and lead to another resource.
+            if matches!(*segment, "" | "." | "..") {
+                return Err(format!("the account id {segment:?} cannot be part of a URL"));
+            }
+            path.push('/');
+            path.push_str(&filter::encode(segment));
+        }
+        url.set_path(&path);
+        let own = self.base.query().filter(|query| !query.is_empty()).map(str::to_owned);
+        let ours = query.iter().map(|(name, value)| format!("{name}={}", filter::encode(value)));
+        let query: Vec<String> = own.into_iter().chain(ours).collect();
+        url.set_query((!query.is_empty()).then(|| query.join("&")).as_deref());
+        url.set_fragment(None);
+        Ok(url)
+    }
+
+    /// `/Users/{id}`
+    pub fn account_url(&self, id: &TargetId) -> Result<Url, String> {
+        self.url(&["Users", id.as_str()], &[])
+    }
+
+    /// A GET. The outer error: no answer; the inner one: an answer that is no 2xx.
+    pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, TargetError> {
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: headers(false),
+            body: None,
+            lane,
+            replay: Replay::Safe,
+        };
+        let answer = self.client.send(request).await.map_err(unavailable)?;
+        Ok(match fault_of(&answer) {
+            Some(fault) => Err(fault),
+            None => Ok(answer),
+        })
+    }
+
+    /// A write. Sent again by the client only where the server certainly did not act.
+    pub async fn write(&self, method: Method, url: Url, body: Option<&Value>, lane: Lane) -> Sent {
+        let request = Request {
+            method,
+            url,
+            headers: headers(body.is_some()),
+            body: body.map(|body| Bytes::from(body.to_string())),
+            lane,
+            replay: Replay::OnlyIfNotProcessed,
+        };
+        match self.client.send(request).await {
+            Ok(answer) => match fault_of(&answer) {
+                Some(fault) => Sent::Denied(fault),
+                None => {
+                    Sent::Granted(Granted { status: answer.status, account: wire::account(&answer.body) })
+                }
+            },
+            Err(HttpError::NotSent { message } | HttpError::ForeignOrigin { message }) => {
+                Sent::NotSent(RefusalClass::Unreachable, message)
+            }
+            Err(HttpError::Credentials { message }) => Sent::NotSent(RefusalClass::Credentials, message),
+            Err(HttpError::Unanswered { message } | HttpError::TooLarge { message }) => Sent::Lost(message),
+        }
+    }
+
+    /// Whether `/Users` answers at all. A 404 for one account means "gone" only beside this: a wrong base URL or
+    /// a proxy's page must never make a leaver look gone.
+    pub async fn answers(&self, lane: Lane) -> Result<(), TargetError> {
+        let url = self
+            .url(&["Users"], &[("startIndex", "1"), ("count", "1")])
+            .map_err(TargetError::Unanswerable)?;
+        match self.read(url, lane).await? {
+            Ok(_) => Ok(()),
+            Err(fault) if self.known(|profile| profile.count_refused) && fault.status == 500 => Ok(()),
+            Err(fault) => Err(self.read_error(&fault)),
+        }
+    }
+
+    /// Whether a 404 is the service's own word on one account.
+    pub async fn confirm_absence(&self, fault: &Fault, lane: Lane) -> Result<(), TargetError> {
+        if fault.from_service { Ok(()) } else { self.answers(lane).await }
+    }
+
+    /// What a refused read means, with what to do.
+    pub fn read_error(&self, fault: &Fault) -> TargetError {
+        let what = format!("reading accounts at {} failed: {} {}", self.place(), fault.status, fault.detail);
+        match fault.status {
+            401 => TargetError::Credentials(format!(
+                "{what}; help: the token is unknown or expired, make a new one and put it where target.token points"
+            )),
+            403 => TargetError::Credentials(format!(
+                "{what}; help: the token's owner may not read users; use the token of an administrator"
+            )),
+            300 => TargetError::Unavailable(format!(
+                "{what}; help: the workspace lives in another data centre; copy the SCIM base URL again from the \
+                 workspace's SCIM settings into target.url"
+            )),
+            301..=399 => TargetError::Unavailable(format!(
+                "{what}; help: redirects are never followed, because the token would travel along; write the \
+                 final address into target.url"
+            )),
+            404 => TargetError::Unavailable(format!(
+                "{what}; help: there is no SCIM service at this address; copy the base URL exactly as the \
+                 workspace shows it, without /Users at the end"
+            )),
+            429 => TargetError::Unavailable(format!(
+                "{what}; help: lower target.requests_per_minute, or wait until others use less of the limit"
+            )),
+            500.. => TargetError::Unavailable(format!("{what}; help: run again later")),
+            _ => TargetError::Unanswerable(what),
+        }
+    }
+
+    /// The base URL for messages, without a query.
+    pub fn place(&self) -> String {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        url.to_string()
+    }
+}
+
+impl Fault {
+    /// The refusal that goes to the caller.
+    pub fn refusal(&self, attempts: u32) -> Refusal {
+        let class = self.class();
+        let detail = match class {
+            RefusalClass::Unreachable if self.status == 300 => format!(
+                "{}; help: the workspace lives in another data centre; copy its SCIM base URL again into target.url",
+                self.detail
+            ),
+            RefusalClass::Unreachable => {
+                format!("{}; help: redirects are never followed; correct target.url", self.detail)
+            }
+            RefusalClass::Credentials
+            | RefusalClass::Forbidden
+            | RefusalClass::NoSeat
+            | RefusalClass::Permanent
+            | RefusalClass::NotFound
+            | RefusalClass::Conflict
+            | RefusalClass::Invalid
+            | RefusalClass::RateLimited
+            | RefusalClass::Server => self.detail.clone(),
+        };
+        Refusal { class, status: self.status, detail, attempts, attributes: Vec::new() }
+    }
+
+    /// A write that ended in this answer: refused, or in doubt.
+    pub fn outcome(&self, attempts: u32) -> WriteOutcome {
+        if self.leaves_doubt() {
+            WriteOutcome::Unknown { message: self.detail.clone(), status: Some(self.status), attempts }
+        } else {
+            WriteOutcome::Refused(self.refusal(attempts))
+        }
+    }
+}
+
+/// A refusal without an answer of its own.
+pub(super) fn refused(class: RefusalClass, status: u16, detail: String, attempts: u32) -> WriteOutcome {
+    WriteOutcome::Refused(Refusal { class, status, detail, attempts, attributes: Vec::new() })
+}
+
+/// A write that could not be sent because a read that it needs failed.
+pub(super) fn not_read(error: TargetError, attempts: u32) -> WriteOutcome {
+    match error {
+        TargetError::Unavailable(message) => refused(RefusalClass::Unreachable, 0, message, attempts),
+        TargetError::Credentials(message) => refused(RefusalClass::Credentials, 0, message, attempts),
+        TargetError::Unanswerable(message) => refused(RefusalClass::Server, 0, message, attempts),
+    }
+}
+
+fn fault_of(answer: &Answer) -> Option<Fault> {
+    if answer.is_success() {
+        Fault::hidden_in_success(&answer.body)
+    } else {
+        Some(Fault::read(answer.status, &answer.body))
+    }
+}
+
+fn headers(with_body: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/scim+json, application/json"));
+    if with_body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
+    }
+    headers
+}

@@ -1,0 +1,86 @@
+//! Logs: to stderr, never to stdout; one line a write at info; nothing secret.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::model::report::Outcome;
+use crate::reconcile::event::{RunEvent, Watcher};
+use crate::report::visible;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Installs the logger. `RUST_LOG` wins over `level`. A second call changes nothing.
+pub fn install(format: LogFormat, level: LevelFilter, colour: bool) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::OFF.into())
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("rosterd={level}")));
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // A logger that stands already (tests in one process) is left as it is.
+    let _ = match format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Whether stderr is a terminal.
+pub fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Writes a run's events to the log.
+#[derive(Debug)]
+pub struct LogWatcher {
+    sync: String,
+}
+
+impl LogWatcher {
+    /// For one sync.
+    pub fn new(sync: &str) -> LogWatcher {
+        LogWatcher { sync: sync.to_owned() }
+    }
+}
+
+impl Watcher for LogWatcher {
+    fn tell(&self, event: &RunEvent) {
+        let sync = self.sync.as_str();
+        match event {
+            RunEvent::PageRead { pages, people } => tracing::debug!(sync, pages, people, "page read"),
+            RunEvent::ReadComplete { people } => tracing::debug!(sync, people, "read complete"),
+            RunEvent::Looking { done, total } => tracing::debug!(sync, done, total, "looking at the target"),
+            RunEvent::Planned { writes } => tracing::debug!(sync, writes, "planned"),
+            RunEvent::Acted { record, duration_millis } => {
+                let user = visible(&record.user);
+                let (user, action) = (user.as_ref(), record.action.as_str());
+                let (outcome, status) = (record.outcome.as_str(), record.status);
+                match record.outcome {
+                    Outcome::Applied => {
+                        tracing::info!(sync, action, user, outcome, status, duration_millis, "write");
+                    }
+                    Outcome::Failed => {
+                        let detail = record.detail.as_deref().map(visible).unwrap_or_default();
+                        tracing::warn!(sync, action, user, outcome, status, duration_millis, %detail, "write");
+                    }
+                    Outcome::Planned
+                    | Outcome::Held
+                    | Outcome::Deferred
+                    | Outcome::Disabled
+                    | Outcome::Skipped => tracing::debug!(sync, action, user, outcome, "not sent"),
+                }
+            }
+            RunEvent::Finished { result, chain_head } => {
+                tracing::info!(sync, result = result.as_str(), chain_head, "run finished");
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Telling the outside: logs. Metrics come with the daemon.
+
+pub mod log;
