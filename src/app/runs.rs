@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use super::check::secrets_of;
 use super::{chosen, deliver, secrets, signal::Signals};
 use crate::cli::Cli;
 use crate::config::secret::SecretRef;
@@ -13,6 +14,7 @@ use crate::core::mapping::Mapping;
 use crate::core::quarantine::quarantine;
 use crate::exit;
 use crate::http::pacer::Pacers;
+use crate::model::check::CheckLevel;
 use crate::model::id::Vendor;
 use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
@@ -90,6 +92,9 @@ pub(super) async fn runs(
     config: &Config,
     order: &Order<'_>,
 ) -> Result<(Vec<SyncReport>, u8), Complaint> {
+    if let Some(message) = unreadable_secrets(&order.syncs) {
+        return Err((message, exit::CONFIG));
+    }
     let signals =
         Signals::listen().map_err(|error| (format!("cannot listen for signals: {error}"), exit::FAILURE))?;
     let (reports, codes) = if order.dry {
@@ -100,6 +105,21 @@ pub(super) async fn runs(
     let interrupted = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
     let code = signals.exit_code().filter(|_| interrupted).unwrap_or_else(|| exit::combine(codes));
     Ok((reports, code))
+}
+
+/// What is wrong with the secrets of these syncs, all at once. A secret that cannot be read is a mistake in the
+/// configuration and no answer of the side that it is for.
+fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
+    let lines: Vec<String> = syncs
+        .iter()
+        .flat_map(|sync| secrets_of(sync).into_iter().map(move |line| (sync, line)))
+        .filter(|(_, line)| line.level == CheckLevel::Fail)
+        .map(|(sync, line)| {
+            let help = line.help.map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            format!("sync \"{}\": {}{help}", sync.name, line.detail)
+        })
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\nerror: "))
 }
 
 type Ended = (Vec<SyncReport>, Vec<u8>);
