@@ -1,0 +1,6 @@
+//! Whole runs against the simulated world: what an administrator is promised, subject by subject.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod lifecycle;
