@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::Context;
 use super::hand::{Done, Hand, Stop, held_back, record};
-use super::look::{Finder, Owner, climb, judge_hits};
+use super::look::{Owner, climb_after_conflict, judge_hits};
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
 use crate::core::mapping::Mapped;
@@ -237,8 +237,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         refusal: &Refusal,
     ) -> Done {
         let ladder = &self.context.config.adopt.ladder;
-        let none = std::collections::HashSet::new();
-        let found = match climb(self.context.target, &mut Finder::Lookups, ladder, desired, &none).await {
+        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
             Ok(found) => found,
             Err(error) => {
                 let ending = Ending {

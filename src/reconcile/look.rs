@@ -32,6 +32,8 @@ pub struct Listing {
     /// only says where to look: every hit is compared.
     index: Vec<(u64, SpoolOffset)>,
     hasher: RandomState,
+    /// The target told of more accounts than it showed: whom the listing lacks is looked up all the same.
+    is_short: bool,
 }
 
 /// How accounts are found in this run.
@@ -63,6 +65,7 @@ pub async fn choose_finder<O: Observe>(
             Ok(Some(page)) => page,
             Ok(None) => {
                 listing.index.sort_unstable();
+                listing.is_short = cursor.is_short();
                 return Ok(Finder::Listing(Box::new(listing)));
             }
             // A target that cannot list can still be asked one by one.
@@ -152,7 +155,14 @@ pub async fn climb<O: Observe>(
     for rung in ladder {
         let Some(criterion) = criterion(*rung, desired) else { continue };
         let hits = match finder {
-            Finder::Listing(listing) => listing.find(&criterion)?,
+            Finder::Listing(listing) => {
+                let hits = listing.find(&criterion)?;
+                if hits.is_empty() && listing.is_short && is_searchable(target, *rung) {
+                    target.find(&criterion).await?.accounts
+                } else {
+                    hits
+                }
+            }
             Finder::Lookups if is_searchable(target, *rung) => target.find(&criterion).await?.accounts,
             Finder::Lookups => continue,
         };
@@ -216,6 +226,26 @@ pub async fn climb_all<O: Observe>(
             Some(result) => results.push(result?),
             None => return Ok(results),
         }
+    }
+}
+
+/// After "exists already": once more by lookups and, where they find nobody, by comparing everybody. Some servers
+/// tell cases apart in a filter and not in a create.
+pub async fn climb_after_conflict<O: Observe>(
+    target: &O,
+    ladder: &[MatchBy],
+    desired: &DesiredAccount,
+) -> Result<Found, RunError> {
+    let found = climb(target, &mut Finder::Lookups, ladder, desired, &HashSet::new()).await?;
+    if found.is_some() || !ladder.contains(&MatchBy::UserName) {
+        return Ok(found);
+    }
+    let criterion = Criterion::UserName(desired.user_name().to_owned());
+    match target.find_by_listing(&criterion).await {
+        Ok(lookup) if lookup.accounts.is_empty() => Ok(None),
+        Ok(lookup) => Ok(Some((MatchBy::UserName, lookup.accounts))),
+        Err(TargetError::Unanswerable(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
