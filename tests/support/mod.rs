@@ -449,7 +449,7 @@ impl Ended {
     #[track_caller]
     pub fn assert_line(&self, name: &str, verb: Verb, outcome: Outcome) {
         let line = self.of(name);
-        assert_eq!((line.action, line.outcome), (verb, outcome), "{line:#?}");
+        assert_eq!((line.action, line.outcome), (verb, outcome), "{self:?}");
     }
 
     #[track_caller]
