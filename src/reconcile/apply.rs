@@ -5,10 +5,9 @@ use std::sync::Mutex;
 
 use super::Context;
 use super::hand::{Done, Hand, Stop, held_back, record};
-use super::look::{Finder, Found, Owner, climb, judge_hits};
+use super::look::{Owner, climb_after_conflict, judge_hits};
 use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
-use crate::config::MatchBy;
 use crate::core::guard::Approved;
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
@@ -22,7 +21,7 @@ use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, 
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::store::{Intent, IntentId, LinkWrite, Settled, Settlement, Store, StoreError, Tenure};
-use crate::target::{Acknowledgement, Criterion, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
+use crate::target::{Acknowledgement, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
 
 /// The hand that writes.
 pub struct WriteHand<'a, O, P> {
@@ -246,10 +245,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         refusal: &Refusal,
     ) -> Done {
         let ladder = &self.context.config.adopt.ladder;
-        let none = std::collections::HashSet::new();
-        let found = match climb(self.context.target, &mut Finder::Lookups, ladder, desired, &none).await {
-            // A filter may tell cases apart where the target's own uniqueness does not.
-            Ok(None) => self.by_listing(desired).await,
+        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
             Ok(found) => found,
             Err(error) => {
                 let ending = Ending {
@@ -300,22 +296,6 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
             }
             None => done,
-        }
-    }
-
-    /// Whoever has this login in a complete listing.
-    async fn by_listing(&self, desired: &DesiredAccount) -> Found {
-        if !self.context.config.adopt.ladder.contains(&MatchBy::UserName) {
-            return None;
-        }
-        let criterion = Criterion::UserName(desired.user_name().to_owned());
-        match self.context.target.find_by_listing(&criterion).await {
-            Ok(lookup) if !lookup.accounts.is_empty() => Some((MatchBy::UserName, lookup.accounts)),
-            Ok(_) => None,
-            Err(error) => {
-                tracing::debug!(%error, "the target could not be listed after a conflict");
-                None
-            }
         }
     }
 

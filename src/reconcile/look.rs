@@ -226,6 +226,26 @@ pub async fn climb_all<O: Observe>(
     }
 }
 
+/// After "exists already": once more by lookups and, where they find nobody, by comparing everybody. Some servers
+/// tell cases apart in a filter and not in a create.
+pub async fn climb_after_conflict<O: Observe>(
+    target: &O,
+    ladder: &[MatchBy],
+    desired: &DesiredAccount,
+) -> Result<Found, RunError> {
+    let found = climb(target, &mut Finder::Lookups, ladder, desired, &HashSet::new()).await?;
+    if found.is_some() || !ladder.contains(&MatchBy::UserName) {
+        return Ok(found);
+    }
+    let criterion = Criterion::UserName(desired.user_name().to_owned());
+    match target.find_by_listing(&criterion).await {
+        Ok(lookup) if lookup.accounts.is_empty() => Ok(None),
+        Ok(lookup) => Ok(Some((MatchBy::UserName, lookup.accounts))),
+        Err(TargetError::Unanswerable(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What the ladder found: the rung and the accounts.
 pub type Found = Option<(MatchBy, Vec<Account>)>;
 
