@@ -137,6 +137,7 @@ fn request<'a>(
         snapshot,
         who: if cli.run.user.is_empty() { Who::Everybody } else { Who::Named(cli.run.user.clone()) },
         trigger: if cli.run.unattended { Trigger::Schedule } else { Trigger::Manual },
+        unattended: cli.run.unattended,
         watcher,
         interrupted: signals.interrupted(),
     }
@@ -195,6 +196,7 @@ fn state_complaint(error: StoreError) -> Complaint {
     let code = match &error {
         StoreError::Busy { .. } => exit::BUSY,
         StoreError::Unusable(_) => exit::CONFIG,
+        StoreError::NoSuchHold(_) => exit::USAGE,
         StoreError::LostTenure(_)
         | StoreError::Stale
         | StoreError::AlreadyLinked(_)

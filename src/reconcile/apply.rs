@@ -5,13 +5,15 @@ use std::sync::Mutex;
 
 use super::Context;
 use super::hand::{Done, Hand, Stop, held_back, record};
-use super::look::{Finder, Owner, climb, judge_hits};
+use super::look::{Finder, Found, Owner, climb, judge_hits};
+use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
+use crate::config::MatchBy;
 use crate::core::guard::Approved;
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::proof::Proven;
-use crate::core::settlement::{Written, settle_state, settle_write};
+use crate::core::settlement::{Written, remember_refusals, settle_state, settle_write};
 use crate::core::standing::Standing;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
@@ -20,7 +22,7 @@ use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, 
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::store::{Intent, IntentId, LinkWrite, Settled, Settlement, Store, StoreError, Tenure};
-use crate::target::{Acknowledgement, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
+use crate::target::{Acknowledgement, Criterion, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
 
 /// The hand that writes.
 pub struct WriteHand<'a, O, P> {
@@ -28,6 +30,7 @@ pub struct WriteHand<'a, O, P> {
     store: &'a Store,
     tenure: &'a Tenure,
     provisioner: &'a P,
+    rulings: &'a Rulings,
     run: i64,
     /// Set once the workspace said that no seat is left: the rest of the creations is not even sent.
     no_seat: Mutex<Option<String>>,
@@ -51,13 +54,19 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         store: &'a Store,
         tenure: &'a Tenure,
         provisioner: &'a P,
+        rulings: &'a Rulings,
         run: i64,
     ) -> WriteHand<'a, O, P> {
-        WriteHand { context, store, tenure, provisioner, run, no_seat: Mutex::new(None) }
+        WriteHand { context, store, tenure, provisioner, rulings, run, no_seat: Mutex::new(None) }
     }
 
     /// Commits the intent; the error is the line of a person who must not be written now.
-    async fn intend(&self, action: &PlannedAction) -> Result<IntentId, Box<Done>> {
+    async fn intend(&self, action: &PlannedAction, link: Option<&Link>) -> Result<IntentId, Box<Done>> {
+        if let Some(why) = self.rulings.protects(action, link) {
+            let line =
+                ActionRecord { action: Verb::Skip, ..record(action, Outcome::Skipped, Some(why.to_owned())) };
+            return Err(Box::new(Done::with(line)));
+        }
         let intent = Intent { run: self.run, action: action.clone(), at: Millis::now() };
         match self.store.record_intent(self.tenure, intent).await {
             Ok(id) => Ok(id),
@@ -200,7 +209,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         if let Some(why) = held {
             return Done::with(record(&action, Outcome::Held, Some(format!("no seat: {why}"))));
         }
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, None).await {
             Ok(id) => id,
             Err(done) => return *done,
         };
@@ -239,6 +248,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         let ladder = &self.context.config.adopt.ladder;
         let none = std::collections::HashSet::new();
         let found = match climb(self.context.target, &mut Finder::Lookups, ladder, desired, &none).await {
+            // A filter may tell cases apart where the target's own uniqueness does not.
+            Ok(None) => self.by_listing(desired).await,
             Ok(found) => found,
             Err(error) => {
                 let ending = Ending {
@@ -292,6 +303,22 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         }
     }
 
+    /// Whoever has this login in a complete listing.
+    async fn by_listing(&self, desired: &DesiredAccount) -> Found {
+        if !self.context.config.adopt.ladder.contains(&MatchBy::UserName) {
+            return None;
+        }
+        let criterion = Criterion::UserName(desired.user_name().to_owned());
+        match self.context.target.find_by_listing(&criterion).await {
+            Ok(lookup) if !lookup.accounts.is_empty() => Some((MatchBy::UserName, lookup.accounts)),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%error, "the target could not be listed after a conflict");
+                None
+            }
+        }
+    }
+
     fn replan_as_adoption(
         &self,
         action: &PlannedAction,
@@ -336,7 +363,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 return Done { record: record(&action, Outcome::Deferred, Some(error.to_string())), stop };
             }
         };
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, link.as_ref()).await {
             Ok(id) => id,
             Err(done) => return *done,
         };
@@ -359,7 +386,14 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) => {
-                let ending = self.refused(&action, &refusal, link.as_ref());
+                let mut ending = self.refused(&action, &refusal, link.as_ref());
+                if let Some(link) = &link
+                    && !refusal.attributes.is_empty()
+                {
+                    // Nothing but optional values, all refused: they rest, and the person is not to blame.
+                    let link = remember_refusals(link, &action, &refusal.attributes, Millis::now());
+                    (ending.settled, ending.link) = (Settled::NotSent, LinkWrite::Put(Box::new(link)));
+                }
                 self.end(id, line, ending).await
             }
             WriteOutcome::Unknown { message, status, attempts } => {
@@ -447,7 +481,7 @@ impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
             let why = "the proof is older than two minutes".to_owned();
             return Done::with(record(&action, Outcome::Deferred, Some(why)));
         }
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, Some(link)).await {
             Ok(id) => id,
             Err(done) => return *done,
         };

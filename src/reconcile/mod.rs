@@ -22,7 +22,9 @@ mod people;
 mod planning;
 mod prove;
 mod roster;
+pub mod rulings;
 mod run;
+mod seats;
 mod settle;
 
 pub use run::{Finished, Request, Who, Writing, run};
@@ -47,6 +49,8 @@ pub struct Context<'a, O> {
     pub interrupted: watch::Receiver<bool>,
     /// How the runs that failing people still wait are counted.
     pub waiting: Waiting,
+    /// Nobody stands behind this run: the limits for unattended runs apply.
+    pub unattended: bool,
 }
 
 /// How waiting is counted for people whose last write was refused.

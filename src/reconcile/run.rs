@@ -6,20 +6,23 @@ use super::apply::WriteHand;
 use super::event::{RunEvent, Watcher};
 use super::execute::{Carried, Executor};
 use super::hand::{DryHand, Stop};
-use super::people::{Gathered, everybody, named};
+use super::people::{Gathered, by_id, everybody, named};
 use super::planning::{Plan, make_plan};
 use super::prove::Prover;
+use super::rulings::Rulings;
 use super::settle::recover;
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::model::id::SourceId;
 use crate::model::plan::Verb;
 use crate::model::report::{
-    ActionRecord, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger,
+    ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts,
+    Trigger,
 };
 use crate::model::time::Millis;
 use crate::source::Source;
-use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
+use crate::store::{Binding, HeldPair, Hold, HoldScope, Snapshot, Spool, Store, Tenure};
 use crate::target::{Observe, Provision};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
@@ -32,6 +35,8 @@ pub enum Who {
     Everybody,
     /// These, by login, e-mail, source id or target id.
     Named(Vec<String>),
+    /// These.
+    Ids(Vec<SourceId>),
 }
 
 /// What is asked for.
@@ -50,6 +55,8 @@ pub struct Request<'a, O> {
     pub who: Who,
     /// What started it.
     pub trigger: Trigger,
+    /// Nobody stands behind it: the limits for unattended runs apply.
+    pub unattended: bool,
     /// Who is told.
     pub watcher: &'a dyn Watcher,
     /// Becomes true when a signal asks to stop.
@@ -89,6 +96,7 @@ struct Tally {
     complete: bool,
     judgement: crate::core::guard::Judgement,
     stop: Option<Stop>,
+    holds: Vec<HoldFact>,
     notes: Vec<String>,
 }
 
@@ -161,6 +169,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         watcher: request.watcher,
         interrupted: request.interrupted.clone(),
         waiting,
+        unattended: request.unattended,
     };
     if let Some(Written { writing, tenure, .. }) = written {
         let settled = recover(&context, writing.store, tenure).await?;
@@ -196,6 +205,7 @@ async fn pass<O: Observe, P: Provision>(
     let gathered = match who {
         Who::Everybody => everybody(context).await?,
         Who::Named(names) => named(context, names).await?,
+        Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
     let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, users, pages } = gathered;
     tally.users = users;
@@ -203,18 +213,33 @@ async fn pass<O: Observe, P: Provision>(
     tally.complete = complete_read_at.is_some();
     let prover =
         Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
-    let mut plan = make_plan(context, people, &prover, Millis::now()).await?;
+    let scope = scope_of(who, &people);
+    let rulings = Rulings::load(context, Millis::now()).await?;
+    let mut plan = make_plan(context, people, &prover, &rulings, Millis::now()).await?;
     tally.judgement = plan.judgement.clone();
     let carried = match written {
         None => {
-            let executor = Executor::new(context, &prover, plan.judgement.clone(), &DryHand, None);
-            executor.carry_out(&mut plan).await?
+            let executor = Executor::new(context, &prover, plan.judgement.clone(), &rulings, &DryHand, None);
+            let carried = executor.carry_out(&mut plan).await?;
+            tally.holds = holds_to_come(context, &carried.held).await?;
+            carried
         }
         Some(Written { writing, tenure, run }) => {
             let read_at = complete_read_at.unwrap_or_else(Millis::now);
             writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
             writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
-            apply_pass(context, &prover, &mut plan, writing, tenure, *run).await?
+            writing.store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
+            let mut carried =
+                apply_pass(context, &prover, &rulings, &mut plan, writing, tenure, *run).await?;
+            // A run that stopped early has not asked the guards about everybody.
+            if carried.stop.is_none() {
+                let held = std::mem::take(&mut carried.held);
+                let wanted = std::mem::take(&mut carried.wanted);
+                let holds = writing.store.sync_holds(tenure, held, wanted, scope, Millis::now()).await?;
+                remind(&holds, &mut tally.notes);
+                tally.holds = holds.iter().map(hold_fact).collect();
+            }
+            carried
         }
     };
     merge(tally, carried)
@@ -223,14 +248,75 @@ async fn pass<O: Observe, P: Provision>(
 async fn apply_pass<O: Observe, P: Provision>(
     context: &Context<'_, O>,
     prover: &Prover<'_>,
+    rulings: &Rulings,
     plan: &mut Plan,
     writing: &Writing<'_, P>,
     tenure: &Tenure,
     run: i64,
 ) -> Result<Carried, RunError> {
-    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, run);
+    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, rulings, run);
     let deadline = tokio::time::Instant::now() + context.config.max_apply;
-    Executor::new(context, prover, plan.judgement.clone(), &hand, Some(deadline)).carry_out(plan).await
+    Executor::new(context, prover, plan.judgement.clone(), rulings, &hand, Some(deadline))
+        .carry_out(plan)
+        .await
+}
+
+/// Whom the holds are brought in line for.
+fn scope_of(who: &Who, people: &super::planning::People) -> HoldScope {
+    match who {
+        Who::Everybody => HoldScope::Everybody,
+        Who::Named(_) | Who::Ids(_) => HoldScope::Named(people.named.clone()),
+    }
+}
+
+/// What a run would hold: the open holds where there are some, else what the next run would open.
+async fn holds_to_come<O: Observe>(
+    context: &Context<'_, O>,
+    held: &[HeldPair],
+) -> Result<Vec<HoldFact>, RunError> {
+    let open = context.snapshot.open_holds(Some(context.sync_name()), Millis::now()).await?;
+    let mut facts: Vec<HoldFact> = open.iter().map(hold_fact).collect();
+    for verb in Verb::ALL {
+        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.verb == verb).collect();
+        if let (Some(first), false) = (pairs.first(), facts.iter().any(|fact| fact.class == verb)) {
+            facts.push(HoldFact {
+                id: String::new(),
+                revision: 0,
+                class: verb,
+                reason: first.reason.clone(),
+                count: pairs.len() as u64,
+                digest: String::new(),
+                expires_at: String::new(),
+            });
+        }
+    }
+    Ok(facts)
+}
+
+fn hold_fact(hold: &Hold) -> HoldFact {
+    HoldFact {
+        id: hold.id(),
+        revision: hold.revision,
+        class: hold.verb,
+        reason: hold.reason.clone(),
+        count: hold.count,
+        digest: hold.digest.clone(),
+        expires_at: hold.expires_at.rfc3339(),
+    }
+}
+
+/// Held removals are never silently forgotten.
+fn remind(holds: &[Hold], notes: &mut Vec<String>) {
+    for hold in holds.iter().filter(|hold| hold.remind && hold.verb.is_removal()) {
+        let text = format!(
+            "{} removals wait since {} for `rosterd approve {}`",
+            hold.count,
+            hold.opened_at.rfc3339(),
+            hold.id()
+        );
+        tracing::warn!(sync = hold.sync, hold = hold.id(), "{text}");
+        notes.push(text);
+    }
 }
 
 /// Adds a pass to the run. A pass that ran out of time gives only what it did: the rest is planned afresh.
@@ -353,10 +439,10 @@ fn facts<O: Observe, P>(
         seats: Seats {
             before: before.billable,
             after: before.billable.saturating_add_signed(tally.seats_delta),
-            limit: None,
+            limit: request.config.guard.max_seats.map(u64::from),
         },
         guards: tally.judgement.facts().to_vec(),
-        holds: Vec::new(),
+        holds: tally.holds.clone(),
         notes,
     }
 }
