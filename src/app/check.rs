@@ -106,7 +106,7 @@ pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
 }
 
 /// The shortest time between two of the next scheduled runs.
-fn interval(sync: &Sync) -> Option<Duration> {
+pub(super) fn interval(sync: &Sync) -> Option<Duration> {
     let schedule = Schedule::parse(&sync.schedule).ok()?;
     let mut last = chrono::Utc::now();
     let mut shortest: Option<Duration> = None;

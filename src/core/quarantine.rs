@@ -20,6 +20,8 @@ pub struct Health {
     pub failed_at: Option<Millis>,
     /// Why.
     pub reason: Option<String>,
+    /// Whether it was the target's doing; else the source's.
+    pub target: bool,
 }
 
 /// A sync in quarantine.
@@ -53,7 +55,7 @@ mod tests {
     const QUARTER: Duration = Duration::from_secs(900);
 
     fn until_minutes(failed_runs: u32, refused: bool) -> Option<i64> {
-        let health = Health { failed_runs, refused, failed_at: Some(Millis(0)), reason: None };
+        let health = Health { failed_runs, refused, failed_at: Some(Millis(0)), ..Health::default() };
         quarantine(&health, QUARTER).map(|quarantine| quarantine.until.0 / 60_000)
     }
 

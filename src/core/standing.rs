@@ -56,7 +56,8 @@ pub fn standing(
     policy: &LifecyclePolicy,
     seen: &mut ScopeNames,
 ) -> Standing {
-    let lifecycle = lifecycle(&identity.status, linked);
+    // Where people get an account before they are activated, "not activated" cannot mean that they left.
+    let lifecycle = lifecycle(&identity.status, linked && !policy.create_pending);
     // The names are built first because every assigned person counts for "a name that nobody has".
     let names = match mapping.names(identity, lifecycle.as_str()) {
         Ok(names) => names,

@@ -5,14 +5,14 @@ use std::sync::Mutex;
 
 use super::Context;
 use super::hand::{Done, Hand, Stop, held_back, record};
-use super::look::{Finder, Owner, climb, judge_hits};
+use super::look::{Owner, climb_after_conflict, judge_hits};
 use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::proof::Proven;
-use crate::core::settlement::{Written, settle_state, settle_write};
+use crate::core::settlement::{Written, remember_refusals, settle_state, settle_write};
 use crate::core::standing::Standing;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
@@ -245,8 +245,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         refusal: &Refusal,
     ) -> Done {
         let ladder = &self.context.config.adopt.ladder;
-        let none = std::collections::HashSet::new();
-        let found = match climb(self.context.target, &mut Finder::Lookups, ladder, desired, &none).await {
+        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
             Ok(found) => found,
             Err(error) => {
                 let ending = Ending {
@@ -367,7 +366,14 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) => {
-                let ending = self.refused(&action, &refusal, link.as_ref());
+                let mut ending = self.refused(&action, &refusal, link.as_ref());
+                if let Some(link) = &link
+                    && !refusal.attributes.is_empty()
+                {
+                    // Nothing but optional values, all refused: they rest, and the person is not to blame.
+                    let link = remember_refusals(link, &action, &refusal.attributes, Millis::now());
+                    (ending.settled, ending.link) = (Settled::NotSent, LinkWrite::Put(Box::new(link)));
+                }
                 self.end(id, line, ending).await
             }
             WriteOutcome::Unknown { message, status, attempts } => {

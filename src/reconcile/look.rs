@@ -32,6 +32,8 @@ pub struct Listing {
     /// only says where to look: every hit is compared.
     index: Vec<(u64, SpoolOffset)>,
     hasher: RandomState,
+    /// The target told of more accounts than it showed: whom the listing lacks is asked for alone.
+    is_short: bool,
 }
 
 /// How accounts are found in this run.
@@ -52,7 +54,7 @@ pub async fn choose_finder<O: Observe>(
 ) -> Result<Finder, RunError> {
     let rungs = ladder.iter().filter(|rung| is_searchable(target, **rung)).count() as u64;
     let lookups = people * rungs;
-    if people <= LOOKUPS_WITHOUT_A_THOUGHT {
+    if people <= LOOKUPS_WITHOUT_A_THOUGHT && target.lookups_are_cheap() {
         return Ok(Finder::Lookups);
     }
     let mut listing = Listing::default();
@@ -63,6 +65,7 @@ pub async fn choose_finder<O: Observe>(
             Ok(Some(page)) => page,
             Ok(None) => {
                 listing.index.sort_unstable();
+                listing.is_short = cursor.is_short();
                 return Ok(Finder::Listing(Box::new(listing)));
             }
             // A target that cannot list can still be asked one by one.
@@ -77,7 +80,7 @@ pub async fn choose_finder<O: Observe>(
             Some(total) if pages == 1 && listed > 0 => total.saturating_sub(listed).div_ceil(listed),
             Some(_) | None => 0,
         };
-        if pages + left > lookups.max(1) {
+        if pages + left > lookups.max(1) && target.lookups_are_cheap() {
             return Ok(Finder::Lookups);
         }
         tell(RunEvent::Looking { done: listed, total: page.total.unwrap_or(listed).max(listed) });
@@ -151,10 +154,14 @@ pub async fn climb<O: Observe>(
 ) -> Result<Option<(MatchBy, Vec<Account>)>, RunError> {
     for rung in ladder {
         let Some(criterion) = criterion(*rung, desired) else { continue };
-        let hits = match finder {
-            Finder::Listing(listing) => listing.find(&criterion)?,
-            Finder::Lookups if is_searchable(target, *rung) => target.find(&criterion).await?.accounts,
-            Finder::Lookups => continue,
+        let (listed, ask) = match finder {
+            Finder::Listing(listing) => (listing.find(&criterion)?, listing.is_short),
+            Finder::Lookups => (Vec::new(), true),
+        };
+        let hits = if listed.is_empty() && ask && is_searchable(target, *rung) {
+            target.find(&criterion).await?.accounts
+        } else {
+            listed
         };
         // An account that gives this very name up in the same plan is no match by name.
         let hits: Vec<Account> = hits
@@ -216,6 +223,26 @@ pub async fn climb_all<O: Observe>(
             Some(result) => results.push(result?),
             None => return Ok(results),
         }
+    }
+}
+
+/// After "exists already": once more by lookups and, where they find nobody, by comparing everybody. Some servers
+/// tell cases apart in a filter and not in a create.
+pub async fn climb_after_conflict<O: Observe>(
+    target: &O,
+    ladder: &[MatchBy],
+    desired: &DesiredAccount,
+) -> Result<Found, RunError> {
+    let found = climb(target, &mut Finder::Lookups, ladder, desired, &HashSet::new()).await?;
+    if found.is_some() || !ladder.contains(&MatchBy::UserName) {
+        return Ok(found);
+    }
+    let criterion = Criterion::UserName(desired.user_name().to_owned());
+    match target.find_by_listing(&criterion).await {
+        Ok(lookup) if lookup.accounts.is_empty() => Ok(None),
+        Ok(lookup) => Ok(Some((MatchBy::UserName, lookup.accounts))),
+        Err(TargetError::Unanswerable(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod event;
 mod execute;
 pub mod hand;
 mod look;
+mod narrowing;
 mod people;
 mod planning;
 mod prove;
@@ -27,7 +28,7 @@ mod run;
 mod seats;
 mod settle;
 
-pub use run::{Finished, Request, Who, Writing, run};
+pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 
 /// What every phase of a run may look at. Nothing in it can write.
 pub struct Context<'a, O> {
@@ -98,6 +99,9 @@ pub enum RunError {
     /// The configuration does not fit the links it would work on.
     #[error("{0}")]
     Binding(String),
+    /// A saved plan does not fit what is there now.
+    #[error("{0}")]
+    StalePlan(String),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
@@ -113,7 +117,9 @@ impl RunError {
             }
             RunError::Target(_) => RunResult::TargetUnavailable,
             RunError::Interrupted => RunResult::Interrupted,
-            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) => RunResult::Error,
+            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+                RunResult::Error
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::event::RunEvent;
 use super::look::{Finder, Owner, choose_finder, climb_all, judge_hits};
+use super::narrowing::Narrowing;
 use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
@@ -85,6 +86,7 @@ pub async fn make_plan<O: Observe>(
     mut people: People,
     prover: &Prover<'_>,
     rulings: &Rulings,
+    narrowing: Option<&mut Narrowing>,
     now: Millis,
 ) -> Result<Plan, RunError> {
     let failing = failing_by_id(context).await?;
@@ -97,7 +99,7 @@ pub async fn make_plan<O: Observe>(
     };
     let renames = Vec::new();
     let mut planner =
-        Planner { context, failing, rulings, now, plan: &mut plan, intent: &mut intent, renames };
+        Planner { context, failing, rulings, narrowing, now, plan: &mut plan, intent: &mut intent, renames };
     let mut unlinked = Spool::<Candidate>::default();
     let mut to_look_up = 0u64;
     for candidate in people.candidates.iter()? {
@@ -171,6 +173,7 @@ struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     failing: HashMap<SourceId, Failing>,
     rulings: &'a Rulings,
+    narrowing: Option<&'a mut Narrowing>,
     now: Millis,
     plan: &'a mut Plan,
     intent: &'a mut Intent,
@@ -215,7 +218,11 @@ impl<O: Observe> Planner<'_, '_, O> {
                 if self.rulings.has_stale_pin(candidate) {
                     self.plan.stale_pins.push(candidate.id.clone());
                 }
-                self.file(self.rulings.apply(*action, candidate, link), link)
+                let action = self.rulings.apply(*action, candidate, link);
+                if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
+                    return Ok(());
+                }
+                self.file(action, link)
             }
         }
     }
@@ -273,18 +280,31 @@ impl<O: Observe> Planner<'_, '_, O> {
     /// Orders the renames and holds back those that cannot be done. Gives the accounts that release a name.
     async fn settle_renames(&mut self) -> Result<HashSet<TargetId>, RunError> {
         let mut pending = Vec::new();
-        let all = std::mem::take(&mut self.renames);
-        let renaming: HashSet<TargetId> =
-            all.iter().filter_map(|pending| pending.action.target_id.clone()).collect();
-        for rename in all {
-            match self.holder_of(&rename, &renaming).await? {
-                None => pending.push(rename),
-                Some(holder) => {
-                    let reason = format!("cannot take the userName {}: {holder}", rename.rename.to);
-                    self.file_in_order(held_back(rename.action, reason))?;
+        for rename in std::mem::take(&mut self.renames) {
+            let holders = self.holders_of(&rename).await?;
+            pending.push((rename, holders));
+        }
+        // Each rename that cannot be done keeps its old name, which may be what another one waits for.
+        loop {
+            let renaming: HashSet<TargetId> =
+                pending.iter().filter_map(|(rename, _)| rename.action.target_id.clone()).collect();
+            let in_the_way = |holders: &[TargetId]| holders.iter().find(|id| !renaming.contains(id)).cloned();
+            let before = pending.len();
+            for (rename, holders) in std::mem::take(&mut pending) {
+                match in_the_way(&holders) {
+                    None => pending.push((rename, holders)),
+                    Some(holder) => {
+                        let to = &rename.rename.to;
+                        let reason = format!("cannot take the userName {to}: account {holder} has it");
+                        self.file_in_order(held_back(rename.action, reason))?;
+                    }
                 }
             }
+            if pending.len() == before {
+                break;
+            }
         }
+        let pending: Vec<PendingRename> = pending.into_iter().map(|(rename, _)| rename).collect();
         let renames: Vec<Rename> = pending.iter().map(|pending| pending.rename.clone()).collect();
         let ordered = order_renames(&renames);
         let mut slots: Vec<Option<PendingRename>> = pending.into_iter().map(Some).collect();
@@ -309,24 +329,14 @@ impl<O: Observe> Planner<'_, '_, O> {
         Ok(releasing)
     }
 
-    /// Who holds the wanted login, if that stands in the way.
-    async fn holder_of(
-        &self,
-        rename: &PendingRename,
-        renaming: &HashSet<TargetId>,
-    ) -> Result<Option<String>, RunError> {
+    /// The other accounts that hold the wanted login.
+    async fn holders_of(&self, rename: &PendingRename) -> Result<Vec<TargetId>, RunError> {
         if fold_address(&rename.rename.from) == fold_address(&rename.rename.to) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let hits = self.context.target.find(&Criterion::UserName(rename.rename.to.clone())).await?;
-        let stands_in_the_way = |account: &&Account| {
-            Some(&account.id) != rename.action.target_id.as_ref() && !renaming.contains(&account.id)
-        };
-        Ok(hits
-            .accounts
-            .iter()
-            .find(stands_in_the_way)
-            .map(|account| format!("account {} has it", account.id)))
+        let others = hits.accounts.into_iter().map(|account| account.id);
+        Ok(others.filter(|id| Some(id) != rename.action.target_id.as_ref()).collect())
     }
 
     async fn match_chunk(

@@ -125,8 +125,10 @@ lifecycle = {{ on_deleted = "{policy}" }}
         observed_at: Millis::now(),
         assigned_at: None,
         billable: true,
+        source_digest: None,
     };
-    let approved = judge(&Intent::default(), &Ledger::default()).release(action).unwrap();
+    let approved =
+        judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;
     let read = PointRead { observed_at: Millis::now(), finding: Finding::UserGone };
     match prove(approved, &read, DeletionWitness::Event, &mapping, &sync.lifecycle) {
         Verdict::Proven(proven) => *proven,

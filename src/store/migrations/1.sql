@@ -18,6 +18,7 @@ CREATE TABLE sync (
     -- Runs that failed in a row, why, and when the last of them ended.
     failed_runs   INTEGER NOT NULL DEFAULT 0,
     failed_reason TEXT,
+    failed_result TEXT,
     failed_at     INTEGER,
     -- 1 where either side refused the credentials.
     refused       INTEGER NOT NULL DEFAULT 0

@@ -1,0 +1,570 @@
+//! A bench for tests of whole runs: one simulated world with Okta, OneLogin and a workspace, a configuration made
+//! from text, a state directory, and runs through the same door that the command line uses.
+#![allow(dead_code, unreachable_pub)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use rosterd::config::secret::SecretRef;
+use rosterd::config::{self, Config, Environment};
+use rosterd::core::mapping::Mapping;
+use rosterd::exit;
+use rosterd::http::pacer::{Pacers, RetryPolicy};
+use rosterd::model::id::{SourceId, Vendor};
+use rosterd::model::link::Link;
+use rosterd::model::plan::Verb;
+use rosterd::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
+use rosterd::reconcile::event::Silent;
+use rosterd::reconcile::{Request, Who, Writing, run};
+use rosterd::sim::{Account, Person, PersonId, ScimHabits, Sim, SimOptions, World};
+use rosterd::source::{ResolveSecret, Source};
+use rosterd::store::{Snapshot, Store};
+use rosterd::target::scim::{Profile, Provisioner, ScimTarget};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// The domain of everybody who works here.
+pub const DOMAIN: &str = "acme.example";
+
+/// The address of a first name.
+pub fn mail(name: &str) -> String {
+    if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") }
+}
+
+/// Whether a run may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Real,
+    Dry,
+}
+
+/// A world, a configuration and a state directory.
+pub struct Bench {
+    pub sim: Sim,
+    pub vendor: Vendor,
+    pub directory: tempfile::TempDir,
+    /// Further lines of `[sync.source]`.
+    pub source: String,
+    /// Further lines of `[sync.target]`.
+    pub target: String,
+    /// Further tables of the sync, such as `[sync.lifecycle]`.
+    pub tables: String,
+    /// The sync's name.
+    pub name: String,
+    /// Asks a run to stop, as a signal does.
+    pub stop: watch::Sender<bool>,
+    /// The patience of the HTTP clients.
+    pub retry: RetryPolicy,
+}
+
+/// A run that ended.
+pub struct Ended {
+    pub facts: RunFacts,
+    pub records: Vec<ActionRecord>,
+    pub code: u8,
+}
+
+/// As short as a failing test can be read.
+impl std::fmt::Debug for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "exit {} {:?} passes {}", self.code, self.facts.result, self.facts.passes)?;
+        writeln!(f, "  {:?}", self.facts.summary)?;
+        for record in &self.records {
+            let about = format!("{}; {}", record.reason, record.detail.as_deref().unwrap_or_default());
+            writeln!(f, "  {} ({}): {about}", line(record), record.situation.as_str())?;
+        }
+        write!(f, "  {}", self.problems())
+    }
+}
+
+impl Bench {
+    /// A world with nobody in it.
+    pub async fn new(vendor: Vendor) -> Bench {
+        Bench::with_options(vendor, SimOptions { seed: 7, ..SimOptions::default() }).await
+    }
+
+    pub async fn okta() -> Bench {
+        Bench::new(Vendor::Okta).await
+    }
+
+    pub async fn onelogin() -> Bench {
+        Bench::new(Vendor::OneLogin).await
+    }
+
+    pub async fn with_options(vendor: Vendor, options: SimOptions) -> Bench {
+        Bench {
+            sim: Sim::start(options).await.unwrap(),
+            vendor,
+            directory: directory(),
+            source: String::new(),
+            target: String::new(),
+            tables: String::new(),
+            name: "default".to_owned(),
+            stop: watch::Sender::new(false),
+            retry: RetryPolicy {
+                attempts: 3,
+                attempts_when_limited: 3,
+                first_delay: Duration::from_millis(1),
+                longest_delay: Duration::from_millis(2),
+            },
+        }
+    }
+
+    /// The same with further tables of the sync.
+    #[must_use]
+    pub fn tables(mut self, tables: &str) -> Bench {
+        tables.clone_into(&mut self.tables);
+        self
+    }
+
+    /// The same with further lines of `[sync.source]`.
+    #[must_use]
+    pub fn source(mut self, lines: &str) -> Bench {
+        lines.clone_into(&mut self.source);
+        self
+    }
+
+    /// The same with further lines of `[sync.target]`.
+    #[must_use]
+    pub fn target(mut self, lines: &str) -> Bench {
+        lines.clone_into(&mut self.target);
+        self
+    }
+
+    /// The same with a workspace that behaves like this.
+    #[must_use]
+    pub fn habits(self, change: impl FnOnce(&mut ScimHabits)) -> Bench {
+        self.sim.scim(change);
+        self
+    }
+
+    pub fn world(&self) -> &World {
+        self.sim.world()
+    }
+
+    /// Hires somebody by first name, assigned, with the usual attributes.
+    pub fn hire(&self, name: &str) -> PersonId {
+        self.hire_with(name, |_| {})
+    }
+
+    /// [`Bench::hire`], with changes to what is usual.
+    pub fn hire_with(&self, name: &str, fill: impl FnOnce(&mut Person)) -> PersonId {
+        let first = name.split('@').next().unwrap_or(name).to_owned();
+        self.world().hire_assigned(&mail(name), |person| {
+            person.first_name = Some(capital(&first));
+            person.last_name = Some("Archer".to_owned());
+            person.title = Some("Engineer".to_owned());
+            person.department = Some("Research".to_owned());
+            person.organization = Some("Acme".to_owned());
+            person.primary_phone = Some("+15550100".to_owned());
+            fill(person);
+        })
+    }
+
+    /// Hires several people.
+    pub fn staff<const N: usize>(&self, names: [&str; N]) -> [PersonId; N] {
+        names.map(|name| self.hire(name))
+    }
+
+    /// The account with this login, which must be there.
+    pub fn account(&self, name: &str) -> Account {
+        let login = mail(name);
+        self.world().account(&login).unwrap_or_else(|| panic!("there is no account {login}"))
+    }
+
+    pub fn is_active(&self, name: &str) -> bool {
+        self.account(name).active()
+    }
+
+    /// Every account as it is, byte for byte.
+    pub fn accounts(&self) -> Vec<(String, Value)> {
+        let whole = |account: Account| (account.id, Value::Object(account.resource));
+        self.world().accounts().into_iter().map(whole).collect()
+    }
+
+    /// Adds an account by hand that the workspace's own people made.
+    pub fn add_account(&self, name: &str, active: bool) -> String {
+        self.world().add_account(&account_by_hand(&mail(name), active))
+    }
+
+    /// The source's id of a person.
+    pub fn source_id(&self, person: PersonId) -> SourceId {
+        let person = self.world().person(person);
+        match self.vendor {
+            Vendor::Okta => SourceId::new(person.okta_id),
+            Vendor::OneLogin => SourceId::new(person.onelogin_id.to_string()),
+        }
+    }
+
+    /// What the externalId of a person must be.
+    pub fn external_id(&self, person: PersonId) -> String {
+        let id = self.source_id(person);
+        match self.vendor {
+            Vendor::Okta => id.to_string(),
+            Vendor::OneLogin => format!("onelogin:{id}"),
+        }
+    }
+
+    /// The configuration as text.
+    pub fn text(&self) -> String {
+        format!("state_dir = {:?}\n\n{}", self.directory.path().join("state"), self.sync_text(&self.name))
+    }
+
+    /// The text of the one sync under some name.
+    pub fn sync_text(&self, name: &str) -> String {
+        let sim = &self.sim;
+        let login = match self.vendor {
+            Vendor::Okta => format!(
+                "kind = \"okta\"\nurl = \"{}\"\napp_id = \"{}\"\napi_token = {{ env = \"SOURCE_SECRET\" }}",
+                sim.okta_url(),
+                sim.okta_app_id()
+            ),
+            Vendor::OneLogin => format!(
+                "kind = \"onelogin\"\nurl = \"{}\"\napp_id = \"{}\"\nclient_id = \"{}\"\nclient_secret = {{ env = \
+                 \"SOURCE_SECRET\" }}",
+                sim.onelogin_url(),
+                sim.onelogin_app_id(),
+                sim.onelogin_client_id()
+            ),
+        };
+        let pace =
+            if self.target.contains("requests_per_minute") { "" } else { "requests_per_minute = 60000\n" };
+        format!(
+            "[[sync]]\nname = \"{name}\"\n{}\n[sync.source]\n{login}\n{}\n[sync.target]\nurl = \"{}\"\ntoken = {{ env = \
+             \"TARGET_SECRET\" }}\n{pace}{}\n{}\n",
+            lines_of_the_sync(&self.tables),
+            self.source,
+            sim.scim_url(),
+            self.target,
+            tables_of_the_sync(&self.tables)
+        )
+    }
+
+    /// One full run that may write.
+    pub async fn run(&self) -> Ended {
+        self.one(&self.text(), Who::Everybody, Mode::Real).await
+    }
+
+    /// One full dry run.
+    pub async fn dry(&self) -> Ended {
+        self.one(&self.text(), Who::Everybody, Mode::Dry).await
+    }
+
+    /// A run of named people.
+    pub async fn run_for(&self, who: &[&str]) -> Ended {
+        self.one(&self.text(), named(who), Mode::Real).await
+    }
+
+    /// A dry run of named people.
+    pub async fn dry_for(&self, who: &[&str]) -> Ended {
+        self.one(&self.text(), named(who), Mode::Dry).await
+    }
+
+    /// The first run of a world, which must succeed; requests so far are forgotten.
+    pub async fn begin(&self) {
+        let ended = self.run().await;
+        assert_eq!(ended.code, exit::OK, "{ended:#?}");
+        self.sim.clear_requests();
+    }
+
+    /// A further run that has nothing to do, and neither has a dry run.
+    pub async fn assert_quiet(&self) {
+        for mode in [Mode::Dry, Mode::Real] {
+            self.sim.clear_requests();
+            let ended = self.one(&self.text(), Who::Everybody, mode).await;
+            assert_eq!(ended.code, exit::OK, "{mode:?}: {ended:#?}");
+            assert_eq!(ended.facts.summary.writes(), 0, "{mode:?}: {ended:#?}");
+            assert_eq!(self.writes(), Vec::<String>::new(), "{mode:?}");
+        }
+    }
+
+    async fn one(&self, text: &str, who: Who, mode: Mode) -> Ended {
+        let mut ended = self.all(text, who, mode).await;
+        assert_eq!(ended.len(), 1);
+        ended.remove(0)
+    }
+
+    /// Runs every sync of a configuration, one after the other.
+    pub async fn all(&self, text: &str, who: Who, mode: Mode) -> Vec<Ended> {
+        let config = self.parse(text);
+        let pacers = Pacers::with_retry(self.retry);
+        let mut all = Vec::new();
+        match mode {
+            Mode::Dry => {
+                let snapshot = Snapshot::open(&config.state_dir).await.unwrap();
+                for sync in &config.syncs {
+                    all.push(self.run_sync(sync, &pacers, &snapshot, who.clone(), None).await);
+                }
+            }
+            Mode::Real => {
+                let store = Store::open(&config.state_dir, false).await.unwrap();
+                for sync in &config.syncs {
+                    all.push(self.run_sync(sync, &pacers, store.snapshot(), who.clone(), Some(&store)).await);
+                }
+                store.close().await.unwrap();
+            }
+        }
+        all
+    }
+
+    fn parse(&self, text: &str) -> Config {
+        config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
+            .unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
+    async fn run_sync(
+        &self,
+        sync: &config::Sync,
+        pacers: &Pacers,
+        snapshot: &Snapshot,
+        who: Who,
+        store: Option<&Store>,
+    ) -> Ended {
+        let user_type = sync.user_type.as_ref();
+        let vendor = match sync.source.kind {
+            config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
+            config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
+        };
+        let mapping =
+            Mapping::compile(vendor, &sync.scope, &sync.attributes, user_type, snapshot.digest_key())
+                .unwrap();
+        let source = Source::new(&sync.source, pacers, self.secrets(vendor)).unwrap();
+        let profile = snapshot.profile(&sync.name).await.unwrap();
+        let profile: Profile = profile.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default();
+        let secrets = self.secrets(vendor);
+        let target =
+            ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| secrets(reference), profile)
+                .unwrap();
+        let request = Request {
+            config: sync,
+            mapping: &mapping,
+            source: &source,
+            target: &target,
+            snapshot,
+            who,
+            trigger: Trigger::Manual,
+            watcher: &Silent,
+            interrupted: self.stop.subscribe(),
+        };
+        let finished = match store {
+            None => run(request, None::<&Writing<'_, Provisioner>>).await,
+            Some(store) => {
+                let provisioner = target.provisioner();
+                let finished = run(request, Some(&Writing { store, provisioner: &provisioner })).await;
+                let profile = serde_json::to_string(&target.profile()).unwrap();
+                store.save_profile(&sync.name, profile).await.unwrap();
+                finished
+            }
+        };
+        let code = if finished.refused { exit::CONFIG } else { exit::of_run(&finished.facts, false) };
+        let mut spool = finished.records;
+        let records: Vec<ActionRecord> = spool.iter().unwrap().collect::<Result<_, _>>().unwrap();
+        let ended = Ended { facts: finished.facts, records, code };
+        ended.check_sums();
+        ended
+    }
+
+    fn secrets(&self, vendor: Vendor) -> ResolveSecret {
+        let source = match vendor {
+            Vendor::Okta => self.sim.okta_token(),
+            Vendor::OneLogin => self.sim.onelogin_client_secret(),
+        };
+        let environment =
+            Environment::fixed([("SOURCE_SECRET", source), ("TARGET_SECRET", self.sim.scim_token())]);
+        std::sync::Arc::new(move |reference: &SecretRef| {
+            reference.resolve(&environment).map_err(|error| error.to_string())
+        })
+    }
+
+    /// What was written at the workspace since the last look: method and login, in order of arrival.
+    pub fn writes(&self) -> Vec<String> {
+        let login = |path: &str, body: &Value| {
+            let id = path.rsplit('/').next().unwrap_or_default();
+            let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy().into_owned();
+            match self.world().account_by_id(&id) {
+                Some(account) => account.user_name().to_owned(),
+                None => body["userName"].as_str().unwrap_or(&id).to_owned(),
+            }
+        };
+        let line = |request: rosterd::sim::Request| {
+            format!("{} {}", request.method, login(&request.path, &request.json()))
+        };
+        self.sim.writes().into_iter().map(line).collect()
+    }
+
+    /// The stored link of a person.
+    pub async fn link(&self, person: PersonId) -> Option<Link> {
+        let snapshot = Snapshot::open(&self.directory.path().join("state")).await.unwrap();
+        snapshot.link(&self.name, &self.source_id(person)).await.unwrap()
+    }
+
+    /// Lets time pass for what is stored: everything in the state becomes so much older.
+    pub fn pass(&self, time: Duration) {
+        let by = time.as_millis() as i64;
+        let path = self.directory.path().join("state/rosterd.db");
+        let database = rusqlite::Connection::open(path).unwrap();
+        database
+            .execute_batch(&format!(
+                "UPDATE link SET state_since = state_since - {by}, absent_since = absent_since - {by},
+                                 observed_at = observed_at - {by};
+                 UPDATE journal SET at = at - {by};
+                 UPDATE run SET started_at = started_at - {by}, finished_at = finished_at - {by};
+                 UPDATE failing SET first_at = first_at - {by}, last_at = last_at - {by};"
+            ))
+            .unwrap();
+        age_texts(&database, "link", "memory", by);
+        age_texts(&database, "sync", "profile", by);
+    }
+}
+
+impl Ended {
+    /// The one line about this login.
+    pub fn of(&self, name: &str) -> &ActionRecord {
+        let login = mail(name);
+        let lines: Vec<_> =
+            self.records.iter().filter(|line| line.user.eq_ignore_ascii_case(&login)).collect();
+        assert_eq!(lines.len(), 1, "one line about {login}: {self:#?}");
+        lines[0]
+    }
+
+    /// Whether the report has a line about this login.
+    pub fn tells_of(&self, name: &str) -> bool {
+        let login = mail(name);
+        self.records.iter().any(|line| line.user.eq_ignore_ascii_case(&login))
+    }
+
+    /// Everybody but the unchanged: `deactivate ann@acme.example applied`, sorted.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.records.iter().map(line).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Reason and detail in one text, to look for words in.
+    pub fn words_of(&self, name: &str) -> String {
+        let line = self.of(name);
+        format!("{}; {}", line.reason, line.detail.as_deref().unwrap_or_default())
+    }
+
+    #[track_caller]
+    pub fn assert_line(&self, name: &str, verb: Verb, outcome: Outcome) {
+        let line = self.of(name);
+        assert_eq!((line.action, line.outcome), (verb, outcome), "{self:?}");
+    }
+
+    #[track_caller]
+    pub fn assert_end(&self, code: u8, result: RunResult) {
+        assert_eq!((self.code, self.facts.result), (code, result), "{self:#?}");
+    }
+
+    /// `path: from -> to` of every change of one person, sorted.
+    pub fn changes_of(&self, name: &str) -> Vec<String> {
+        let shown = |value: &Option<rosterd::model::attributes::Scalar>| {
+            value.as_ref().map_or("-".to_owned(), |value| value.as_text().into_owned())
+        };
+        let mut changes: Vec<String> = self
+            .of(name)
+            .changes
+            .iter()
+            .map(|change| format!("{}: {} -> {}", change.path, shown(&change.from), shown(&change.to)))
+            .collect();
+        changes.sort();
+        changes
+    }
+
+    /// Whatever a reader is told about source and target as a whole.
+    pub fn problems(&self) -> String {
+        let parts = [self.facts.source.problem.clone(), self.facts.target.problem.clone()];
+        parts.into_iter().flatten().chain(self.facts.notes.clone()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The summary counts each line once, whatever became of it.
+    fn check_sums(&self) {
+        let mut counted =
+            rosterd::model::report::Summary { unchanged: self.facts.summary.unchanged, ..Default::default() };
+        for line in &self.records {
+            counted.count(line.action, line.outcome);
+        }
+        assert_eq!(counted, self.facts.summary, "{self:#?}");
+        let mut people: Vec<_> = self.records.iter().filter_map(|line| line.source_id.clone()).collect();
+        let lines = people.len();
+        people.sort();
+        people.dedup();
+        assert_eq!(people.len(), lines, "each person has one line: {self:#?}");
+    }
+}
+
+/// Every commit of the state is synced to the disk: in memory, where there is such a place, tests are quicker.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// `deactivate ann@acme.example applied`
+pub fn line(record: &ActionRecord) -> String {
+    let outcome = serde_json::to_value(record.outcome).unwrap();
+    format!("{} {} {}", record.action.as_str(), record.user, outcome.as_str().unwrap())
+}
+
+pub fn named(who: &[&str]) -> Who {
+    Who::Named(who.iter().map(|name| mail_or_id(name)).collect())
+}
+
+fn mail_or_id(name: &str) -> String {
+    let is_first_name = name.chars().all(|letter| letter.is_ascii_lowercase());
+    if is_first_name { mail(name) } else { name.to_owned() }
+}
+
+/// An account as somebody in the workspace would make it.
+pub fn account_by_hand(login: &str, active: bool) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+        "userName": login,
+        "active": active,
+        "name": {"givenName": "By", "familyName": "Hand"},
+        "emails": [{"value": login, "type": "work", "primary": true}],
+    })
+}
+
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Keys of the sync itself, which TOML wants before its tables.
+fn lines_of_the_sync(tables: &str) -> &str {
+    tables.find('[').map_or(tables, |table| &tables[..table])
+}
+
+fn tables_of_the_sync(tables: &str) -> &str {
+    tables.find('[').map_or("", |table| &tables[table..])
+}
+
+/// Makes every `at` in a stored JSON text older.
+fn age_texts(database: &rusqlite::Connection, table: &str, column: &str, by: i64) {
+    let mut select =
+        database.prepare(&format!("SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL")).unwrap();
+    let rows: Vec<(i64, String)> =
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    for (row, text) in rows {
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        age(&mut value, by);
+        database
+            .execute(&format!("UPDATE {table} SET {column} = ?2 WHERE rowid = ?1"), (row, value.to_string()))
+            .unwrap();
+    }
+}
+
+fn age(value: &mut Value, by: i64) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                match member.as_i64() {
+                    Some(at) if name == "at" => *member = Value::from(at - by),
+                    _ => age(member, by),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| age(item, by)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
