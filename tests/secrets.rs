@@ -272,7 +272,12 @@ fn a_server_that_repeats_what_it_was_sent_does_not_make_us_show_it() {
             let body =
                 serde_json::json!({"detail": words, "errorSummary": words, "message": words, "error": words});
             let token_endpoint = |path: &str| path.contains("token");
-            let rule = Fault::on(peer).when(move |path, _| peer != Peer::OneLogin || token_endpoint(path));
+            let mut rule =
+                Fault::on(peer).when(move |path, _| peer != Peer::OneLogin || token_endpoint(path));
+            if status == 500 {
+                // A read would be repeated with growing pauses; a write is settled by reading.
+                rule = rule.method("POST");
+            }
             stage.sim.faults().add(rule.then(Effect::Answer(Reply::json(status, &body))));
             let said: Vec<_> = [&["check"][..], &["--reconcile-now"], &["--dry-run", "--format", "json"]]
                 .iter()

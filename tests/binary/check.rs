@@ -309,7 +309,7 @@ fn wrong_onelogin_credentials_are_told() {
 fn a_key_that_the_service_app_does_not_know_is_told() {
     let stage = stage(oauth(KeyKind::Rs256));
     stage.sim.okta(|okta| okta.client_id = "0oaAnotherClient0001".to_owned());
-    only_fails(&stage.run(&["check"]).exits(5), "credentials", &["private_key"]);
+    only_fails(&stage.run(&["check"]).exits(5), "credentials", &["401", "client_id", "private key"]);
 }
 
 #[test]

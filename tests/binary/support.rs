@@ -260,8 +260,34 @@ impl Stage {
         ] {
             text = text.replace(url, name);
         }
-        text
+        without_times(&text)
     }
+}
+
+/// `text` with RFC 3339 times and dates as `[time]` and `[date]`.
+fn without_times(text: &str) -> String {
+    let is = |start: usize, pattern: &str| {
+        let place = text.as_bytes().get(start..start + pattern.len());
+        place.is_some_and(|place| {
+            place.iter().zip(pattern.bytes()).all(|(byte, wanted)| match wanted {
+                b'0' => byte.is_ascii_digit(),
+                other => *byte == other,
+            })
+        })
+    };
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (start, _) in text.char_indices() {
+        let word = [("0000-00-00T00:00:00Z", "[time]"), ("0000-00-00", "[date]")];
+        let found = word.into_iter().find(|(pattern, _)| start >= rest && is(start, pattern));
+        if let Some((pattern, name)) = found {
+            safe.push_str(&text[rest..start]);
+            safe.push_str(name);
+            rest = start + pattern.len();
+        }
+    }
+    safe.push_str(&text[rest..]);
+    safe
 }
 
 /// The `(action, outcome)` of a person in a JSON report.

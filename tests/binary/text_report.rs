@@ -18,7 +18,27 @@ fn a_first_dry_run_shows_everybody_with_every_value() {
         "userName": "Ben@ACME.example", "active": true, "title": "Apprentice", "name": {"givenName": "Ben"},
     }));
     let ran = stage.run(&["--dry-run"]).exits(0);
-    assert_snapshot!(shown(&stage, &ran), @"first");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    dry run of sync "default": read 2 people in 1 page from Okta, complete
+
+      = adopt       Ben@ACME.example  an account with this userName exists already
+          emails[primary eq true].value: "ben@acme.example"
+          externalId: "00u0m0ARBu0fpmiVkopY"
+          name.familyName: "Example"
+          title: "Apprentice" -> "Engineer"
+      + create      ann@acme.example  assigned and has no account
+          emails[primary eq true].value: "ann@acme.example"
+          externalId: "00uPyp3m6VZytJwZ2gOG"
+          name.familyName: "Example"
+          name.givenName: "Ann"
+          title: "Engineer"
+          userName: "ann@acme.example"
+
+    Plan: 1 to create, 1 to adopt, 0 unchanged.
+    Seats: 0 billable before, 2 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    Note: there is no state yet: everybody is compared with the workspace as it is
+    Nothing was written.
+    "#);
 }
 
 #[test]
@@ -27,7 +47,12 @@ fn a_quiet_run_is_told_in_a_few_lines() {
     stage.hire_all(&["Ann", "Ben"]);
     stage.reconcile();
     let ran = stage.run(&["--reconcile-now"]).exits(0);
-    assert_snapshot!(shown(&stage, &ran), @"quiet");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    run 2 of sync "default": read 2 people in 1 page from Okta, complete
+
+    Done: nothing to do, 2 unchanged.
+    Seats: 2 billable before, 2 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    "#);
 }
 
 #[test]
@@ -52,7 +77,33 @@ fn a_mixed_run_shows_leavers_first_and_each_change_from_old_to_new() {
     let hal = stage.hire("Hal", "Engineer");
     world.stage(hal);
     let ran = stage.run(&["--reconcile-now"]).exits(0);
-    assert_snapshot!(shown(&stage, &ran), @"mixed");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    run 3 of sync "default": read 10 people in 2 pages from OneLogin, complete
+
+      - deactivated cleo@acme.example  suspended at the source
+          active: true -> false
+      - deactivated ben@acme.example  no longer assigned to the app
+          active: true -> false
+      ~ updated     ann@acme.example  title differs
+          title: "Engineer" -> "Manager"
+      ~ updated     eve@acme.example  emails, userName differ
+          emails[primary eq true].value: "eve@acme.example" -> "eva@acme.example"
+          userName: "eve@acme.example" -> "eva@acme.example"
+      ^ reactivated dan@acme.example  assigned again; rosterd deactivated the account on [date]
+          active: false -> true
+      + created     fay@acme.example  assigned and has no account
+          emails[primary eq true].value: "fay@acme.example"
+          externalId: "onelogin:40000153"
+          name.familyName: "Example"
+          name.givenName: "Fay"
+          title: "Engineer"
+          userName: "fay@acme.example"
+      ! held back   gus@elsewhere.example  gus@elsewhere.example is outside scope.domains
+      . skipped     hal@acme.example  not activated at the source yet (lifecycle.on_pending = "wait")
+
+    Done: 1 created, 2 updated, 1 reactivated, 2 deactivated, 1 held back, 1 skipped, 3 unchanged.
+    Seats: 8 billable before, 9 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    "#);
 }
 
 #[test]
@@ -64,7 +115,21 @@ fn a_partial_failure_shows_the_targets_words_at_the_person() {
     let refusal = scim_error(400, Some("invalidValue"), "this address is on a list of ours");
     stage.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(Effect::Answer(refusal)));
     let ran = stage.run(&["--reconcile-now"]).exits(3);
-    assert_snapshot!(shown(&stage, &ran), @"partial");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    run 2 of sync "default": read 2 people in 1 page from Okta, complete
+
+      + create      ben@acme.example  assigned and has no account
+          emails[primary eq true].value: "ben@acme.example"
+          externalId: "00u0m0ARBu0fpmiVkopY"
+          name.familyName: "Example"
+          name.givenName: "Ben"
+          title: "Engineer"
+          userName: "ben@acme.example"
+          failed: 400: this address is on a list of ours
+
+    Done: 1 failed, 1 unchanged.
+    Seats: 1 billable before, 1 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    "#);
 }
 
 #[test]
@@ -76,17 +141,40 @@ fn an_incomplete_source_says_what_was_missing_and_that_nothing_was_planned() {
         .faults()
         .add(Fault::on(Peer::OneLogin).path("/apps/").path("/users").then(Effect::ShiftTotal(3)));
     let ran = stage.run(&["--reconcile-now"]).exits(5);
-    assert_snapshot!(shown(&stage, &ran), @"incomplete");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    run 1 of sync "default": reading OneLogin did not succeed
+
+    The source could not be read completely, so nothing was planned.
+      onelogin: page 1 of the app's users (GET /api/2/apps/500007/users): Total-Count says 5 and 2 came; help: run again
+    Seats: 0 billable before, 0 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    "#);
 }
 
 #[test]
-fn a_held_run_says_why() {
+fn a_held_run_says_why_and_what_releases_it() {
     let stage = Stage::new();
     let people = stage.hire_all(&["Ann", "Ben", "Cleo"]);
     stage.reconcile();
     people.iter().for_each(|person| stage.sim.world().unassign(*person));
     let ran = stage.run(&["--reconcile-now"]).exits(4);
-    assert_snapshot!(shown(&stage, &ran), @"held");
+    assert_snapshot!(shown(&stage, &ran), @r#"
+    run 2 of sync "default": read 0 people in 1 page from Okta, complete
+
+      - deactivate  ben@acme.example  no longer listed by the app
+          active: true -> false
+          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+      - deactivate  ann@acme.example  no longer listed by the app
+          active: true -> false
+          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+      - deactivate  cleo@acme.example  no longer listed by the app
+          active: true -> false
+          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+
+    Done: 3 held for approval or a seat, 0 unchanged.
+    Seats: 3 billable before, 3 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
+    Held h1: deactivate for 3 people: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval.
+      Everything else went on. Release exactly these with `rosterd approve h1@1` until [time]; drop them with `rosterd reject h1`.
+    "#);
 }
 
 /// Whether a terminal would do anything else with this text than show it, line by line.
