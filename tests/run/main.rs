@@ -4,5 +4,7 @@
 mod support;
 
 mod adoption;
+mod attributes;
 mod identity;
 mod lifecycle;
+mod removal;

@@ -166,6 +166,11 @@ impl Bench {
         names.map(|name| self.hire(name))
     }
 
+    /// Hires so many further people.
+    pub fn crowd(&self, people: usize) -> Vec<PersonId> {
+        (0..people).map(|number| self.hire(&format!("person{number}@acme.example"))).collect()
+    }
+
     /// The account with this login, which must be there.
     pub fn account(&self, name: &str) -> Account {
         let login = mail(name);
