@@ -5,6 +5,11 @@ mod support;
 
 mod adoption;
 mod attributes;
+mod binding;
 mod identity;
 mod lifecycle;
+mod named;
+mod order;
+mod outcomes;
 mod removal;
+mod wrike;
