@@ -1,6 +1,7 @@
 //! The command line: what can be asked for. What must not live here: doing it (`app`).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -96,6 +97,45 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
+    /// A dry run saved as a plan file, to be read and then applied as it is.
+    Plan {
+        /// The file to write (mode 0600).
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Carry out exactly a saved plan; refuses (exit 4) when anything it rests on has moved.
+    Apply {
+        /// The plan file.
+        file: PathBuf,
+    },
+    /// List what waits for approval.
+    Holds,
+    /// Release the people of a hold, once, and run them.
+    Approve {
+        /// The hold, such as h7, or a revision of it, such as h7@2.
+        #[arg(value_name = "ID[@REV]")]
+        id: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Release only; the next run sends them.
+        #[arg(long)]
+        no_run: bool,
+    },
+    /// Drop a hold: its people are not planned this way again until the source changes for them.
+    Reject {
+        /// The hold, such as h7.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Stop writing; runs go on reading and reporting.
+    Pause {
+        /// For how long, such as 2h; without it until `rosterd resume`.
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        length: Option<Duration>,
+    },
+    /// Start writing again.
+    Resume,
     /// Show the whole program at work against doubles of Okta, OneLogin and a workspace; needs nothing.
     #[cfg(feature = "sim")]
     Demo {
@@ -110,6 +150,20 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// `30s`, `15m`, `2h` or `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a number and s, m, h or d, such as 2h".to_owned();
+    let unit = match text.chars().next_back() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86_400,
+        Some(_) | None => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).filter(|seconds| *seconds > 0).map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// `--format`
@@ -181,6 +235,7 @@ rosterd keeps a workspace's member list true to the identity provider.
 
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
+  rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides
   rosterd demo               see it work against built-in doubles; needs nothing
 

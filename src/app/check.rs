@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::runs::open;
 use super::{chosen, secrets};
 use crate::cli::Cli;
-use crate::config::secret::SecretRef;
 use crate::config::{Config, SourceKind, Sync};
 use crate::core::schedule::Schedule;
 use crate::exit;
@@ -88,20 +87,14 @@ fn state_line(config: &Config, snapshot: &Snapshot) -> RightCheck {
 }
 
 /// One line a secret: whether it can be read, never what it is.
-fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
+pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
     let resolve = secrets();
-    let mut references: Vec<(&str, &SecretRef)> = Vec::new();
-    match &sync.source.kind {
-        SourceKind::OktaToken { api_token } => references.push(("source.api_token", api_token)),
-        SourceKind::OktaOauth { private_key, .. } => {
-            references.push(("source.oauth.private_key", private_key))
-        }
-        SourceKind::OneLogin { client_secret, .. } => {
-            references.push(("source.client_secret", client_secret))
-        }
-    }
-    references.push(("target.token", &sync.target.token));
-    references
+    let source = match &sync.source.kind {
+        SourceKind::OktaToken { api_token } => ("source.api_token", api_token),
+        SourceKind::OktaOauth { private_key, .. } => ("source.oauth.private_key", private_key),
+        SourceKind::OneLogin { client_secret, .. } => ("source.client_secret", client_secret),
+    };
+    [source, ("target.token", &sync.target.token)]
         .into_iter()
         .map(|(key, reference)| match resolve(reference) {
             Ok(_) => RightCheck::ok("secret", format!("{key} is readable ({reference})")),
@@ -113,7 +106,7 @@ fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
 }
 
 /// The shortest time between two of the next scheduled runs.
-fn interval(sync: &Sync) -> Option<Duration> {
+pub(super) fn interval(sync: &Sync) -> Option<Duration> {
     let schedule = Schedule::parse(&sync.schedule).ok()?;
     let mut last = chrono::Utc::now();
     let mut shortest: Option<Duration> = None;

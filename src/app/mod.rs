@@ -15,6 +15,8 @@ use crate::telemetry::log::{self, LogFormat};
 mod check;
 #[cfg(feature = "sim")]
 mod demo;
+mod holds;
+mod plans;
 mod runs;
 mod signal;
 
@@ -28,8 +30,8 @@ pub async fn run(cli: Cli) -> u8 {
         Some(Command::Man) => man(),
         #[cfg(feature = "sim")]
         Some(Command::Demo { keep }) => demo::run(*keep).await,
-        Some(Command::Check { offline }) => match load(&cli) {
-            Ok(config) => check::run(&cli, &config, *offline).await,
+        Some(command) => match load(&cli) {
+            Ok(config) => obey(&cli, &config, command).await,
             Err(code) => code,
         },
         None if cli.reconcile_now || cli.dry_run => match load(&cli) {
@@ -40,6 +42,23 @@ pub async fn run(cli: Cli) -> u8 {
             eprint!("{SHORT_HELP}");
             exit::USAGE
         }
+    }
+}
+
+/// The commands that need a configuration.
+async fn obey(cli: &Cli, config: &Config, command: &Command) -> u8 {
+    match command {
+        Command::Check { offline } => check::run(cli, config, *offline).await,
+        Command::Holds => holds::list(config).await,
+        Command::Approve { id, yes, no_run } => holds::approve(cli, config, id, *yes, *no_run).await,
+        Command::Reject { id } => holds::reject(cli, config, id).await,
+        Command::Pause { length } => holds::pause(cli, config, Some(*length)).await,
+        Command::Resume => holds::pause(cli, config, None).await,
+        Command::Plan { out } => plans::plan(cli, config, out).await,
+        Command::Apply { file } => plans::apply(cli, config, file).await,
+        Command::Init { .. } | Command::Completions { .. } | Command::Man => exit::USAGE,
+        #[cfg(feature = "sim")]
+        Command::Demo { .. } => exit::USAGE,
     }
 }
 

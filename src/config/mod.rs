@@ -19,6 +19,7 @@ pub use self::diagnostic::{ConfigErrors, Diagnostic, Place};
 pub use self::environment::Environment;
 use self::raw::{Finding, Reading, Section};
 use self::secret::SecretRef;
+use crate::model::plan::Verb;
 
 mod attribute_path;
 mod check;
@@ -202,6 +203,8 @@ pub struct Sync {
     pub scope: Scope,
     /// What happens to whom.
     pub lifecycle: LifecyclePolicy,
+    /// What holds a plan.
+    pub guard: Guard,
     /// How existing accounts are taken over.
     pub adopt: Adopt,
     /// Wrike's user type, or its like; `None` = not managed.
@@ -364,6 +367,45 @@ pub enum RemovalPolicy {
     Delete,
     /// Nothing.
     Keep,
+}
+
+/// `[sync.guard]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    /// Deactivations and deletions an hour.
+    pub max_removals: u32,
+    /// Of the active accounts, an hour.
+    pub max_removals_percent: u8,
+    /// Of the active accounts, 24 hours.
+    pub max_removals_percent_per_day: u8,
+    /// Of the links, an hour.
+    pub max_updates_percent: u8,
+    /// An hour.
+    pub max_reactivations: u32,
+    /// An hour, for runs that nobody started by hand.
+    pub max_creates: u32,
+    /// Billable accounts; `None` = no limit.
+    pub max_seats: Option<u32>,
+    /// Logins and glob patterns that no verb touches.
+    pub protected: Vec<String>,
+    /// Verbs that always wait for approval.
+    pub approval: Vec<Verb>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Guard {
+            max_removals: 50,
+            max_removals_percent: 10,
+            max_removals_percent_per_day: 20,
+            max_updates_percent: 50,
+            max_reactivations: 20,
+            max_creates: 100,
+            max_seats: None,
+            protected: Vec::new(),
+            approval: Vec::new(),
+        }
+    }
 }
 
 /// `[sync.adopt]`

@@ -84,6 +84,20 @@ pub(super) const LIFECYCLE: Schema = Schema {
         "recreate",
     ],
 };
+pub(super) const GUARD: Schema = Schema {
+    name: "[sync.guard]",
+    keys: &[
+        "max_removals",
+        "max_removals_percent",
+        "max_removals_percent_per_day",
+        "max_updates_percent",
+        "max_reactivations",
+        "max_creates",
+        "max_seats",
+        "protected",
+        "approval",
+    ],
+};
 pub(super) const ADOPT: Schema = Schema { name: "[sync.adopt]", keys: &["match", "mode"] };
 pub(super) const USER_TYPE: Schema =
     Schema { name: "[sync.user_type]", keys: &["path", "from", "default", "values", "billable", "groups"] };
@@ -92,7 +106,7 @@ pub(super) const ATTRIBUTE: Schema = Schema { name: "an attribute rule", keys: &
 pub(super) const SECRET: Schema = Schema { name: "a secret", keys: &["credential", "file", "env"] };
 
 const ALL: &[Schema] = &[
-    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, ADOPT, USER_TYPE, GROUP_RULE,
+    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, GUARD, ADOPT, USER_TYPE, GROUP_RULE,
     ATTRIBUTE, SECRET,
 ];
 

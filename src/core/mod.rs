@@ -10,7 +10,12 @@ pub mod normalize;
 pub mod order;
 pub mod planner;
 pub mod proof;
+pub mod protection;
+pub mod quarantine;
 pub mod schedule;
 pub mod settlement;
 pub mod situation;
 pub mod standing;
+
+#[cfg(test)]
+mod guard_tests;

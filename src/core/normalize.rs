@@ -7,9 +7,19 @@ use crate::model::attributes::{AttributePath, Scalar};
 pub fn fold_address(text: &str) -> String {
     let text = text.trim();
     match text.rsplit_once('@') {
-        Some((local, domain)) => format!("{}@{}", local.to_lowercase(), fold_domain(domain)),
-        None => text.to_lowercase(),
+        Some((local, domain)) => format!("{}@{}", fold_case(local), fold_domain(domain)),
+        None => fold_case(text),
     }
+}
+
+/// Lower case, except that no foreign letter becomes an ASCII one: the Kelvin sign is not a `k`.
+fn fold_case(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for character in text.chars() {
+        let turns_ascii = !character.is_ascii() && character.to_lowercase().all(|lower| lower.is_ascii());
+        if turns_ascii { folded.push(character) } else { folded.extend(character.to_lowercase()) }
+    }
+    folded
 }
 
 /// A domain as lower-case A-labels; a text that is no domain is only lower-cased.
@@ -41,5 +51,6 @@ mod tests {
     #[test]
     fn look_alikes_are_not_the_same_address() {
         assert_ne!(fold_address("mıke@acme.com"), fold_address("mike@acme.com"));
+        assert_ne!(fold_address("mi\u{212A}e@acme.com"), fold_address("mike@acme.com"));
     }
 }

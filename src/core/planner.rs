@@ -177,8 +177,11 @@ fn confirmed(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
         action.disposition = Disposition::Held(action.reason.clone());
         return act(action);
     }
+    if let (true, Some(problem)) = (difference.changes.is_empty(), &mapped.user_type_problem) {
+        return hold_back(person, Situation::Confirmed, format!("{problem}, so it stays as it is"));
+    }
     if difference.changes.is_empty() {
-        let settled = difference.refused.is_empty() && mapped.user_type_problem.is_none();
+        let settled = difference.refused.is_empty();
         let refresh = settled.then_some(mapped.desired.digest).filter(|digest| link.digest != Some(*digest));
         return Decision::Unchanged { refresh };
     }
@@ -397,6 +400,7 @@ fn action(
         observed_at: person.observed_at,
         assigned_at: person.assigned_at,
         billable,
+        source_digest: None,
     }
 }
 
@@ -425,6 +429,7 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
         observed_at: person.observed_at,
         assigned_at: person.assigned_at,
         billable: false,
+        source_digest: None,
     }
 }
 
@@ -437,8 +442,15 @@ fn skip(person: &Person<'_>, situation: Situation, reason: &str) -> Decision {
 }
 
 fn switched(mut action: PlannedAction, on: bool) -> PlannedAction {
+    let switch = match action.verb {
+        Verb::Create => "create",
+        Verb::Update | Verb::Adopt => "update",
+        Verb::Reactivate => "reactivate",
+        Verb::Deactivate | Verb::Delete => "deactivate",
+        Verb::HoldBack | Verb::Skip => return action,
+    };
     if !on && action.disposition == Disposition::Send {
-        action.disposition = Disposition::Disabled;
+        action.disposition = Disposition::Disabled(format!("lifecycle.{switch} = false"));
     }
     action
 }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use tokio::time::Instant;
@@ -20,7 +19,7 @@ use url::Url;
 use super::connect;
 use super::counters::{Counters, Counting};
 use super::credentials::Credentials;
-use super::pacer::{Pacer, RetryPolicy};
+use super::pacer::{LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
 use super::{Answer, HttpError, Replay, Request};
 use crate::model::time::Millis;
@@ -161,8 +160,8 @@ impl Client {
             });
         }
         let policy = self.shared.pacer.retry_policy();
-        let mut delays = delays(policy);
-        let (mut sent, mut faults, mut limited, mut refusals) = (0_u32, 0_u32, 0_u32, 0_u32);
+        let mut delays = policy.delays();
+        let (mut sent, mut limited, mut refusals) = (0_u32, 0_u32, 0_u32);
         loop {
             sent += 1;
             let (pause, otherwise) = match self.attempt(&request, sent, refusals).await {
@@ -176,20 +175,17 @@ impl Client {
                 }
                 Pause::Limited(wait) => {
                     limited += 1;
-                    if limited >= policy.attempts_when_limited {
+                    if limited >= policy.attempts_when_limited || wait > LONGEST_WAIT {
                         return otherwise;
                     }
                     // The pacer's gate keeps everybody back, this request with them.
                     tracing::debug!(peer = self.shared.name.0, wait_ms = wait.as_millis(), "rate limited");
                     Duration::ZERO
                 }
-                Pause::Fault(asked) => {
-                    faults += 1;
-                    if faults >= policy.attempts || !self.spend_retry() {
-                        return otherwise;
-                    }
-                    delays.next().unwrap_or(policy.longest_delay).max(asked.unwrap_or_default())
-                }
+                Pause::Fault(asked) => match delays.next() {
+                    Some(delay) if self.spend_retry() => delay.max(asked.unwrap_or_default()),
+                    Some(_) | None => return otherwise,
+                },
             };
             self.shared.counting.retried();
             tokio::time::sleep(wait).await;
@@ -306,15 +302,6 @@ impl Client {
     }
 }
 
-fn delays(policy: RetryPolicy) -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(policy.first_delay)
-        .with_max_delay(policy.longest_delay)
-        .with_max_times(policy.attempts as usize)
-        .with_jitter()
-        .build()
-}
-
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({} {})", self.shared.name.0, self.shared.base.origin().ascii_serialization())
@@ -322,4 +309,4 @@ impl std::fmt::Debug for Client {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 //! What lives here: building the `reqwest` client and turning its errors into sentences. What must not: retries.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -52,23 +53,25 @@ pub(super) fn build(options: &ClientOptions) -> Result<reqwest::Client, HttpErro
         None => builder,
     };
     if let Some(path) = &options.ca_file {
-        let pem = std::fs::read(path).map_err(|error| HttpError::NotSent {
-            message: format!("{peer}: cannot read ca_file {}: {error}", path.display()),
-        })?;
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| HttpError::NotSent {
-                message: format!(
-                    "{peer}: ca_file {} holds no certificate in PEM form: {}",
-                    path.display(),
-                    cause(&error)
-                ),
-            })?;
-        builder = builder.tls_certs_merge(certificates);
+        builder = builder.tls_certs_merge(certificates(peer, path)?);
     } else if options.base.scheme() == "http" {
         // Loopback doubles must work on a machine without any trust store.
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|error| HttpError::NotSent { message: build_failure(peer, &error) })
+}
+
+/// The trust anchors of a PEM bundle, of which there must be one at least.
+fn certificates(peer: &str, path: &Path) -> Result<Vec<reqwest::Certificate>, HttpError> {
+    let pem = std::fs::read(path).map_err(|error| HttpError::NotSent {
+        message: format!("{peer}: cannot read ca_file {}: {error}", path.display()),
+    })?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) | Err(_) => Err(HttpError::NotSent {
+            message: format!("{peer}: ca_file {} holds no certificate in PEM form", path.display()),
+        }),
+    }
 }
 
 fn build_failure(peer: &str, error: &reqwest::Error) -> String {

@@ -10,29 +10,24 @@
 //! tokio's, so that tests can pause it.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::Quota;
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed, RateLimiter};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::Url;
 
+use self::rate::Rate;
 use super::Lane;
 use super::ratelimit::RateSignals;
 
+mod rate;
+
 /// Nobody is kept waiting longer than this: a window of an hour (OneLogin's) and a little.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(65 * 60);
-/// How long the rate stays before it is raised by a step.
-const RAISE_AFTER: Duration = Duration::from_secs(5);
-/// A step is this part of the configured rate.
-const RAISE_STEPS: f64 = 20.0;
-/// The rate is never cut below this part of the configured one.
-const LOWEST_PART: f64 = 1.0 / 32.0;
+/// A 503 may name any `Retry-After`; nobody sits through an outage, the next run tries again.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(60);
 /// Two answers of the same window may differ by the rounding of their clocks.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
 /// Spread of the wait after a concurrency limit, so that the same requests do not meet again.
@@ -85,6 +80,18 @@ pub struct RetryPolicy {
     pub longest_delay: Duration,
 }
 
+impl RetryPolicy {
+    /// The delays between the attempts at one request: doubling, with jitter; they end with the attempts.
+    pub fn delays(&self) -> impl Iterator<Item = Duration> + Send + 'static {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.longest_delay)
+            .with_max_times(self.attempts.saturating_sub(1) as usize)
+            .with_jitter()
+            .build()
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         RetryPolicy {
@@ -127,119 +134,6 @@ impl Pacers {
         known.insert(key, Arc::clone(&pacer));
         pacer
     }
-}
-
-/// Tokio's clock for governor, so that paused time holds here too.
-#[derive(Debug, Clone, Copy)]
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
-type Cells = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
-
-/// The configured rate and what 429s made of it.
-#[derive(Debug)]
-struct Rate {
-    configured: f64,
-    current: f64,
-    reserve_percent: u8,
-    clock: TokioClock,
-    total: Cells,
-    general: Cells,
-    /// A cell of `general` that was taken while `total` had none.
-    general_in_hand: bool,
-    changed_at: Instant,
-    halved_at: Option<Instant>,
-}
-
-impl Rate {
-    fn new(per_minute: u32, reserve_percent: u8) -> Rate {
-        let clock = TokioClock(Instant::now());
-        let current = f64::from(per_minute);
-        Rate {
-            configured: current,
-            current,
-            reserve_percent,
-            clock,
-            total: cells(current, clock),
-            general: cells(general_rate(current, reserve_percent), clock),
-            general_in_hand: false,
-            changed_at: Instant::now(),
-            halved_at: None,
-        }
-    }
-
-    /// `None` = a cell was taken.
-    fn take(&mut self, lane: Lane) -> Option<Duration> {
-        if lane == Lane::General && !self.general_in_hand {
-            if let Some(wait) = take_cell(&self.general, self.clock) {
-                return Some(wait);
-            }
-            self.general_in_hand = true;
-        }
-        let wait = take_cell(&self.total, self.clock);
-        if wait.is_none() && lane == Lane::General {
-            self.general_in_hand = false;
-        }
-        wait
-    }
-
-    fn change_to(&mut self, rate: f64, now: Instant) {
-        self.current = rate.clamp(self.configured * LOWEST_PART, self.configured);
-        self.total = empty_cells(self.current, self.clock);
-        self.general = empty_cells(general_rate(self.current, self.reserve_percent), self.clock);
-        self.general_in_hand = false;
-        self.changed_at = now;
-    }
-
-    /// Halves once per burst of refusals: those sent before the last cut say nothing about the new rate.
-    fn halve(&mut self, sent_at: Instant, now: Instant) {
-        if self.halved_at.is_none_or(|halved_at| sent_at > halved_at) {
-            self.change_to(self.current / 2.0, now);
-            self.halved_at = Some(now);
-        }
-    }
-
-    fn raise(&mut self, now: Instant) {
-        if self.current < self.configured && now.duration_since(self.changed_at) >= RAISE_AFTER {
-            self.change_to(self.current + self.configured / RAISE_STEPS, now);
-        }
-    }
-}
-
-fn general_rate(rate: f64, reserve_percent: u8) -> f64 {
-    rate * f64::from(100 - reserve_percent.min(90)) / 100.0
-}
-
-fn quota(per_minute: f64) -> Quota {
-    let burst = NonZeroU32::new((per_minute / 60.0) as u32).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(Duration::from_secs_f64(60.0 / per_minute.max(0.01)))
-        .unwrap_or(Quota::per_minute(NonZeroU32::MIN))
-        .allow_burst(burst)
-}
-
-fn cells(per_minute: f64, clock: TokioClock) -> Cells {
-    RateLimiter::direct_with_clock(quota(per_minute), clock)
-}
-
-/// A changed rate starts without a burst, else each change would be a gift.
-fn empty_cells(per_minute: f64, clock: TokioClock) -> Cells {
-    let cells = cells(per_minute, clock);
-    let _ = cells.check_n(quota(per_minute).burst_size());
-    cells
-}
-
-fn take_cell(cells: &Cells, clock: TokioClock) -> Option<Duration> {
-    cells.check().err().map(|not_until| {
-        let wait: Duration = not_until.earliest_possible().duration_since(clock.now()).into();
-        wait.max(Duration::from_millis(1))
-    })
 }
 
 /// What the headers told about the running window of a bucket.
@@ -330,7 +224,7 @@ impl Pacer {
 
     /// The rate as it is now, requests a minute; `None` where the peer's headers set it.
     pub fn requests_per_minute(&self) -> Option<f64> {
-        self.lock().rate.as_ref().map(|rate| rate.current)
+        self.lock().rate.as_ref().map(Rate::per_minute)
     }
 
     /// Waits until a request of this lane may be sent. `Err` = the peer asks for a longer wait than anybody
@@ -384,7 +278,7 @@ impl Pacer {
         bucket.take_in(signals, now);
         let pause = match status {
             429 => Some(pause_after_429(signals, fallback)),
-            503 => signals.retry_after.filter(|wait| !wait.is_zero()),
+            503 => signals.retry_after.filter(|wait| !wait.is_zero()).map(|wait| wait.min(LONGEST_OUTAGE)),
             _ => None,
         };
         if let Some(pause) = pause {
@@ -418,12 +312,8 @@ impl Pacer {
 
     fn tighten(&self, pace: Pace) {
         let mut state = self.lock();
-        if let (Pace::RequestsPerMinute(per_minute), Some(rate)) = (pace, state.rate.as_mut())
-            && f64::from(per_minute.max(1)) < rate.configured
-        {
-            rate.configured = f64::from(per_minute.max(1));
-            let current = rate.current;
-            rate.change_to(current, Instant::now());
+        if let (Pace::RequestsPerMinute(per_minute), Some(rate)) = (pace, state.rate.as_mut()) {
+            rate.tighten(per_minute.max(1));
         }
     }
 
@@ -474,7 +364,8 @@ impl Bucket {
             Some(window) if ends_at <= window.ends_at + SAME_WINDOW => {
                 window.limit = signals.limit;
                 window.remaining = remaining;
-                window.ends_at = window.ends_at.max(ends_at);
+                // The newest word holds: a refusal may name an earlier end than the answers before it.
+                window.ends_at = ends_at;
             }
             Some(window) => {
                 *window = Window { limit: signals.limit, remaining, ends_at };

@@ -12,4 +12,5 @@ pub mod identity;
 pub mod link;
 pub mod plan;
 pub mod report;
+pub mod saved_plan;
 pub mod time;

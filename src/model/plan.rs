@@ -245,6 +245,8 @@ pub struct PlannedAction {
     pub assigned_at: Option<Millis>,
     /// Whether the account is, or would be, billable.
     pub billable: bool,
+    /// Digest of where the person stands at the source: a rejection holds until it changes.
+    pub source_digest: Option<Digest>,
 }
 
 /// The account that an adoption takes over, as it was read in this run.
@@ -264,12 +266,14 @@ pub struct FoundAccount {
 pub enum Disposition {
     /// To be sent.
     Send,
-    /// Waits for an approval or a seat.
+    /// Waits for an approval.
     Held(String),
+    /// Waits for a seat.
+    NoSeat(String),
     /// Waits for a retry, a proof or time.
     Deferred(String),
-    /// Its switch in `[sync.lifecycle]` is off.
-    Disabled,
+    /// Switched off: by `[sync.lifecycle]`, or by a pause. The text says by what.
+    Disabled(String),
     /// Nothing to send: a hold-back or a skip.
     Nothing,
 }

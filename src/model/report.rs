@@ -191,6 +191,10 @@ pub enum Trigger {
     Manual,
     /// A timer.
     Schedule,
+    /// An approval.
+    Approval,
+    /// A saved plan.
+    PlanFile,
 }
 
 impl Trigger {
@@ -199,6 +203,8 @@ impl Trigger {
         match self {
             Trigger::Manual => "manual",
             Trigger::Schedule => "schedule",
+            Trigger::Approval => "approval",
+            Trigger::PlanFile => "plan-file",
         }
     }
 }

@@ -6,12 +6,13 @@ use std::sync::Mutex;
 use super::Context;
 use super::hand::{Done, Hand, Stop, held_back, record};
 use super::look::{Owner, climb_after_conflict, judge_hits};
+use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::proof::Proven;
-use crate::core::settlement::{Written, settle_state, settle_write};
+use crate::core::settlement::{Written, remember_refusals, settle_state, settle_write};
 use crate::core::standing::Standing;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
@@ -28,6 +29,7 @@ pub struct WriteHand<'a, O, P> {
     store: &'a Store,
     tenure: &'a Tenure,
     provisioner: &'a P,
+    rulings: &'a Rulings,
     run: i64,
     /// Set once the workspace said that no seat is left: the rest of the creations is not even sent.
     no_seat: Mutex<Option<String>>,
@@ -51,13 +53,19 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         store: &'a Store,
         tenure: &'a Tenure,
         provisioner: &'a P,
+        rulings: &'a Rulings,
         run: i64,
     ) -> WriteHand<'a, O, P> {
-        WriteHand { context, store, tenure, provisioner, run, no_seat: Mutex::new(None) }
+        WriteHand { context, store, tenure, provisioner, rulings, run, no_seat: Mutex::new(None) }
     }
 
     /// Commits the intent; the error is the line of a person who must not be written now.
-    async fn intend(&self, action: &PlannedAction) -> Result<IntentId, Box<Done>> {
+    async fn intend(&self, action: &PlannedAction, link: Option<&Link>) -> Result<IntentId, Box<Done>> {
+        if let Some(why) = self.rulings.protects(action, link) {
+            let line =
+                ActionRecord { action: Verb::Skip, ..record(action, Outcome::Skipped, Some(why.to_owned())) };
+            return Err(Box::new(Done::with(line)));
+        }
         let intent = Intent { run: self.run, action: action.clone(), at: Millis::now() };
         match self.store.record_intent(self.tenure, intent).await {
             Ok(id) => Ok(id),
@@ -200,7 +208,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         if let Some(why) = held {
             return Done::with(record(&action, Outcome::Held, Some(format!("no seat: {why}"))));
         }
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, None).await {
             Ok(id) => id,
             Err(done) => return *done,
         };
@@ -335,7 +343,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 return Done { record: record(&action, Outcome::Deferred, Some(error.to_string())), stop };
             }
         };
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, link.as_ref()).await {
             Ok(id) => id,
             Err(done) => return *done,
         };
@@ -362,7 +370,14 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) => {
-                let ending = self.refused(&action, &refusal, link.as_ref());
+                let mut ending = self.refused(&action, &refusal, link.as_ref());
+                if let Some(link) = &link
+                    && !refusal.attributes.is_empty()
+                {
+                    // Nothing but optional values, all refused: they rest, and the person is not to blame.
+                    let link = remember_refusals(link, &action, &refusal.attributes, Millis::now());
+                    (ending.settled, ending.link) = (Settled::NotSent, LinkWrite::Put(Box::new(link)));
+                }
                 self.end(id, line, ending).await
             }
             WriteOutcome::Unknown { message, status, attempts } => {
@@ -468,7 +483,7 @@ impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
             let why = "the proof is older than two minutes".to_owned();
             return Done::with(record(&action, Outcome::Deferred, Some(why)));
         }
-        let id = match self.intend(&action).await {
+        let id = match self.intend(&action, Some(link)).await {
             Ok(id) => id,
             Err(done) => return *done,
         };

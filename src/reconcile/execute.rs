@@ -1,5 +1,6 @@
 //! Carrying a plan out, stage by stage, leavers first: disposition, guard, proof, then the hand.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -10,13 +11,15 @@ use super::event::RunEvent;
 use super::hand::{Done, Hand, Stop, record};
 use super::planning::Plan;
 use super::prove::{Prover, Removal};
+use super::rulings::Rulings;
 use super::{Context, RunError};
-use crate::core::guard::{Approved, Judgement};
+use crate::core::guard::{Approved, Judgement, Released};
 use crate::core::proof::Verdict;
+use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
 use crate::model::report::{ActionRecord, Outcome, Summary};
-use crate::store::Spool;
+use crate::store::{HeldPair, Spool};
 use crate::target::Observe;
 
 /// The outcome of carrying a plan out.
@@ -34,6 +37,10 @@ pub struct Carried {
     pub list_was_short: u64,
     /// Change in billable accounts, as done or as it would be.
     pub seats_delta: i64,
+    /// What waits for an approval.
+    pub held: Vec<HeldPair>,
+    /// Every write that is still wanted after this.
+    pub wanted: HashSet<(SourceId, Verb)>,
 }
 
 /// Carries out plans.
@@ -41,6 +48,7 @@ pub struct Executor<'a, O, H> {
     context: &'a Context<'a, O>,
     prover: &'a Prover<'a>,
     judgement: Judgement,
+    rulings: &'a Rulings,
     hand: &'a H,
     /// Actions in flight at once.
     concurrency: usize,
@@ -55,6 +63,8 @@ struct Ended {
     unsent_removal: bool,
     list_was_short: bool,
     billable: bool,
+    /// What waits for an approval.
+    held: Option<HeldPair>,
 }
 
 impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
@@ -63,12 +73,13 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         context: &'a Context<'a, O>,
         prover: &'a Prover<'a>,
         judgement: Judgement,
+        rulings: &'a Rulings,
         hand: &'a H,
         deadline: Option<tokio::time::Instant>,
     ) -> Executor<'a, O, H> {
         let concurrency = context.config.target.concurrency.max(1);
         let interrupted = context.interrupted.clone();
-        Executor { context, prover, judgement, hand, concurrency, deadline, interrupted }
+        Executor { context, prover, judgement, rulings, hand, concurrency, deadline, interrupted }
     }
 
     /// Carries a plan out. What a stop leaves over is recorded as deferred.
@@ -145,7 +156,11 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     }
 
     fn note(&self, ended: Ended, carried: &mut Carried) -> Result<(), RunError> {
-        let Ended { done: Done { record, stop }, unsent_removal, list_was_short, billable } = ended;
+        let Ended { done: Done { record, stop }, unsent_removal, list_was_short, billable, held } = ended;
+        carried.held.extend(held);
+        if let (Some(id), false) = (&record.source_id, record.outcome == Outcome::Applied) {
+            carried.wanted.insert((id.clone(), record.action));
+        }
         carried.summary.count(record.action, record.outcome);
         carried.unsent_removals += u64::from(unsent_removal);
         carried.list_was_short += u64::from(list_was_short);
@@ -169,23 +184,29 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
 
     async fn decide(&self, action: PlannedAction) -> Ended {
         let removes = action.verb.is_removal();
+        let is_approved = self.rulings.is_approved(&action);
         let outcome = match &action.disposition {
             Disposition::Send => None,
-            Disposition::Held(why) => Some((Outcome::Held, Some(why.clone()))),
+            Disposition::Held(_) if is_approved => None,
+            Disposition::Held(why) => return held(action.clone(), why.clone()),
+            Disposition::NoSeat(why) => Some((Outcome::Held, Some(why.clone()))),
             Disposition::Deferred(why) => Some((Outcome::Deferred, Some(why.clone()))),
-            Disposition::Disabled => Some((Outcome::Disabled, Some(switched_off(&action)))),
+            Disposition::Disabled(why) => Some((Outcome::Disabled, Some(why.clone()))),
             Disposition::Nothing => Some((Outcome::Skipped, None)),
         };
         if let Some((outcome, detail)) = outcome {
             return unsent(record(&action, outcome, detail), false);
         }
         let billable = action.billable;
-        match self.judgement.release(action) {
-            Err(held) => unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
-            Ok(approved) if removes => self.remove(approved).await,
-            Ok(approved) => {
-                let done = self.hand.write(approved).await;
-                Ended { done, unsent_removal: false, list_was_short: false, billable }
+        match self.judgement.release(action, is_approved) {
+            Err(waits) => held(waits.action, waits.reason),
+            Ok(released) if removes => self.remove(released.approved).await,
+            Ok(Released { approved, left_out }) => {
+                let mut done = self.hand.write(approved).await;
+                if let Some(left_out) = left_out {
+                    done.record.reason = format!("{}; {left_out}", done.record.reason);
+                }
+                Ended { done, unsent_removal: false, list_was_short: false, billable, held: None }
             }
         }
     }
@@ -219,27 +240,27 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
             let verdict = match self.prover.prove(approved, link).await {
                 Removal::Judged(verdict) => verdict,
                 Removal::NoControl(action, why) => return deferred(&action, why),
-                Removal::NeedsApproval(action, why) => {
-                    return unsent(record(&action, Outcome::Held, Some(why)), false);
-                }
             };
             match verdict {
                 Verdict::Proven(proven) => {
                     let done = self.hand.remove(*proven, link).await;
                     let unsent_removal = done.record.outcome == Outcome::Deferred;
-                    return Ended { done, unsent_removal, list_was_short: false, billable };
+                    return Ended { done, unsent_removal, list_was_short: false, billable, held: None };
                 }
                 Verdict::Kept(action, why) => {
                     return unsent(record(&action, Outcome::Disabled, Some(why)), false);
                 }
                 Verdict::Stronger(action, why) if asked_again => return deferred(&action, why),
-                Verdict::Stronger(action, _) => match self.judgement.release(action) {
-                    Err(held) => return unsent(record(&held.0, Outcome::Held, Some(held.1)), false),
-                    Ok(again) => {
-                        asked_again = true;
-                        approved = again;
+                Verdict::Stronger(action, _) => {
+                    let is_approved = self.rulings.is_approved(&action);
+                    match self.judgement.release(action, is_approved) {
+                        Err(waits) => return held(waits.action, waits.reason),
+                        Ok(again) => {
+                            asked_again = true;
+                            approved = again.approved;
+                        }
                     }
-                },
+                }
                 Verdict::StillAssigned(action, why) => {
                     return Ended { list_was_short: not_listed, ..deferred(&action, why) };
                 }
@@ -252,9 +273,9 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
 fn left_over(action: &PlannedAction, stop: &Stop) -> Ended {
     let (outcome, detail) = match &action.disposition {
         Disposition::Send => (Outcome::Deferred, Some(stop.reason().to_owned())),
-        Disposition::Held(why) => (Outcome::Held, Some(why.clone())),
+        Disposition::Held(why) | Disposition::NoSeat(why) => (Outcome::Held, Some(why.clone())),
         Disposition::Deferred(why) => (Outcome::Deferred, Some(why.clone())),
-        Disposition::Disabled => (Outcome::Disabled, Some(switched_off(action))),
+        Disposition::Disabled(why) => (Outcome::Disabled, Some(why.clone())),
         Disposition::Nothing => (Outcome::Skipped, None),
     };
     let removal = action.verb.is_removal() && outcome == Outcome::Deferred;
@@ -262,18 +283,19 @@ fn left_over(action: &PlannedAction, stop: &Stop) -> Ended {
 }
 
 fn unsent(record: ActionRecord, unsent_removal: bool) -> Ended {
-    Ended { done: Done::with(record), unsent_removal, list_was_short: false, billable: false }
+    Ended { done: Done::with(record), unsent_removal, list_was_short: false, billable: false, held: None }
 }
 
-fn switched_off(action: &PlannedAction) -> String {
-    let switch = match action.verb {
-        Verb::Create => "create",
-        Verb::Update | Verb::Adopt => "update",
-        Verb::Reactivate => "reactivate",
-        Verb::Deactivate | Verb::Delete => "deactivate",
-        Verb::HoldBack | Verb::Skip => "…",
+/// The end of an action that waits for an approval.
+fn held(action: PlannedAction, reason: String) -> Ended {
+    let pair = HeldPair {
+        verb: action.verb,
+        source_id: action.source_id.clone(),
+        user: action.user.clone(),
+        reason: reason.clone(),
+        source_digest: action.source_digest,
     };
-    format!("lifecycle.{switch} = false")
+    Ended { held: Some(pair), ..unsent(record(&action, Outcome::Held, Some(reason)), false) }
 }
 
 fn seats_delta(record: &ActionRecord, billable: bool) -> i64 {

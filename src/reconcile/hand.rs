@@ -89,6 +89,7 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         observed_at: _,
         assigned_at: _,
         billable: _,
+        source_digest: _,
     } = action;
     ActionRecord {
         action: *verb,

@@ -32,7 +32,7 @@ pub struct Listing {
     /// only says where to look: every hit is compared.
     index: Vec<(u64, SpoolOffset)>,
     hasher: RandomState,
-    /// The target told of more accounts than it showed: whom the listing lacks is looked up all the same.
+    /// The target told of more accounts than it showed: whom the listing lacks is asked for alone.
     is_short: bool,
 }
 
@@ -54,7 +54,7 @@ pub async fn choose_finder<O: Observe>(
 ) -> Result<Finder, RunError> {
     let rungs = ladder.iter().filter(|rung| is_searchable(target, **rung)).count() as u64;
     let lookups = people * rungs;
-    if people <= LOOKUPS_WITHOUT_A_THOUGHT {
+    if people <= LOOKUPS_WITHOUT_A_THOUGHT && target.lookups_are_cheap() {
         return Ok(Finder::Lookups);
     }
     let mut listing = Listing::default();
@@ -80,7 +80,7 @@ pub async fn choose_finder<O: Observe>(
             Some(total) if pages == 1 && listed > 0 => total.saturating_sub(listed).div_ceil(listed),
             Some(_) | None => 0,
         };
-        if pages + left > lookups.max(1) {
+        if pages + left > lookups.max(1) && target.lookups_are_cheap() {
             return Ok(Finder::Lookups);
         }
         tell(RunEvent::Looking { done: listed, total: page.total.unwrap_or(listed).max(listed) });
@@ -154,17 +154,14 @@ pub async fn climb<O: Observe>(
 ) -> Result<Option<(MatchBy, Vec<Account>)>, RunError> {
     for rung in ladder {
         let Some(criterion) = criterion(*rung, desired) else { continue };
-        let hits = match finder {
-            Finder::Listing(listing) => {
-                let hits = listing.find(&criterion)?;
-                if hits.is_empty() && listing.is_short && is_searchable(target, *rung) {
-                    target.find(&criterion).await?.accounts
-                } else {
-                    hits
-                }
-            }
-            Finder::Lookups if is_searchable(target, *rung) => target.find(&criterion).await?.accounts,
-            Finder::Lookups => continue,
+        let (listed, ask) = match finder {
+            Finder::Listing(listing) => (listing.find(&criterion)?, listing.is_short),
+            Finder::Lookups => (Vec::new(), true),
+        };
+        let hits = if listed.is_empty() && ask && is_searchable(target, *rung) {
+            target.find(&criterion).await?.accounts
+        } else {
+            listed
         };
         // An account that gives this very name up in the same plan is no match by name.
         let hits: Vec<Account> = hits

@@ -18,14 +18,17 @@ pub mod event;
 mod execute;
 pub mod hand;
 mod look;
+mod narrowing;
 mod people;
 mod planning;
 mod prove;
 mod roster;
+pub mod rulings;
 mod run;
+mod seats;
 mod settle;
 
-pub use run::{Finished, Request, Who, Writing, run};
+pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 
 /// What every phase of a run may look at. Nothing in it can write.
 pub struct Context<'a, O> {
@@ -47,6 +50,8 @@ pub struct Context<'a, O> {
     pub interrupted: watch::Receiver<bool>,
     /// How the runs that failing people still wait are counted.
     pub waiting: Waiting,
+    /// Nobody stands behind this run: the limits for unattended runs apply.
+    pub unattended: bool,
 }
 
 /// How waiting is counted for people whose last write was refused.
@@ -94,6 +99,9 @@ pub enum RunError {
     /// The configuration does not fit the links it would work on.
     #[error("{0}")]
     Binding(String),
+    /// A saved plan does not fit what is there now.
+    #[error("{0}")]
+    StalePlan(String),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
@@ -109,7 +117,9 @@ impl RunError {
             }
             RunError::Target(_) => RunResult::TargetUnavailable,
             RunError::Interrupted => RunResult::Interrupted,
-            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) => RunResult::Error,
+            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+                RunResult::Error
+            }
         }
     }
 }

@@ -85,7 +85,14 @@ fn gathered(roster: Roster) -> Gathered {
         read,
     } = roster;
     Gathered {
-        people: People { candidates, unchanged, listed, shared_logins, scope_names_nobody_has },
+        people: People {
+            candidates,
+            unchanged,
+            listed,
+            shared_logins,
+            scope_names_nobody_has,
+            named: HashSet::new(),
+        },
         witnesses,
         complete_read_at: Some(read.started_at()),
         newly_absent,
@@ -149,6 +156,11 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
             unknown.join(", ")
         ))));
     }
+    by_id(context, ids).await
+}
+
+/// Reads people by their ids.
+pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> Result<Gathered, RunError> {
     let mut candidates = Spool::default();
     let mut listed = HashSet::new();
     let mut unchanged = 0;
@@ -180,6 +192,7 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
             listed,
             shared_logins: HashSet::new(),
             scope_names_nobody_has: Vec::new(),
+            named: ids.into_iter().collect(),
         },
         witnesses,
         complete_read_at: None,

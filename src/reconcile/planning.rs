@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::event::RunEvent;
 use super::look::{Finder, Owner, choose_finder, climb_all, judge_hits};
+use super::narrowing::Narrowing;
 use super::prove::Prover;
 use super::roster::Candidate;
+use super::rulings::Rulings;
+use super::seats::hold_for_seats;
 use super::{Context, RunError};
 use crate::core::guard::{Intent, Judgement, judge};
 use crate::core::normalize::fold_address;
@@ -50,6 +53,8 @@ pub struct Plan {
     pub judgement: Judgement,
     /// Actions that would be sent.
     pub writes: u64,
+    /// People whose pins no longer hold because the source changed.
+    pub stale_pins: Vec<SourceId>,
 }
 
 /// Everybody a plan is made for.
@@ -65,6 +70,8 @@ pub struct People {
     pub shared_logins: HashSet<SourceId>,
     /// Names of `scope.filter` that nobody had.
     pub scope_names_nobody_has: Vec<String>,
+    /// Whom a run of named people is about.
+    pub named: HashSet<SourceId>,
 }
 
 /// A rename under way: whose, and from what to what.
@@ -78,16 +85,21 @@ pub async fn make_plan<O: Observe>(
     context: &Context<'_, O>,
     mut people: People,
     prover: &Prover<'_>,
+    rulings: &Rulings,
+    narrowing: Option<&mut Narrowing>,
     now: Millis,
 ) -> Result<Plan, RunError> {
     let failing = failing_by_id(context).await?;
     let mut plan = Plan { unchanged: people.unchanged, ..Plan::default() };
     let mut intent = Intent {
         scope_names_nobody_has: std::mem::take(&mut people.scope_names_nobody_has),
+        nobody_to_compare: prover.has_nobody_to_ask(),
+        unattended: context.unattended,
         ..Intent::default()
     };
+    let renames = Vec::new();
     let mut planner =
-        Planner { context, failing, now, plan: &mut plan, intent: &mut intent, renames: Vec::new() };
+        Planner { context, failing, rulings, narrowing, now, plan: &mut plan, intent: &mut intent, renames };
     let mut unlinked = Spool::<Candidate>::default();
     let mut to_look_up = 0u64;
     for candidate in people.candidates.iter()? {
@@ -128,10 +140,24 @@ pub async fn make_plan<O: Observe>(
         }
     }
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
-    plan.judgement = judge(&intent, &ledger);
-    plan.writes = intent.counts.values().sum();
+    if let Some(limit) = context.config.guard.max_seats {
+        let census = context.snapshot.census(context.sync_name()).await?;
+        hold_for_seats(&mut plan.creations, census.billable + billable(&mut plan.adoptions)?, limit)?;
+    }
+    plan.judgement = judge(&intent, &ledger, &context.config.guard);
+    plan.writes = intent.total();
     context.watcher.tell(&RunEvent::Planned { writes: plan.writes });
     Ok(plan)
+}
+
+/// Adoptions that will take a seat.
+fn billable(adoptions: &mut Spool<PlannedAction>) -> Result<u64, RunError> {
+    let mut seats = 0;
+    for action in adoptions.iter()? {
+        let action = action?;
+        seats += u64::from(action.billable && action.disposition == Disposition::Send);
+    }
+    Ok(seats)
 }
 
 async fn failing_by_id<O: Observe>(context: &Context<'_, O>) -> Result<HashMap<SourceId, Failing>, RunError> {
@@ -146,6 +172,8 @@ fn shared_login(candidate: &Candidate) -> String {
 struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     failing: HashMap<SourceId, Failing>,
+    rulings: &'a Rulings,
+    narrowing: Option<&'a mut Narrowing>,
     now: Millis,
     plan: &'a mut Plan,
     intent: &'a mut Intent,
@@ -186,7 +214,16 @@ impl<O: Observe> Planner<'_, '_, O> {
                 self.plan.refresh.extend(refresh.map(|digest| (candidate.id.clone(), digest)));
                 Ok(())
             }
-            Decision::Act(action) => self.file(*action, link),
+            Decision::Act(action) => {
+                if self.rulings.has_stale_pin(candidate) {
+                    self.plan.stale_pins.push(candidate.id.clone());
+                }
+                let action = self.rulings.apply(*action, candidate, link);
+                if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
+                    return Ok(());
+                }
+                self.file(action, link)
+            }
         }
     }
 
@@ -220,7 +257,7 @@ impl<O: Observe> Planner<'_, '_, O> {
     }
 
     fn file_in_order(&mut self, action: PlannedAction) -> Result<(), RunError> {
-        self.intent.add(&action);
+        self.count(&action);
         let stage = match action.verb {
             Verb::Deactivate | Verb::Delete => &mut self.plan.removals,
             Verb::Update => &mut self.plan.updates,
@@ -231,6 +268,13 @@ impl<O: Observe> Planner<'_, '_, O> {
         };
         stage.push(&action)?;
         Ok(())
+    }
+
+    /// What somebody approved does not count for the guards.
+    fn count(&mut self, action: &PlannedAction) {
+        if !self.rulings.is_approved(action) {
+            self.intent.add(action);
+        }
     }
 
     /// Orders the renames and holds back those that cannot be done. Gives the accounts that release a name.
@@ -277,7 +321,7 @@ impl<O: Observe> Planner<'_, '_, O> {
             match <[PlannedAction; 1]>::try_from(actions) {
                 Ok([alone]) => self.file_in_order(alone)?,
                 Err(actions) => {
-                    actions.iter().for_each(|action| self.intent.add(action));
+                    actions.iter().for_each(|action| self.count(action));
                     self.plan.chains.push(&actions)?;
                 }
             }

@@ -41,8 +41,6 @@ pub enum Removal {
     Judged(Verdict),
     /// The positive control failed: no removal is sent in this run.
     NoControl(PlannedAction, String),
-    /// There is nobody to compare with: only an approval lets it go.
-    NeedsApproval(PlannedAction, String),
 }
 
 impl<'a> Prover<'a> {
@@ -57,15 +55,18 @@ impl<'a> Prover<'a> {
         Prover { source, mapping, policy, witnesses, complete_read_at, control: OnceCell::new() }
     }
 
-    /// Proves one removal, the positive control first.
+    /// Whether there is nobody to serve as a positive control.
+    pub fn has_nobody_to_ask(&self) -> bool {
+        self.witnesses.is_empty()
+    }
+
+    /// Proves one removal, the positive control first. Where there is nobody to ask, the guards have held every
+    /// removal that was not approved.
     pub async fn prove(&self, approved: Approved, link: &Link) -> Removal {
         match self.control.get_or_init(|| self.take_control()).await {
             Control::Passed => {}
             Control::Failed(why) => return Removal::NoControl(approved.into_action(), why.clone()),
-            Control::NobodyToAsk => {
-                let why = "nobody else is listed to compare with, so a removal needs approval".to_owned();
-                return Removal::NeedsApproval(approved.into_action(), why);
-            }
+            Control::NobodyToAsk => {}
         }
         let read = match self.source.point_read(&link.source_id, Lane::Removal).await {
             Ok(read) => read,

@@ -1,26 +1,34 @@
 //! One run of one sync, phase by phase.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::apply::WriteHand;
 use super::event::{RunEvent, Watcher};
 use super::execute::{Carried, Executor};
 use super::hand::{DryHand, Stop};
-use super::people::{Gathered, everybody, named};
+use super::narrowing::Narrowing;
+use super::people::{Gathered, by_id, everybody, named};
 use super::planning::{Plan, make_plan};
 use super::prove::Prover;
+use super::rulings::Rulings;
 use super::settle::recover;
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::core::quarantine::{Health, quarantine};
+use crate::model::id::SourceId;
 use crate::model::plan::Verb;
 use crate::model::report::{
-    ActionRecord, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger,
+    ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts,
+    Trigger,
 };
 use crate::model::time::Millis;
-use crate::source::Source;
-use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
-use crate::target::{Observe, Provision};
+use crate::source::{Source, SourceError};
+use crate::store::{Binding, HeldPair, Hold, HoldScope, Snapshot, Spool, Store, Tenure};
+use crate::target::{Observe, Provision, TargetError};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
 const MOST_PASSES: u32 = 1000;
@@ -32,6 +40,8 @@ pub enum Who {
     Everybody,
     /// These, by login, e-mail, source id or target id.
     Named(Vec<String>),
+    /// These.
+    Ids(Vec<SourceId>),
 }
 
 /// What is asked for.
@@ -48,8 +58,12 @@ pub struct Request<'a, O> {
     pub snapshot: &'a Snapshot,
     /// Whom it is about.
     pub who: Who,
+    /// Only these actions, exactly as they are: a saved plan.
+    pub only: Option<&'a [ActionRecord]>,
     /// What started it.
     pub trigger: Trigger,
+    /// Nobody stands behind it: the limits for unattended runs apply.
+    pub unattended: bool,
     /// Who is told.
     pub watcher: &'a dyn Watcher,
     /// Becomes true when a signal asks to stop.
@@ -71,8 +85,17 @@ pub struct Finished {
     pub facts: RunFacts,
     /// Everybody but the unchanged.
     pub records: Spool<ActionRecord>,
-    /// Whether the run was refused because the configuration does not fit the stored links.
-    pub refused: bool,
+    /// Why the run was refused before it wrote anything.
+    pub refused: Option<Refused>,
+}
+
+/// Why a run was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The configuration does not fit the stored links.
+    Binding,
+    /// The saved plan does not fit what is there now.
+    StalePlan,
 }
 
 /// What is gathered over the passes of a run.
@@ -89,6 +112,11 @@ struct Tally {
     complete: bool,
     judgement: crate::core::guard::Judgement,
     stop: Option<Stop>,
+    holds: Vec<HoldFact>,
+    /// People whose actions ended in an earlier pass.
+    done: HashSet<SourceId>,
+    /// Of them, those who have a link.
+    linked: u64,
     notes: Vec<String>,
 }
 
@@ -115,14 +143,64 @@ pub async fn run<O: Observe, P: Provision>(
     }
     let mut chain_head = String::new();
     if let Some(Written { writing, tenure, .. }) = &written {
-        match writing.store.finish_run(tenure, facts.clone()).await {
+        let credentials = matches!(
+            &outcome,
+            Err(RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)))
+        );
+        quarantine_notes(&request, writing.store, &mut facts, credentials).await;
+        match writing.store.finish_run(tenure, facts.clone(), credentials).await {
             Ok(head) => chain_head = head,
             Err(error) => facts.notes.push(error.to_string()),
         }
     }
     request.watcher.tell(&RunEvent::Finished { result: facts.result, chain_head });
-    let refused = matches!(outcome, Err(RunError::Binding(_)));
+    let refused = match &outcome {
+        Err(RunError::Binding(_)) => Some(Refused::Binding),
+        Err(RunError::StalePlan(_)) => Some(Refused::StalePlan),
+        Ok(())
+        | Err(
+            RunError::Source(_)
+            | RunError::Target(_)
+            | RunError::Store(_)
+            | RunError::Spool(_)
+            | RunError::Interrupted,
+        ) => None,
+    };
     Finished { facts, records: tally.records, refused }
+}
+
+/// Entering and leaving quarantine is told once, in the run that does it.
+async fn quarantine_notes<O>(
+    request: &Request<'_, O>,
+    store: &Store,
+    facts: &mut RunFacts,
+    credentials: bool,
+) {
+    let Ok(health) = store.snapshot().health(&request.config.name).await else { return };
+    let was = quarantine(&health, Duration::ZERO).is_some();
+    let failed = match facts.result {
+        RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => false,
+        RunResult::SourceIncomplete
+        | RunResult::SourceUnavailable
+        | RunResult::TargetUnavailable
+        | RunResult::Error => true,
+    };
+    let now = Health {
+        failed_runs: if failed { health.failed_runs + 1 } else { 0 },
+        refused: credentials,
+        failed_at: Some(facts.finished_at),
+        ..health
+    };
+    let is = failed && quarantine(&now, Duration::ZERO).is_some();
+    if is && !was {
+        facts.notes.push(
+            "this sync is in quarantine now: runs that nobody starts by hand slow down to at most one an hour, until \
+             one succeeds"
+                .to_owned(),
+        );
+    } else if was && !failed {
+        facts.notes.push("recovered: this sync is out of quarantine".to_owned());
+    }
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
@@ -161,6 +239,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         watcher: request.watcher,
         interrupted: request.interrupted.clone(),
         waiting,
+        unattended: request.unattended,
     };
     if let Some(Written { writing, tenure, .. }) = written {
         let settled = recover(&context, writing.store, tenure).await?;
@@ -169,7 +248,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         }
     }
     while tally.passes < MOST_PASSES {
-        pass(&context, &request.who, written.as_ref(), tally).await?;
+        pass(&context, &request.who, request.only, written.as_ref(), tally).await?;
         if tally.stop != Some(Stop::TimeIsUp) {
             break;
         }
@@ -177,9 +256,7 @@ async fn phases<'a, O: Observe, P: Provision>(
     }
     match &tally.stop {
         Some(Stop::Interrupted) => Err(RunError::Interrupted),
-        Some(Stop::TargetUnavailable(why)) => {
-            Err(RunError::Target(crate::target::TargetError::Unavailable(why.clone())))
-        }
+        Some(Stop::TargetUnavailable(why)) => Err(RunError::Target(TargetError::Unavailable(why.clone()))),
         Some(Stop::State(why)) => Err(RunError::Store(crate::store::StoreError::Database(why.clone()))),
         Some(Stop::TimeIsUp) | None => Ok(()),
     }
@@ -189,6 +266,7 @@ async fn phases<'a, O: Observe, P: Provision>(
 async fn pass<O: Observe, P: Provision>(
     context: &Context<'_, O>,
     who: &Who,
+    only: Option<&[ActionRecord]>,
     written: Option<&Written<'_, P>>,
     tally: &mut Tally,
 ) -> Result<(), RunError> {
@@ -196,6 +274,7 @@ async fn pass<O: Observe, P: Provision>(
     let gathered = match who {
         Who::Everybody => everybody(context).await?,
         Who::Named(names) => named(context, names).await?,
+        Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
     let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, users, pages } = gathered;
     tally.users = users;
@@ -203,18 +282,35 @@ async fn pass<O: Observe, P: Provision>(
     tally.complete = complete_read_at.is_some();
     let prover =
         Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
-    let mut plan = make_plan(context, people, &prover, Millis::now()).await?;
+    let scope = scope_of(who, &people);
+    let rulings = Rulings::load(context, Millis::now()).await?;
+    let mut narrowing = only.map(|actions| Narrowing::new(actions, &tally.done));
+    let mut plan = make_plan(context, people, &prover, &rulings, narrowing.as_mut(), Millis::now()).await?;
+    narrowing.map_or(Ok(()), Narrowing::verify)?;
     tally.judgement = plan.judgement.clone();
     let carried = match written {
         None => {
-            let executor = Executor::new(context, &prover, plan.judgement.clone(), &DryHand, None);
-            executor.carry_out(&mut plan).await?
+            let executor = Executor::new(context, &prover, plan.judgement.clone(), &rulings, &DryHand, None);
+            let carried = executor.carry_out(&mut plan).await?;
+            tally.holds = holds_to_come(context, &carried.held).await?;
+            carried
         }
         Some(Written { writing, tenure, run }) => {
             let read_at = complete_read_at.unwrap_or_else(Millis::now);
             writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
             writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
-            apply_pass(context, &prover, &mut plan, writing, tenure, *run).await?
+            writing.store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
+            let mut carried =
+                apply_pass(context, &prover, &rulings, &mut plan, writing, tenure, *run).await?;
+            // A run that stopped early has not asked the guards about everybody.
+            if carried.stop.is_none() {
+                let held = std::mem::take(&mut carried.held);
+                let wanted = std::mem::take(&mut carried.wanted);
+                let holds = writing.store.sync_holds(tenure, held, wanted, scope, Millis::now()).await?;
+                remind(&holds, &mut tally.notes);
+                tally.holds = holds.iter().map(hold_fact).collect();
+            }
+            carried
         }
     };
     merge(tally, carried)
@@ -223,46 +319,110 @@ async fn pass<O: Observe, P: Provision>(
 async fn apply_pass<O: Observe, P: Provision>(
     context: &Context<'_, O>,
     prover: &Prover<'_>,
+    rulings: &Rulings,
     plan: &mut Plan,
     writing: &Writing<'_, P>,
     tenure: &Tenure,
     run: i64,
 ) -> Result<Carried, RunError> {
-    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, run);
+    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, rulings, run);
     let deadline = tokio::time::Instant::now() + context.config.max_apply;
-    Executor::new(context, prover, plan.judgement.clone(), &hand, Some(deadline)).carry_out(plan).await
+    Executor::new(context, prover, plan.judgement.clone(), rulings, &hand, Some(deadline))
+        .carry_out(plan)
+        .await
+}
+
+/// Whom the holds are brought in line for.
+fn scope_of(who: &Who, people: &super::planning::People) -> HoldScope {
+    match who {
+        Who::Everybody => HoldScope::Everybody,
+        Who::Named(_) | Who::Ids(_) => HoldScope::Named(people.named.clone()),
+    }
+}
+
+/// What a run would hold: the open holds where there are some, else what the next run would open.
+async fn holds_to_come<O: Observe>(
+    context: &Context<'_, O>,
+    held: &[HeldPair],
+) -> Result<Vec<HoldFact>, RunError> {
+    let open = context.snapshot.open_holds(Some(context.sync_name()), Millis::now()).await?;
+    let mut facts: Vec<HoldFact> = open.iter().map(hold_fact).collect();
+    for verb in Verb::ALL {
+        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.verb == verb).collect();
+        if let (Some(first), false) = (pairs.first(), facts.iter().any(|fact| fact.class == verb)) {
+            facts.push(HoldFact {
+                id: String::new(),
+                revision: 0,
+                class: verb,
+                reason: first.reason.clone(),
+                count: pairs.len() as u64,
+                digest: String::new(),
+                expires_at: String::new(),
+            });
+        }
+    }
+    Ok(facts)
+}
+
+fn hold_fact(hold: &Hold) -> HoldFact {
+    HoldFact {
+        id: hold.id(),
+        revision: hold.revision,
+        class: hold.verb,
+        reason: hold.reason.clone(),
+        count: hold.count,
+        digest: hold.digest.clone(),
+        expires_at: hold.expires_at.rfc3339(),
+    }
+}
+
+/// Held removals are never silently forgotten.
+fn remind(holds: &[Hold], notes: &mut Vec<String>) {
+    for hold in holds.iter().filter(|hold| hold.remind && hold.verb.is_removal()) {
+        let text = format!(
+            "{} removals wait since {} for `rosterd approve {}`",
+            hold.count,
+            hold.opened_at.rfc3339(),
+            hold.id()
+        );
+        tracing::warn!(sync = hold.sync, hold = hold.id(), "{text}");
+        notes.push(text);
+    }
 }
 
 /// Adds a pass to the run. A pass that ran out of time gives only what it did: the rest is planned afresh.
 fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
     let again = carried.stop == Some(Stop::TimeIsUp);
-    let earlier = tally.passes > 1;
-    let mut done = std::collections::HashSet::new();
     let mut linked = 0;
-    if earlier {
-        for record in tally.records.iter()? {
-            let record = record?;
-            linked += u64::from(record.outcome == Outcome::Applied && record.action != Verb::Delete);
-            done.extend(record.source_id);
-        }
-    }
     for record in carried.records.iter()? {
         let record = record?;
         let ended = matches!(record.outcome, Outcome::Applied | Outcome::Failed);
-        let repeated = record.source_id.as_ref().is_some_and(|id| done.contains(id));
+        let repeated = record.source_id.as_ref().is_some_and(|id| tally.done.contains(id));
         if !ended && (again || repeated) {
             continue;
+        }
+        if ended {
+            tally.done.extend(record.source_id.clone());
+            linked += u64::from(record.outcome == Outcome::Applied && record.action != Verb::Delete);
         }
         tally.summary.count(record.action, record.outcome);
         tally.records.push(&record)?;
     }
     // People done in an earlier pass are linked and unchanged in this one, but they count there already.
-    tally.summary.unchanged = carried.summary.unchanged.saturating_sub(linked);
+    tally.summary.unchanged = carried.summary.unchanged.saturating_sub(tally.linked);
+    tally.linked += linked;
     tally.unsent_removals = carried.unsent_removals;
     tally.list_was_short += carried.list_was_short;
     tally.seats_delta += carried.seats_delta;
     tally.stop = carried.stop;
     Ok(())
+}
+
+/// What a sync is bound to, in words: saved plans and messages name it.
+pub fn bound_to(source: &Source, config: &config::Sync) -> String {
+    let origin = source.origin().origin().ascii_serialization();
+    let kind = source.vendor().as_str();
+    format!("{kind} app {} at {origin} -> {}", config.source.app_id, target_url(&config.target))
 }
 
 /// The workspace's base URL in one spelling.
@@ -301,7 +461,9 @@ fn blame(facts: &mut RunFacts, error: &RunError) {
         }
         RunError::Target(error) => facts.target.problem = Some(error.to_string()),
         RunError::Interrupted => facts.notes.push("interrupted: what was sent is recorded".to_owned()),
-        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) => facts.notes.push(error.to_string()),
+        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+            facts.notes.push(error.to_string());
+        }
     }
 }
 
@@ -353,10 +515,10 @@ fn facts<O: Observe, P>(
         seats: Seats {
             before: before.billable,
             after: before.billable.saturating_add_signed(tally.seats_delta),
-            limit: None,
+            limit: request.config.guard.max_seats.map(u64::from),
         },
         guards: tally.judgement.facts().to_vec(),
-        holds: Vec::new(),
+        holds: tally.holds.clone(),
         notes,
     }
 }

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::plan::{Change, Verb};
-use crate::model::report::{ActionRecord, Mode, Outcome, RunFacts, RunResult, Summary};
+use crate::model::report::{ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Summary};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -191,14 +191,8 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
          not manage are not counted.",
         seats.before, seats.after
     )?;
-    for guard in facts.guards.iter().filter(|guard| guard.tripped) {
-        writeln!(
-            out,
-            "{YELLOW}Held by {}{YELLOW:#}: {} of {}",
-            guard.guard,
-            guard.value,
-            guard.limit.unwrap_or(0.0)
-        )?;
+    for hold in &facts.holds {
+        write_hold(hold, out)?;
     }
     for note in &facts.notes {
         writeln!(out, "Note: {}", visible(note))?;
@@ -207,6 +201,24 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "Nothing was written.")?;
     }
     Ok(())
+}
+
+/// Understandable alone: what waits, why with numbers, until when, and which command releases it.
+fn write_hold(hold: &HoldFact, out: &mut dyn io::Write) -> io::Result<()> {
+    let people = count(hold.count, "person", "people");
+    let verb = hold.class.as_str();
+    let reason = visible(&hold.reason);
+    if hold.id.is_empty() {
+        writeln!(out, "{YELLOW}Would be held{YELLOW:#}: {verb} for {people}: {reason}.")?;
+        return writeln!(out, "  A run that writes opens a hold, names it, and waits for `rosterd approve`.");
+    }
+    writeln!(out, "{YELLOW}Held {}{YELLOW:#}: {verb} for {people}: {reason}.", hold.id)?;
+    writeln!(
+        out,
+        "  Everything else went on. Release exactly these with `rosterd approve {}@{}` until {}; drop them with \
+         `rosterd reject {}`.",
+        hold.id, hold.revision, hold.expires_at, hold.id
+    )
 }
 
 fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {

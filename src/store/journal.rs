@@ -6,9 +6,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
+use super::holds::consume_approval;
 use super::links::put_link;
 use super::{Snapshot, Store, StoreError, Tenure};
-use crate::core::guard::Ledger;
+use crate::core::guard::{Ledger, Sent, rewrites};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
@@ -111,7 +112,16 @@ struct Entry<'a> {
     verb: Verb,
     source_id: &'a SourceId,
     outcome: Option<&'static str>,
+    counts: Counts,
     payload: String,
+}
+
+/// What an intent counts for in the guards.
+#[derive(Default)]
+struct Counts {
+    approved: bool,
+    rewrites: bool,
+    activates: bool,
 }
 
 impl Store {
@@ -122,7 +132,13 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 refuse_stale(transaction, &tenure, &intent.action)?;
+                let counts = Counts {
+                    approved: consume_approval(transaction, &tenure, &intent.action)?,
+                    rewrites: rewrites(&intent.action),
+                    activates: intent.action.activate,
+                };
                 let entry = Entry {
+                    counts,
                     run: intent.run,
                     at: intent.at,
                     kind: "intent",
@@ -167,6 +183,7 @@ impl Store {
                     verb: action.verb,
                     source_id: &action.source_id,
                     outcome: Some(settlement.settled.as_str()),
+                    counts: Counts::default(),
                     payload: serde_json::to_string(&outcome)?,
                 };
                 append(transaction, &tenure, &key, &entry)?;
@@ -214,16 +231,8 @@ impl Snapshot {
     pub async fn ledger(&self, sync: &str, now: Millis) -> Result<Ledger, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let removals: i64 = transaction.query_row(
-                "SELECT count(*) FROM journal AS sent
-                 WHERE sent.sync = ?1 AND sent.at > ?2 AND sent.kind = 'intent'
-                   AND sent.verb IN ('deactivate', 'delete')
-                   AND NOT EXISTS (SELECT 1 FROM journal AS ended
-                                   WHERE ended.sync = sent.sync AND ended.source_id = sent.source_id
-                                     AND ended.intent = sent.seq AND ended.outcome IN ('refused', 'not_sent'))",
-                params![sync, now.0 - HOUR_MILLIS],
-                |row| row.get(0),
-            )?;
+            let hour = sent_since(transaction, &sync, now.0 - HOUR_MILLIS)?;
+            let day = sent_since(transaction, &sync, now.0 - DAY_MILLIS)?;
             let active: i64 = transaction.query_row(
                 "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'",
                 [&sync],
@@ -234,14 +243,43 @@ impl Snapshot {
                 params![sync, now.0 - DAY_MILLIS],
                 |row| row.get(0),
             )?;
+            let links: i64 =
+                transaction
+                    .query_row("SELECT count(*) FROM link WHERE sync = ?1", [&sync], |row| row.get(0))?;
             Ok(Ledger {
-                removals_last_hour: removals as u64,
+                hour,
+                day,
                 active_now: active as u64,
                 active_peak: peak.max(active) as u64,
+                links: links as u64,
             })
         })
         .await
     }
+}
+
+/// What was sent since then and not approved; an intent counts until it is known that nothing happened.
+fn sent_since(transaction: &Transaction<'_>, sync: &str, since: i64) -> Result<Sent, StoreError> {
+    Ok(transaction.query_row(
+        "SELECT coalesce(sum(verb IN ('deactivate', 'delete')), 0),
+                coalesce(sum(verb = 'update' OR (verb = 'adopt' AND rewrites)), 0),
+                coalesce(sum(verb = 'reactivate' OR (verb = 'adopt' AND activates)), 0),
+                coalesce(sum(verb = 'create'), 0)
+         FROM journal AS sent
+         WHERE sent.sync = ?1 AND sent.at > ?2 AND sent.kind = 'intent' AND NOT sent.approved
+           AND NOT EXISTS (SELECT 1 FROM journal AS ended
+                           WHERE ended.sync = sent.sync AND ended.source_id = sent.source_id
+                             AND ended.intent = sent.seq AND ended.outcome IN ('refused', 'not_sent'))",
+        params![sync, since],
+        |row| {
+            Ok(Sent {
+                removals: row.get::<_, i64>(0)? as u64,
+                updates: row.get::<_, i64>(1)? as u64,
+                reactivations: row.get::<_, i64>(2)? as u64,
+                creates: row.get::<_, i64>(3)? as u64,
+            })
+        },
+    )?)
 }
 
 /// Appends one entry and links it into the chain.
@@ -260,8 +298,8 @@ fn append(
     transaction
         .prepare_cached(
             "INSERT INTO journal (run, sync, epoch, at, kind, intent, verb, source_id, outcome, payload, salt,
-                                  digest, chain)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                  digest, chain, approved, rewrites, activates)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
             entry.run,
@@ -277,6 +315,9 @@ fn append(
             salt.as_slice(),
             digest.0.as_slice(),
             chain.as_slice(),
+            entry.counts.approved,
+            entry.counts.rewrites,
+            entry.counts.activates,
         ])?;
     Ok(IntentId(transaction.last_insert_rowid()))
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod holds;
 mod journal;
 mod links;
 mod lock;
@@ -18,6 +19,7 @@ mod open;
 mod runs;
 mod spool;
 
+pub use holds::{Decided, HeldPair, Hold, HoldScope, Pin, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
 pub use runs::{Binding, Census, Failing};
@@ -85,6 +87,9 @@ pub enum StoreError {
     /// The account is linked already.
     #[error("account {0} is linked already")]
     AlreadyLinked(String),
+    /// No open hold has this number.
+    #[error("there is no open hold h{0}\nhelp: `rosterd holds` lists the open ones")]
+    NoSuchHold(i64),
     /// SQLite failed.
     #[error("the state database failed: {0}\nhelp: check disk space and permissions of the state directory")]
     Database(String),

@@ -237,7 +237,7 @@ fn refuse_network_file_systems(directory: &Path) -> Result<(), StoreError> {
         (0x00C3_6400, "Ceph"),
     ];
     let Ok(facts) = rustix::fs::statfs(directory) else { return Ok(()) };
-    let kind = (facts.f_type & 0xFFFF_FFFF);
+    let kind = facts.f_type & 0xFFFF_FFFF;
     match NETWORK.iter().find(|(magic, _)| *magic == kind) {
         None => Ok(()),
         Some((_, name)) => Err(StoreError::Unusable(format!(

@@ -3,8 +3,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Snapshot, Store, StoreError, Tenure};
+use crate::core::quarantine::Health;
 use crate::model::id::SourceId;
-use crate::model::report::{RunFacts, Trigger};
+use crate::model::report::{RunFacts, RunResult, Trigger};
 use crate::model::time::Millis;
 
 /// What a sync's links belong to.
@@ -126,8 +127,13 @@ impl Store {
             .await
     }
 
-    /// Records how a run ended, and the head of the journal's chain with it. Gives the head, for the log.
-    pub async fn finish_run(&self, tenure: &Tenure, facts: RunFacts) -> Result<String, StoreError> {
+    /// Records how a run ended (`refused`: either side refused the credentials), and the head of the journal's chain with it. Gives the head, for the log.
+    pub async fn finish_run(
+        &self,
+        tenure: &Tenure,
+        facts: RunFacts,
+        refused: bool,
+    ) -> Result<String, StoreError> {
         let tenure = tenure.clone();
         self.snapshot
             .transact(move |transaction| {
@@ -136,6 +142,7 @@ impl Store {
                     .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
                     .optional()?;
                 let head = head.unwrap_or_default();
+                note_health(transaction, &tenure, &facts, refused)?;
                 transaction.execute(
                     "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5,
                          active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
@@ -167,7 +174,69 @@ impl Store {
     }
 }
 
+/// Counts failures in a row; a run that reached both sides ends the row.
+fn note_health(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    facts: &RunFacts,
+    refused: bool,
+) -> Result<(), StoreError> {
+    let reason = match facts.result {
+        RunResult::Ok | RunResult::Partial | RunResult::Held => {
+            transaction.execute(
+                "UPDATE sync SET failed_runs = 0, failed_reason = NULL, failed_at = NULL, refused = 0
+                 WHERE name = ?1",
+                [&tenure.sync],
+            )?;
+            return Ok(());
+        }
+        RunResult::Interrupted => return Ok(()),
+        RunResult::SourceIncomplete | RunResult::SourceUnavailable => facts.source.problem.clone(),
+        RunResult::TargetUnavailable => facts.target.problem.clone(),
+        RunResult::Error => facts.notes.last().cloned(),
+    };
+    transaction.execute(
+        "UPDATE sync SET failed_runs = failed_runs + 1, failed_reason = ?2, failed_at = ?3, refused = ?4,
+                         failed_result = ?5
+         WHERE name = ?1",
+        params![
+            tenure.sync,
+            reason.unwrap_or_else(|| facts.result.as_str().to_owned()),
+            facts.finished_at.0,
+            refused,
+            facts.result.as_str()
+        ],
+    )?;
+    Ok(())
+}
+
 impl Snapshot {
+    /// How the last runs of a sync ended.
+    pub async fn health(&self, sync: &str) -> Result<Health, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let health = transaction
+                .query_row(
+                    "SELECT failed_runs, refused, failed_at, failed_reason,
+                            coalesce(failed_result = 'target_unavailable', 0)
+                     FROM sync WHERE name = ?1",
+                    [&sync],
+                    |row| {
+                        Ok(Health {
+                            failed_runs: row.get(0)?,
+                            refused: row.get(1)?,
+                            failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
+                            reason: row.get(3)?,
+                            target: row.get(4)?,
+                        })
+                    },
+                )
+                .optional()?;
+            Ok(health.unwrap_or_default())
+        })
+        .await
+    }
+
     /// What a sync is bound to, once it ran.
     pub async fn binding(&self, sync: &str) -> Result<Option<Binding>, StoreError> {
         let sync = sync.to_owned();

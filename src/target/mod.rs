@@ -97,6 +97,8 @@ pub trait Observe {
         &self,
         cursor: &mut ListCursor,
     ) -> impl Future<Output = Result<Option<AccountPage>, TargetError>> + Send;
+    /// The account that the token belongs to, where the target tells (RFC 7644 section 3.11); it is never touched.
+    fn own_account(&self) -> impl Future<Output = Option<TargetId>> + Send;
     /// Requests so far, for the report.
     fn counters(&self) -> Counters;
 }

@@ -21,6 +21,7 @@ use crate::core::schedule::Schedule;
 
 mod endpoint;
 mod expression;
+mod guard;
 mod profile;
 mod scalar;
 
@@ -133,16 +134,12 @@ fn check_syncs(root: &Section<'_>) -> Option<Vec<Sync>> {
 }
 
 fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String, ()>) -> Option<Sync> {
-    for later in ["guard", "drift"] {
-        if let Some(span) = section.key_span(later) {
-            section.report(
-                Finding::new(span, format!("[sync.{later}] is not available yet"))
-                    .label("this version does not act on it")
-                    .help(format!(
-                        "remove it for now; nothing in [sync.{later}] has an effect in this version"
-                    )),
-            );
-        }
+    if let Some(span) = section.key_span("drift") {
+        section.report(
+            Finding::new(span, "[sync.drift] is not available yet")
+                .label("this version does not act on it")
+                .help("remove it for now; nothing in [sync.drift] has an effect in this version"),
+        );
     }
     let name = check_name(section, several, names);
     let zone = check_zone(section);
@@ -159,6 +156,7 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
         max_apply: section.duration("max_apply", &passes, Duration::from_secs(15 * MINUTE)),
         scope: check_scope(&section.section("scope", schema::SCOPE)),
         lifecycle: check_lifecycle(&section.section("lifecycle", schema::LIFECYCLE)),
+        guard: guard::check(&section.section("guard", schema::GUARD)),
         adopt: check_adopt(&section.section("adopt", schema::ADOPT)),
         timezone: zone,
         user_type,

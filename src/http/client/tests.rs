@@ -11,19 +11,19 @@ use tokio::net::TcpListener;
 
 use crate::http::Lane;
 use crate::http::credentials::{NoCredentials, StaticBearer};
-use crate::http::pacer::PacerOptions;
+use crate::http::pacer::{PacerOptions, RetryPolicy};
 
 /// A peer that answers each connection with the next of these bytes, then closes it.
-struct Peer {
-    base: Url,
+pub(crate) struct Peer {
+    pub(crate) base: Url,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
+pub(crate) async fn peer<A: Into<Vec<u8>>>(answers: impl IntoIterator<Item = A>) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let mut answers: VecDeque<String> = answers.into_iter().collect();
+    let mut answers: VecDeque<Vec<u8>> = answers.into_iter().map(Into::into).collect();
     let sink = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Some(answer) = answers.pop_front() {
@@ -31,14 +31,14 @@ async fn peer(answers: impl IntoIterator<Item = String>) -> Peer {
             let mut buffer = vec![0; 16 * 1024];
             let read = stream.read(&mut buffer).await.unwrap();
             sink.lock().unwrap().push(String::from_utf8_lossy(&buffer[..read]).into_owned());
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
             stream.shutdown().await.unwrap();
         }
     });
     Peer { base, heard }
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
@@ -52,7 +52,7 @@ fn options(base: &Url) -> ClientOptions {
     ClientOptions::new(PeerName("peer"), base.clone(), Arc::new(pacer))
 }
 
-fn client(peer: &Peer) -> Client {
+pub(crate) fn client(peer: &Peer) -> Client {
     Client::new(options(&peer.base), Arc::new(NoCredentials)).unwrap()
 }
 
@@ -124,6 +124,16 @@ async fn a_write_is_not_repeated_on_a_server_fault_but_on_429() {
     assert_eq!(client.counters().rate_limited, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_nobody_should_sit_through_returns_the_refusal() {
+    let peer = peer([answer("429 Slow", "retry-after: 86400\r\n", "")]).await;
+    let client = client(&peer);
+    assert_eq!(client.send(read(&peer)).await.unwrap().status, 429);
+    let error = client.send(read(&peer)).await.unwrap_err();
+    assert!(matches!(&error, HttpError::NotSent { message } if message.contains("later")), "{error:?}");
+    assert_eq!(client.counters().requests, 1);
+}
+
 #[tokio::test]
 async fn a_refused_connection_means_nothing_was_sent() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -137,7 +147,7 @@ async fn a_refused_connection_means_nothing_was_sent() {
 
 #[tokio::test]
 async fn another_origin_is_refused_before_anything_is_sent() {
-    let peer = peer([]).await;
+    let peer = peer(Vec::<String>::new()).await;
     let client = client(&peer);
     let mut port = peer.base.clone();
     port.set_port(Some(1)).unwrap();
@@ -168,6 +178,62 @@ async fn a_body_above_the_limit_ends_the_request_told_or_not() {
         let client = Client::new(limited, Arc::new(NoCredentials)).unwrap();
         let error = client.send(read(&peer)).await.unwrap_err();
         assert!(matches!(error, HttpError::TooLarge { .. }), "{error:?}");
+    }
+}
+
+/// `whole`, compressed.
+const GZIP: [u8; 25] =
+    [31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 43, 207, 200, 207, 73, 5, 0, 79, 41, 89, 196, 5, 0, 0, 0];
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        bytes.len()
+    );
+    [head.as_bytes(), bytes].concat()
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_read_and_one_whose_end_is_missing_is_no_answer() {
+    let peer = peer([compressed(&GZIP[..15]), compressed(&GZIP)]).await;
+    let answer = client(&peer).send(read(&peer)).await.unwrap();
+    assert_eq!((&answer.body[..], answer.attempts), (&b"whole"[..], 2));
+    let heard = peer.heard.lock().unwrap();
+    assert!(heard[0].contains("accept-encoding: gzip"), "{}", heard[0]);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let impatient = ClientOptions { timeout: Duration::from_millis(20), ..options(&base) };
+    let client = Client::new(impatient, Arc::new(NoCredentials)).unwrap();
+    let peer = Peer { base, heard: Arc::default() };
+    let error = client.send(write(&peer)).await.unwrap_err();
+    assert!(matches!(&error, HttpError::Unanswered { message } if message.contains("in time")), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_configured_proxy_is_asked_for_every_request_pain_91() {
+    let proxy = peer([answer("200 OK", "", "by proxy")]).await;
+    let base = Url::parse("http://127.0.0.1:9/").unwrap();
+    let proxied = ClientOptions { proxy: Some(proxy.base.clone()), ..options(&base) };
+    let client = Client::new(proxied, Arc::new(NoCredentials)).unwrap();
+    let request = Request::get(base.join("things").unwrap(), Lane::General);
+    assert_eq!(&client.send(request).await.unwrap().body[..], b"by proxy");
+    assert!(proxy.heard.lock().unwrap()[0].starts_with("GET http://127.0.0.1:9/things"));
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_used_is_named_pain_93() {
+    let base = Url::parse("https://acme.example/").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty.pem");
+    std::fs::write(&empty, "no certificate").unwrap();
+    for path in [empty, directory.path().join("missing.pem")] {
+        let with_ca = ClientOptions { ca_file: Some(path.clone()), ..options(&base) };
+        let error = Client::new(with_ca, Arc::new(NoCredentials)).unwrap_err().to_string();
+        assert!(error.contains("ca_file") && error.contains(path.to_str().unwrap()), "{error}");
     }
 }
 

@@ -1,3 +1,4 @@
+use super::rate::{LOWEST_PART, RAISE_AFTER};
 use super::*;
 use futures_util::FutureExt;
 
@@ -180,6 +181,16 @@ async fn an_exhausted_window_is_waited_out_whoever_used_it() {
     let started = Instant::now();
     pacer.admit(Lane::Removal, "all").await.unwrap();
     assert_eq!(started.elapsed(), Duration::from_secs(17));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_word_about_a_window_holds() {
+    let pacer = share(100);
+    pacer.observe("all", 200, &signals(100, 90, 60), Instant::now(), FALLBACK);
+    pacer.observe("all", 429, &signals(100, 0, 5), Instant::now(), FALLBACK);
+    let started = Instant::now();
+    pacer.admit(Lane::General, "all").await.unwrap();
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]

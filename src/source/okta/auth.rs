@@ -9,7 +9,6 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jsonwebtoken::Header;
@@ -168,13 +167,7 @@ impl ServiceApp {
 
     /// Fetches a token for one scope, or for all that rosterd uses.
     async fn fetch(&self, state: &mut State, only: Option<&str>) -> Result<Token, NoToken> {
-        let policy = self.client.pacer().retry_policy();
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(policy.first_delay)
-            .with_max_delay(policy.longest_delay)
-            .with_max_times(policy.attempts.saturating_sub(1) as usize)
-            .with_jitter()
-            .build();
+        let mut delays = self.client.pacer().retry_policy().delays();
         let mut last = None;
         for _ in 0..MOST_ROUNDS {
             let next = match self.ask(state, only).await {

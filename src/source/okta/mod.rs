@@ -233,7 +233,8 @@ fn bucket_of(url: &Url) -> &'static str {
         ["api", "v1", "apps", _] => "app",
         ["api", "v1", "apps", ..] => "apps",
         ["api", "v1", "users"] => "users",
-        ["api", "v1", "users", _] => "user",
+        ["api", "v1", "users", ..] => "user",
+        ["api", "v1", "groups", ..] => "groups",
         ["api", "v1", "logs"] => "logs",
         _ => "other",
     }
@@ -278,7 +279,8 @@ mod tests {
             ("/api/v1/users", "users"),
             ("/api/v1/users/00u1", "user"),
             ("/api/v1/logs", "logs"),
-            ("/api/v1/groups/00g1/users", "other"),
+            ("/api/v1/users/00u1/groups", "user"),
+            ("/api/v1/groups/00g1/users", "groups"),
         ];
         for (path, bucket) in cases {
             let url = Url::parse("https://acme.okta.com").unwrap().join(path).unwrap();

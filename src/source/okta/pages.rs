@@ -16,7 +16,7 @@ use crate::source::fault::Place;
 use crate::source::ids::IdSet;
 
 /// No list that is worth reading has more pages; a server that loops with fresh cursors has.
-pub(super) const MOST_PAGES: u64 = 20_000;
+const MOST_PAGES: u64 = 20_000;
 
 /// One list, page after page.
 pub(super) struct Chain<'c> {
@@ -31,6 +31,7 @@ pub(super) struct Chain<'c> {
     cursors: IdSet,
     pages: u64,
     lane: Lane,
+    most_pages: u64,
     /// The list grows for ever: a repeated cursor means that there is nothing more for now.
     endless: bool,
 }
@@ -53,6 +54,7 @@ impl<'c> Chain<'c> {
             cursors: IdSet::default(),
             pages: 0,
             lane,
+            most_pages: MOST_PAGES,
             endless: false,
         }
     }
@@ -79,8 +81,9 @@ impl<'c> Chain<'c> {
         let Some(url) = self.next.take() else { return Ok(None) };
         self.pages += 1;
         let place = Place::new(VENDOR, format!("page {} of {}", self.pages, self.what), &url);
-        if self.pages > MOST_PAGES {
-            return Err(place.incomplete(format_args!("more than {MOST_PAGES} pages; the list does not end")));
+        if self.pages > self.most_pages {
+            let most = self.most_pages;
+            return Err(place.incomplete(format_args!("more than {most} pages; the list does not end")));
         }
         let request = Request::get(url.clone(), self.lane);
         let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
@@ -101,7 +104,8 @@ impl<'c> Chain<'c> {
             .map_err(|error| place.incomplete(format_args!("its next link is no URL: {error}")))?;
         if next.origin() != here.origin() {
             return Err(place.incomplete(format_args!(
-                "its next link leads to another origin, {}; only {} may be asked",
+                "its next link leads to another origin, {}; only {} may be asked; help: if the other \
+                 one is the organization's own address, write it as `url`",
                 next.origin().ascii_serialization(),
                 here.origin().ascii_serialization()
             )));
@@ -130,4 +134,32 @@ impl<'c> Chain<'c> {
 /// A `Link` header that is not text hides whether there is a next page.
 fn unreadable_link(headers: &HeaderMap) -> bool {
     headers.get_all(reqwest::header::LINK).iter().any(|value| value.to_str().is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::client::tests::{answer, client, peer};
+
+    #[tokio::test]
+    async fn a_list_that_never_ends_is_given_up_pain_21() {
+        // Each cursor is a new one, so only the cap can end it.
+        let peer = peer(
+            (0..4).map(|page| answer("200 OK", &format!("link: <?after={page}>; rel=\"next\"\r\n"), "[]")),
+        )
+        .await;
+        let client = client(&peer);
+        let first = peer.base.join("list").unwrap();
+        let mut chain = Chain::new(&client, "people", first, Lane::General);
+        chain.most_pages = 3;
+        for _ in 0..3 {
+            assert!(chain.next().await.unwrap().is_some());
+        }
+        let error = chain.next().await.err().unwrap();
+        assert!(
+            matches!(&error, SourceError::Incomplete(text) if text.contains("more than 3 pages")),
+            "{error}"
+        );
+        assert_eq!(client.counters().requests, 3);
+    }
 }

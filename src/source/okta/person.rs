@@ -102,8 +102,8 @@ impl Okta {
     pub(in crate::source) async fn find(&self, who: &str) -> Result<Vec<SourceId>, SourceError> {
         let who = who.trim();
         let mut found: Vec<SourceId> = Vec::new();
-        // `me` is the owner of the token, and an empty segment is a list.
-        if !who.is_empty() && who != "me" {
+        // `me` is the owner of the token; an empty segment, or one that leads up, is a list.
+        if !matches!(who, "" | "me" | "." | "..") {
             let url = self.url(&["users", who], &[]);
             let place = Place::new(VENDOR, "a user by login or id", &url);
             if let (_, Object::Found(answer)) = self.object(&place, Request::get(url, Lane::General)).await? {

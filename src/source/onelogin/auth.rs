@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -91,13 +90,7 @@ impl ApiCredentials {
     }
 
     async fn fetch(&self) -> Result<Token, HttpError> {
-        let policy = self.client.pacer().retry_policy();
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(policy.first_delay)
-            .with_max_delay(policy.longest_delay)
-            .with_max_times(policy.attempts.saturating_sub(1) as usize)
-            .with_jitter()
-            .build();
+        let mut delays = self.client.pacer().retry_policy().delays();
         loop {
             let outcome = self.ask().await;
             let (delay, failure) = match outcome {

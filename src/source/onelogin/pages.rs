@@ -17,7 +17,7 @@ use crate::source::fault::Place;
 use crate::source::ids::IdSet;
 
 /// No list that is worth reading has more pages.
-pub(super) const MOST_PAGES: u64 = 20_000;
+const MOST_PAGES: u64 = 20_000;
 
 /// One list, page after page.
 pub(super) struct Chain<'c> {
@@ -35,6 +35,7 @@ pub(super) struct Chain<'c> {
     last_place: Option<Place>,
     last_sent_at: Millis,
     lane: Lane,
+    most_pages: u64,
 }
 
 /// A page and where it was.
@@ -66,6 +67,7 @@ impl<'c> Chain<'c> {
             last_place: None,
             last_sent_at: Millis::now(),
             lane,
+            most_pages: MOST_PAGES,
         }
     }
 
@@ -91,8 +93,9 @@ impl<'c> Chain<'c> {
         };
         self.pages += 1;
         let place = Place::new(VENDOR, format!("page {} of {}", self.pages, self.what), &url);
-        if self.pages > MOST_PAGES {
-            return Err(place.incomplete(format_args!("more than {MOST_PAGES} pages; the list does not end")));
+        if self.pages > self.most_pages {
+            let most = self.most_pages;
+            return Err(place.incomplete(format_args!("more than {most} pages; the list does not end")));
         }
         let answer =
             self.client.send(Request::get(url, self.lane)).await.map_err(|error| place.no_answer(error))?;
@@ -137,5 +140,34 @@ impl<'c> Chain<'c> {
             }
             (None, _) | (_, None) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::client::tests::{answer, client, peer};
+
+    #[tokio::test]
+    async fn a_list_that_never_ends_is_given_up_pain_21() {
+        // Each cursor is a new one, so only the cap can end it.
+        let peer = peer(
+            (0..4)
+                .map(|page| answer("200 OK", &format!("after-cursor: c{page}\r\ntotal-count: 9\r\n"), "[]")),
+        )
+        .await;
+        let client = client(&peer);
+        let first = peer.base.join("list").unwrap();
+        let mut chain = Chain::new(&client, "people", first, "50", Lane::General);
+        chain.most_pages = 3;
+        for _ in 0..3 {
+            assert!(chain.next().await.unwrap().is_some());
+        }
+        let error = chain.next().await.err().unwrap();
+        assert!(
+            matches!(&error, SourceError::Incomplete(text) if text.contains("more than 3 pages")),
+            "{error}"
+        );
+        assert_eq!(client.counters().requests, 3);
     }
 }

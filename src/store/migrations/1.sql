@@ -14,7 +14,14 @@ CREATE TABLE sync (
     source_app    TEXT,
     target_url    TEXT,
     profile       TEXT,
-    paused_until  INTEGER
+    paused_until  INTEGER,
+    -- Runs that failed in a row, why, and when the last of them ended.
+    failed_runs   INTEGER NOT NULL DEFAULT 0,
+    failed_reason TEXT,
+    failed_result TEXT,
+    failed_at     INTEGER,
+    -- 1 where either side refused the credentials.
+    refused       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE link (
@@ -65,6 +72,10 @@ CREATE TABLE journal (
     verb      TEXT NOT NULL,
     source_id TEXT NOT NULL,
     outcome   TEXT,
+    -- What an intent counts for in the guards: an approved one for nothing, an adoption for what it changes.
+    approved  INTEGER NOT NULL DEFAULT 0,
+    rewrites  INTEGER NOT NULL DEFAULT 0,
+    activates INTEGER NOT NULL DEFAULT 0,
     payload   TEXT,
     salt      BLOB NOT NULL,
     digest    BLOB NOT NULL,
@@ -116,6 +127,8 @@ CREATE TABLE hold_pair (
     source_id TEXT NOT NULL,
     action    TEXT NOT NULL,
     user_name TEXT NOT NULL,
+    -- Where the person stood at the source: a rejection lasts until that changes.
+    digest    BLOB,
     state     TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'consumed', 'dropped')),
     approved_at INTEGER,
     UNIQUE (hold, source_id)

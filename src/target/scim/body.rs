@@ -358,4 +358,34 @@ mod tests {
         let city = path("addresses[type eq \"work\"].locality");
         assert_eq!(element(&city, &value, &[]), json!({"locality": "a@b", "type": "work"}));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn writing_an_element_changes_that_element_alone(
+            marks in proptest::collection::vec((0u8..3, 0u8..3), 0..5),
+        ) {
+            let kinds = [None, Some("work"), Some("home")];
+            let primaries = [None, Some(true), Some(false)];
+            let element = |(index, (kind, primary)): (usize, &(u8, u8))| {
+                let mut element = json!({"value": format!("e{index}@x.example")});
+                if let Some(kind) = kinds[usize::from(*kind)] {
+                    element["type"] = json!(kind);
+                }
+                if let Some(primary) = primaries[usize::from(*primary)] {
+                    element["primary"] = json!(primary);
+                }
+                element
+            };
+            let before: Vec<Value> = marks.iter().enumerate().map(element).collect();
+            let mut resource = json!({"emails": before}).as_object().unwrap().clone();
+            let at = path("emails[primary eq true].value");
+            let new = Scalar::from("new@x.example");
+            write(&mut resource, &at, &new);
+            proptest::prop_assert_eq!(at.read(&resource), Some(new));
+            let after = resource["emails"].as_array().unwrap();
+            let kept = before.iter().zip(after).filter(|(old, new)| old == new).count();
+            let is_new = after.len() == before.len() + 1;
+            proptest::prop_assert_eq!(kept, if is_new { before.len() } else { before.len() - 1 });
+        }
+    }
 }

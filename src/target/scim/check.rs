@@ -4,13 +4,14 @@
 
 use serde_json::{Map, Value};
 
+use super::listing::PageError;
 use super::service::Service;
-use super::wire;
+use super::{filter, wire};
 use crate::config::Dialect;
 use crate::http::Lane;
 use crate::model::attributes::{ENTERPRISE_USER, member};
 use crate::model::check::RightCheck;
-use crate::target::TargetError;
+use crate::target::{Criterion, ListCursor, TargetError};
 
 /// What a discovery endpoint gave.
 enum Discovered {
@@ -26,7 +27,7 @@ impl Service {
         if lines.iter().any(|line| line.level == crate::model::check::CheckLevel::Fail) {
             return lines;
         }
-        lines.push(self.check_lookup());
+        lines.push(self.check_lookup().await);
         lines.push(match self.discover("ServiceProviderConfig").await {
             Ok(Discovered::Document(document)) => {
                 RightCheck::ok("target capabilities", capabilities(&document))
@@ -75,7 +76,7 @@ impl Service {
                 }];
             }
             // One server fails on every `count`; the listing then goes without.
-            Ok(Err(fault)) if fault.status == 500 && self.reads_without_count().await => {
+            Ok(Err(fault)) if fault.may_blame_count() && self.reads_without_count().await => {
                 return vec![RightCheck::warn(
                     "target read",
                     format!("{} answers, but fails on `count`: {}", self.place(), fault.detail),
@@ -107,25 +108,46 @@ impl Service {
         reads
     }
 
-    fn check_lookup(&self) -> RightCheck {
-        match self.dialect {
-            Dialect::Wrike => RightCheck::ok("target lookup", "by e-mail address only (wrike dialect)"),
-            Dialect::Generic => {
-                let (trusted, searchable) =
-                    self.known(|profile| (profile.filter_trusted, profile.external_id_searchable));
-                let user_name = match trusted {
-                    Some(true) => "userName can be searched",
-                    Some(false) => "filters are ignored, the whole listing is read instead",
-                    None => "userName not yet tried",
-                };
-                let external_id = match searchable {
-                    Some(true) => "externalId can be searched",
-                    Some(false) => "externalId cannot be searched",
-                    None => "externalId not yet tried",
-                };
-                RightCheck::ok("target lookup", format!("{user_name}, {external_id}"))
+    /// Asks for somebody who cannot exist: a server that shows people all the same ignores filters.
+    async fn check_lookup(&self) -> RightCheck {
+        let nobody = Criterion::UserName("nobody@rosterd.invalid".to_owned());
+        let by_name = match self.narrows(&nobody).await {
+            Ok(narrows) => narrows,
+            Err(error) => {
+                let help = "nothing to do: the whole listing is read instead, which takes longer";
+                return RightCheck::warn("target lookup", error.to_string(), help);
             }
+        };
+        let name =
+            if by_name { "filters by userName" } else { "ignores filters, so the listing is read instead" };
+        let by_mark = match self.dialect {
+            Dialect::Wrike => "externalId cannot be searched (wrike searches by e-mail address only)",
+            Dialect::Generic => {
+                match self.narrows(&Criterion::ExternalId("rosterd-nobody".to_owned())).await {
+                    Ok(true) if by_name => "filters by externalId",
+                    Ok(_) | Err(_) => "externalId cannot be searched",
+                }
+            }
+        };
+        RightCheck::ok("target lookup", format!("{name}; {by_mark}"))
+    }
+
+    /// Whether a filter that nobody matches leaves nobody. Teaches the profile.
+    async fn narrows(&self, nobody: &Criterion) -> Result<bool, TargetError> {
+        let Some(text) = filter::filter(nobody, self.dialect) else { return Ok(false) };
+        let received = match self.page(Some(&text), &mut ListCursor::default()).await {
+            Ok(page) => page.map_or(0, |page| page.received),
+            Err(PageError::Denied(fault)) if fault.status == 404 => 0,
+            Err(PageError::Denied(fault)) => return Err(self.read_error(&fault)),
+            Err(PageError::Failed(error)) => return Err(error),
+        };
+        if received > 0 {
+            self.learn(|profile| match nobody {
+                Criterion::ExternalId(_) => profile.external_id_searchable = Some(false),
+                Criterion::UserName(_) | Criterion::Email(_) => profile.filter_trusted = Some(false),
+            });
         }
+        Ok(received == 0)
     }
 
     async fn discover(&self, endpoint: &str) -> Result<Discovered, TargetError> {

@@ -56,7 +56,7 @@ impl Service {
                 Sent::Lost(message) => {
                     return WriteOutcome::Unknown { message, status: None, attempts: draft.attempts };
                 }
-                Sent::NotSent(class, message) => return refused(class, 0, message, draft.attempts),
+                Sent::Unsent(class, message) => return refused(class, 0, message, draft.attempts),
             }
         }
     }

@@ -64,10 +64,14 @@ pub struct Profile {
     pub filter_ignores_case: Option<bool>,
     /// Whether the server fails on `count`.
     pub count_refused: bool,
+    /// `/Me` was refused or is not known: the token's own account cannot be told.
+    pub no_me: bool,
     /// The most accounts that were got on one page although more were asked for and more were there.
     pub page_cap: Option<u64>,
     /// Whether `startIndex` counts from 0; `None` = not yet tried.
     pub counts_from_zero: Option<bool>,
+    /// Whether the server refuses `application/scim+json` and takes `application/json`.
+    pub plain_json: bool,
     /// Whether a create must not say `active`.
     pub create_without_active: bool,
     /// Whether the target never shows that an account is inactive.
@@ -92,8 +96,10 @@ impl Default for Profile {
             filter_trusted: None,
             filter_ignores_case: None,
             count_refused: false,
+            no_me: false,
             page_cap: None,
             counts_from_zero: None,
+            plain_json: false,
             create_without_active: false,
             deactivation_unshown: false,
             stored: BTreeSet::new(),

@@ -10,6 +10,9 @@ use super::wire::{self, ERROR_SCHEMA, one_line};
 use crate::model::attributes::member;
 use crate::target::RefusalClass;
 
+/// The largest body that is read as an error.
+const ERROR_BYTES_MAXIMUM: usize = 64 * 1024;
+
 /// One refusal as the server worded it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -28,6 +31,8 @@ pub(super) struct Fault {
 impl Fault {
     /// Reads the answer to a request that was not granted.
     pub fn read(status: u16, body: &[u8]) -> Fault {
+        // Nobody reads further, and a page of a megabyte is no message.
+        let body = &body[..body.len().min(ERROR_BYTES_MAXIMUM)];
         let mut fault = match wire::json(body) {
             Ok(Value::Object(object)) => Fault::of_object(status, &object),
             Ok(other) => Fault::plain(status, one_line(&text_of(&other).unwrap_or_default())),
@@ -42,6 +47,10 @@ impl Fault {
 
     /// The error that hides in an answer with a 2xx status, where one does.
     pub fn hidden_in_success(body: &[u8]) -> Option<Fault> {
+        // A page of people is large and no error; it is not worth parsing twice.
+        if body.len() > ERROR_BYTES_MAXIMUM {
+            return None;
+        }
         let Ok(Value::Object(object)) = wire::json(body) else { return None };
         let schemas = member(&object, "schemas").and_then(Value::as_array)?;
         if !schemas.iter().any(|schema| schema.as_str() == Some(ERROR_SCHEMA)) {
@@ -77,11 +86,11 @@ impl Fault {
             401 => RefusalClass::Credentials,
             429 => RefusalClass::RateLimited,
             _ if self.is_permanent() => RefusalClass::Permanent,
+            400..500 if self.names_foreign_domain() => RefusalClass::Forbidden,
             _ if self.says_no_seat() => RefusalClass::NoSeat,
             409 => RefusalClass::Conflict,
             _ if self.says_exists() => RefusalClass::Conflict,
             404 | 410 => RefusalClass::NotFound,
-            400..500 if self.names_foreign_domain() => RefusalClass::Forbidden,
             403 => RefusalClass::Forbidden,
             405 => RefusalClass::Server,
             // A redirect is never followed, so every request to this address ends here.
@@ -98,7 +107,7 @@ impl Fault {
 
     /// Whether the request itself was found not acceptable, so that another one may be.
     pub fn is_invalid(&self) -> bool {
-        self.class() == RefusalClass::Invalid
+        self.class() == RefusalClass::Invalid && !self.leaves_doubt()
     }
 
     /// Whether the account or login exists already: 409, `scimType: uniqueness`, or words to that effect under
@@ -127,7 +136,10 @@ impl Fault {
     /// Whether no licence is left: Wrike's 403 `not_allowed` ("not allowed due to license/quota limitations"),
     /// or words to that effect.
     pub fn says_no_seat(&self) -> bool {
-        let words = self.mentions_any(&["license", "licence", "seat", "quota", "user limit", "member limit"])
+        let names_seats = self
+            .has_word(&["license", "licenses", "licence", "licences", "seat", "seats", "quota", "quotas"])
+            || self.mentions_any(&["user limit", "member limit"]);
+        let words = names_seats
             && self.mentions_any(&[
                 "limit",
                 "exceed",
@@ -185,8 +197,8 @@ impl Fault {
     pub fn refuses_method(&self) -> bool {
         matches!(self.status, 405 | 501)
             || self.has_code("method_not_found")
-            || ((400..500).contains(&self.status)
-                && self.mentions_any(&["patch", "method", "put"])
+            || (matches!(self.status, 400 | 404 | 415 | 422)
+                && self.has_word(&["patch", "put", "method"])
                 && self.mentions_any(&["not supported", "unsupported", "not implemented", "not allowed"]))
     }
 
@@ -194,6 +206,17 @@ impl Fault {
     pub fn refuses_path(&self) -> bool {
         ["noTarget", "invalidPath", "invalidFilter"].iter().any(|kind| self.has_scim_type(kind))
             || self.mentions_any(&["\"path\"", "'path'", "patch path", "no target", "invalid path"])
+    }
+
+    /// Whether a list request may have failed for its `count` alone (canaille answers 500 to any).
+    pub fn may_blame_count(&self) -> bool {
+        matches!(self.status, 500 | 501)
+            || ((400..500).contains(&self.status) && !matches!(self.status, 401 | 403 | 404 | 408 | 429))
+    }
+
+    /// Whether the element that a path selects is not there.
+    pub fn finds_no_target(&self) -> bool {
+        self.has_scim_type("noTarget")
     }
 
     /// Whether the server's schema does not know something, so that it will refuse the same for everybody.
@@ -222,6 +245,12 @@ impl Fault {
 
     fn has_code(&self, name: &str) -> bool {
         self.code.as_deref().is_some_and(|code| code.eq_ignore_ascii_case(name))
+    }
+
+    /// Whole words only: Seattle is no seat, and an input is no PUT.
+    fn has_word(&self, words: &[&str]) -> bool {
+        let detail = self.detail.to_lowercase();
+        detail.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word))
     }
 
     fn mentions_any(&self, phrases: &[&str]) -> bool {
@@ -361,6 +390,11 @@ mod tests {
             (400, wrike("invalid_request", "The user belongs to several accounts"), Class::Permanent),
             (403, wrike("access_forbidden", "User profile lives on another data center"), Class::Permanent),
             (400, scim("invalidValue", "Email domain is not approved"), Class::Forbidden),
+            (
+                403,
+                wrike("not_allowed", "domain x.example is not on the list of approved domains"),
+                Class::Forbidden,
+            ),
             (404, scim("", "not found"), Class::NotFound),
             (410, String::new(), Class::NotFound),
             (409, String::new(), Class::Conflict),
@@ -370,6 +404,7 @@ mod tests {
             (500, "UNIQUE constraint failed: users.username".to_owned(), Class::Conflict),
             (500, "User with this email is a duplicate".to_owned(), Class::Conflict),
             (400, scim("invalidValue", "title"), Class::Invalid),
+            (400, scim("invalidValue", "locality Seattle exceeds the limit"), Class::Invalid),
             (400, scim("mutability", "userName is immutable"), Class::Invalid),
             (413, String::new(), Class::Invalid),
             (429, String::new(), Class::RateLimited),
@@ -405,6 +440,7 @@ mod tests {
                 .refuses_method()
         );
         assert!(!read(400, "title is not supported").refuses_method());
+        assert!(!read(400, "invalid input: title is not allowed").refuses_method());
         assert!(!read(404, "User not found").refuses_method());
     }
 
@@ -415,6 +451,19 @@ mod tests {
         assert_eq!((fault.status, fault.class()), (409, RefusalClass::Conflict));
         assert_eq!(Fault::hidden_in_success(br#"{"id":"1","schemas":["x"]}"#), None);
         assert_eq!(Fault::hidden_in_success(b""), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_one_bounded_line(status in 100u16..1000, body: Vec<u8>, text in ".{0,400}") {
+            for body in [body.as_slice(), text.as_bytes(), format!("<h1>{text}</h1>").as_bytes()] {
+                let fault = Fault::read(status, body);
+                proptest::prop_assert!(!fault.detail.is_empty());
+                proptest::prop_assert!(fault.detail.chars().count() <= wire::DETAIL_CHARACTERS + 1);
+                proptest::prop_assert!(!fault.detail.chars().any(char::is_control));
+                let _ = (fault.class(), fault.leaves_doubt(), Fault::hidden_in_success(body));
+            }
+        }
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Service {
             return self.fetch(filter, start, None).await;
         }
         let fault = match self.fetch(filter, start, Some(PAGE_ACCOUNTS)).await {
-            Err(PageError::Denied(fault)) if cursor.pages == 0 && may_blame_count(&fault) => fault,
+            Err(PageError::Denied(fault)) if cursor.pages == 0 && fault.may_blame_count() => fault,
             other => return other,
         };
         match self.fetch(filter, start, None).await {
@@ -187,13 +187,8 @@ impl Service {
             Ok(Err(fault)) => return Err(PageError::Denied(fault)),
             Err(error) => return Err(PageError::Failed(error)),
         };
-        let page = wire::list_page(&answer.body).map_err(|reason| {
-            PageError::Failed(TargetError::Unavailable(format!(
-                "reading accounts at {} failed: {reason}; help: copy the SCIM base URL exactly as the workspace \
-                 shows it into target.url",
-                self.place()
-            )))
-        })?;
+        let page =
+            wire::list_page(&answer.body).map_err(|reason| PageError::Failed(self.no_list(&reason)))?;
         Ok((page, answer.sent_at))
     }
 }
@@ -209,11 +204,6 @@ fn may_be_cut(received: u64, asked: Option<u64>, cap: Option<u64>) -> bool {
         }
         None => received.is_multiple_of(10),
     }
-}
-
-fn may_blame_count(fault: &Fault) -> bool {
-    matches!(fault.status, 500 | 501)
-        || ((400..500).contains(&fault.status) && !matches!(fault.status, 401 | 403 | 404 | 408 | 429))
 }
 
 fn unseen(accounts: Vec<Account>, seen: &mut HashSet<u128>) -> Vec<Account> {

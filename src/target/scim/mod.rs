@@ -126,6 +126,10 @@ impl ScimTarget {
 }
 
 impl Observe for ScimTarget {
+    async fn own_account(&self) -> Option<TargetId> {
+        self.service.own_account().await
+    }
+
     fn counters(&self) -> Counters {
         ScimTarget::counters(self)
     }

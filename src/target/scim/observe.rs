@@ -25,6 +25,27 @@ struct Hits {
 }
 
 impl Service {
+    /// The token's own account by `/Me`. Anything but a User means that it cannot be told; that is remembered,
+    /// because most service providers do not have it and Wrike documents nothing of the kind.
+    pub async fn own_account(&self) -> Option<TargetId> {
+        if self.dialect == Dialect::Wrike || self.known(|profile| profile.no_me) {
+            return None;
+        }
+        let url = self.url(&["Me"], &[]).ok()?;
+        match self.read(url, Lane::General).await {
+            Ok(Ok(answer)) => {
+                let account = wire::account(&answer.body);
+                self.learn(|profile| profile.no_me = account.is_none());
+                account.map(|account| account.id)
+            }
+            Ok(Err(fault)) if (400..500).contains(&fault.status) || fault.status == 501 => {
+                self.learn(|profile| profile.no_me = !matches!(fault.status, 401 | 408 | 429));
+                None
+            }
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
     /// One account; `None` = 404, once it is certain that the service itself said so.
     pub async fn account(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
         let url = self.account_url(id).map_err(TargetError::Unanswerable)?;

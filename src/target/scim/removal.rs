@@ -98,7 +98,7 @@ impl Service {
                     Tried::Settled(WriteOutcome::Unknown { message, status: None, attempts: *attempts })
                 }
             },
-            Sent::NotSent(class, message) => Tried::Settled(refused(class, 0, message, *attempts)),
+            Sent::Unsent(class, message) => Tried::Settled(refused(class, 0, message, *attempts)),
         }
     }
 
@@ -186,7 +186,7 @@ impl Service {
             Sent::Granted(granted) => return seen(granted.status, None, 1),
             Sent::Denied(fault) => fault,
             Sent::Lost(message) => return WriteOutcome::Unknown { message, status: None, attempts: 1 },
-            Sent::NotSent(class, message) => return refused(class, 0, message, 1),
+            Sent::Unsent(class, message) => return refused(class, 0, message, 1),
         };
         if fault.refuses_method() {
             let detail = format!(

@@ -40,7 +40,7 @@ pub(super) enum Sent {
     /// No answer came, and the server may have acted.
     Lost(String),
     /// The server certainly did not act.
-    NotSent(RefusalClass, String),
+    Unsent(RefusalClass, String),
 }
 
 /// A 2xx to a write.
@@ -92,14 +92,8 @@ impl Service {
 
     /// A GET. The outer error: no answer; the inner one: an answer that is no 2xx.
     pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, TargetError> {
-        let request = Request {
-            method: Method::GET,
-            url,
-            headers: headers(false),
-            body: None,
-            lane,
-            replay: Replay::Safe,
-        };
+        let request =
+            Request { method: Method::GET, url, headers: headers(), body: None, lane, replay: Replay::Safe };
         let answer = self.client.send(request).await.map_err(unavailable)?;
         Ok(match fault_of(&answer) {
             Some(fault) => Err(fault),
@@ -107,12 +101,38 @@ impl Service {
         })
     }
 
-    /// A write. Sent again by the client only where the server certainly did not act.
+    /// A write. Sent again only where the server certainly did not act: by the client, and here where the server
+    /// takes JSON by its common name only.
     pub async fn write(&self, method: Method, url: Url, body: Option<&Value>, lane: Lane) -> Sent {
+        let plain = self.known(|profile| profile.plain_json);
+        let sent = self.write_as(method.clone(), url.clone(), body, lane, plain).await;
+        if plain || body.is_none() || !matches!(&sent, Sent::Denied(fault) if fault.status == 415) {
+            return sent;
+        }
+        let again = self.write_as(method, url, body, lane, true).await;
+        if !matches!(&again, Sent::Denied(fault) if fault.status == 415) {
+            self.learn(|profile| profile.plain_json = true);
+        }
+        again
+    }
+
+    async fn write_as(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+        lane: Lane,
+        plain: bool,
+    ) -> Sent {
+        let mut headers = headers();
+        if body.is_some() {
+            let kind = if plain { "application/json" } else { "application/scim+json" };
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
         let request = Request {
             method,
             url,
-            headers: headers(body.is_some()),
+            headers,
             body: body.map(|body| Bytes::from(body.to_string())),
             lane,
             replay: Replay::OnlyIfNotProcessed,
@@ -125,9 +145,9 @@ impl Service {
                 }
             },
             Err(HttpError::NotSent { message } | HttpError::ForeignOrigin { message }) => {
-                Sent::NotSent(RefusalClass::Unreachable, message)
+                Sent::Unsent(RefusalClass::Unreachable, message)
             }
-            Err(HttpError::Credentials { message }) => Sent::NotSent(RefusalClass::Credentials, message),
+            Err(HttpError::Credentials { message }) => Sent::Unsent(RefusalClass::Credentials, message),
             Err(HttpError::Unanswered { message } | HttpError::TooLarge { message }) => Sent::Lost(message),
         }
     }
@@ -135,14 +155,36 @@ impl Service {
     /// Whether `/Users` answers at all. A 404 for one account means "gone" only beside this: a wrong base URL or
     /// a proxy's page must never make a leaver look gone.
     pub async fn answers(&self, lane: Lane) -> Result<(), TargetError> {
-        let url = self
-            .url(&["Users"], &[("startIndex", "1"), ("count", "1")])
-            .map_err(TargetError::Unanswerable)?;
-        match self.read(url, lane).await? {
-            Ok(_) => Ok(()),
-            Err(fault) if self.known(|profile| profile.count_refused) && fault.status == 500 => Ok(()),
-            Err(fault) => Err(self.read_error(&fault)),
+        let one = [("startIndex", "1"), ("count", "1")];
+        let counts = self.known(|profile| !profile.count_refused);
+        let fault = match self.first_page(if counts { &one } else { &one[..1] }, lane).await? {
+            Ok(()) => return Ok(()),
+            Err(fault) => fault,
+        };
+        let without = counts && fault.may_blame_count();
+        if without && self.first_page(&one[..1], lane).await?.is_ok() {
+            return Ok(());
         }
+        Err(self.read_error(&fault))
+    }
+
+    async fn first_page(&self, query: &[(&str, &str)], lane: Lane) -> Result<Result<(), Fault>, TargetError> {
+        let url = self.url(&["Users"], query).map_err(TargetError::Unanswerable)?;
+        match self.read(url, lane).await? {
+            Ok(answer) => {
+                wire::list_page(&answer.body).map(|_| Ok(())).map_err(|reason| self.no_list(&reason))
+            }
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+
+    /// A 200 that holds no list.
+    pub fn no_list(&self, reason: &str) -> TargetError {
+        TargetError::Unavailable(format!(
+            "reading accounts at {} failed: {reason}; help: copy the SCIM base URL exactly as the workspace shows \
+             it into target.url",
+            self.place()
+        ))
     }
 
     /// Whether a 404 is the service's own word on one account.
@@ -245,11 +287,7 @@ fn fault_of(answer: &Answer) -> Option<Fault> {
     }
 }
 
-fn headers(with_body: bool) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/scim+json, application/json"));
-    if with_body {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
-    }
-    headers
+fn headers() -> HeaderMap {
+    let accept = HeaderValue::from_static("application/scim+json, application/json");
+    HeaderMap::from_iter([(ACCEPT, accept)])
 }

@@ -32,18 +32,22 @@ impl Service {
         if update.changes.is_empty() && !activate {
             return update.nothing_left();
         }
+        self.carry_out(&mut update).await
+    }
+
+    async fn carry_out(&self, update: &mut Update<'_>) -> WriteOutcome {
         loop {
-            let sent = match self.send_update(&mut update).await {
+            let sent = match self.send_update(update).await {
                 Ok(sent) => sent,
                 Err(outcome) => return outcome,
             };
             let outcome = match sent {
-                Sent::Granted(granted) => self.after_grant(&mut update, granted).await,
-                Sent::Denied(fault) => self.after_refusal(&mut update, fault).await,
+                Sent::Granted(granted) => self.after_grant(update, granted).await,
+                Sent::Denied(fault) => self.after_refusal(update, fault).await,
                 Sent::Lost(message) => {
                     Some(WriteOutcome::Unknown { message, status: None, attempts: update.attempts })
                 }
-                Sent::NotSent(class, message) => Some(refused(class, 0, message, update.attempts)),
+                Sent::Unsent(class, message) => Some(refused(class, 0, message, update.attempts)),
             };
             if let Some(outcome) = outcome {
                 return outcome;
@@ -64,6 +68,8 @@ impl Service {
             attempts: 0,
             drops: 0,
             after_failure: false,
+            active_by_path: false,
+            keeps_style: false,
             partly: None,
         };
         for change in changes.iter().filter(|change| body::is_writable(&change.path)) {
@@ -121,7 +127,7 @@ impl Service {
             let by_path = if update.changes.is_empty() {
                 update.style == WriteStyle::PatchPath
             } else {
-                self.known(|profile| profile.active == WriteStyle::PatchPath)
+                update.active_by_path || self.known(|profile| profile.active == WriteStyle::PatchPath)
             };
             operations.push(if by_path { patch::active_by_path(true) } else { patch::active_by_value(true) });
         }
@@ -188,6 +194,8 @@ impl Service {
             let helped = before.as_ref().is_some_and(|before| before.still_inactive);
             if update.activate && !now.still_inactive && (helped || update.changes.is_empty()) {
                 profile.active = now.style;
+            } else if update.active_by_path && !now.still_inactive && now.style == WriteStyle::PatchPath {
+                profile.active = WriteStyle::PatchPath;
             }
             if update.tried.len() > 1 || now.style == WriteStyle::Put {
                 profile.attributes_ignored(now.unchanged.iter().cloned());
@@ -214,6 +222,7 @@ impl Service {
             Step::Style(style) => {
                 update.style = style;
             }
+            Step::ActiveByPath => update.active_by_path = true,
             Step::ReadFirst => match self.account(update.id, Lane::General).await {
                 Ok(Some(account)) => {
                     update.known = Some(account);

@@ -1,8 +1,7 @@
 //! Attributes one by one: for a refusal that does not say what it is about.
 
 use super::super::create::DROPS_MAXIMUM;
-use super::super::service::{Sent, Service, refused};
-use super::super::wire;
+use super::super::service::Service;
 use crate::http::Lane;
 use crate::model::id::TargetId;
 use crate::model::plan::Change;
@@ -34,24 +33,9 @@ impl Service {
                 done.refused.append(&mut update.refused);
                 continue;
             }
-            let outcome = match self.send_update(&mut update).await {
-                Err(outcome) => outcome,
-                Ok(Sent::Granted(granted)) => {
-                    let account = granted.account.filter(wire::is_whole);
-                    WriteOutcome::Applied(Acknowledgement {
-                        status: granted.status,
-                        account,
-                        refused: Vec::new(),
-                        attempts: update.attempts,
-                    })
-                }
-                Ok(Sent::Denied(fault)) => fault.outcome(update.attempts),
-                Ok(Sent::Lost(message)) => {
-                    WriteOutcome::Unknown { message, status: None, attempts: update.attempts }
-                }
-                Ok(Sent::NotSent(class, message)) => refused(class, 0, message, update.attempts),
-            };
-            match outcome {
+            update.keeps_style = true;
+            // One attribute alone is never taken apart again, so this ends.
+            match Box::pin(self.carry_out(&mut update)).await {
                 WriteOutcome::Applied(acknowledgement) => {
                     done.status = acknowledgement.status;
                     done.attempts += acknowledgement.attempts;

@@ -32,6 +32,10 @@ pub(super) struct Update<'a> {
     pub drops: u32,
     /// The present style follows on a 500.
     pub after_failure: bool,
+    /// `active` goes by its path beside the other operations.
+    pub active_by_path: bool,
+    /// Another style is tried only where the method is not there.
+    pub keeps_style: bool,
     /// An acknowledged write that did not change everything.
     pub partly: Option<Partly>,
 }
@@ -51,6 +55,8 @@ pub(super) enum Step {
     Refuse,
     /// The same in another style.
     Style(WriteStyle),
+    /// The same, with `active` by its path.
+    ActiveByPath,
     /// The same, with the account at hand.
     ReadFirst,
     /// The same without these.
@@ -156,10 +162,14 @@ pub(super) fn next_step(fault: &Fault, update: &Update<'_>, profile: &Profile) -
         return Step::Refuse;
     }
     if fault.refuses_path() {
+        let mixes = update.activate && !update.changes.is_empty() && update.style == PatchPath;
+        if mixes && !update.active_by_path && profile.active == PatchValue && !fault.finds_no_target() {
+            return Step::ActiveByPath;
+        }
         if update.style == PatchPath && update.known.is_none() && update.has_elements() {
             return Step::ReadFirst;
         }
-        if let Some(style) = update.untried(&[PatchValue, Put]) {
+        if let Some(style) = update.untried(&[PatchValue, Put]).filter(|_| !update.keeps_style) {
             return Step::Style(style);
         }
     }
@@ -170,7 +180,7 @@ pub(super) fn next_step(fault: &Fault, update: &Update<'_>, profile: &Profile) -
     if !named.is_empty() && update.drops < DROPS_MAXIMUM {
         return Step::Drop(named);
     }
-    let proven = profile.attributes == update.style && !profile.stored.is_empty();
+    let proven = update.keeps_style || (profile.attributes == update.style && !profile.stored.is_empty());
     if !proven
         && named.is_empty()
         && let Some(style) = update.untried(&[PatchValue, Put])

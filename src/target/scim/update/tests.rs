@@ -20,6 +20,8 @@ fn update<'a>(id: &'a TargetId, paths: &[&str]) -> Update<'a> {
         attempts: 1,
         drops: 0,
         after_failure: false,
+        active_by_path: false,
+        keeps_style: false,
         partly: None,
     }
 }

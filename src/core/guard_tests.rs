@@ -1,0 +1,201 @@
+//! Each guard at limit - 1, limit and limit + 1, under and over the smallest population, over hours and days.
+
+use super::guard::{Intent, Judgement, Ledger, Sent, judge};
+use crate::config;
+use crate::model::id::SourceId;
+use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
+use crate::model::time::Millis;
+
+fn limits() -> config::Guard {
+    config::Guard::default()
+}
+
+fn action(verb: Verb) -> PlannedAction {
+    PlannedAction {
+        verb,
+        situation: Situation::Confirmed,
+        reason: String::new(),
+        user: "ann".into(),
+        source_id: SourceId::new("1"),
+        target_id: None,
+        changes: Vec::new(),
+        desired: None,
+        found: None,
+        cause: None,
+        activate: false,
+        disposition: Disposition::Send,
+        observed_at: Millis(0),
+        assigned_at: None,
+        billable: true,
+        source_digest: None,
+    }
+}
+
+fn judged(verb: Verb, planned: u64, ledger: Ledger, unattended: bool) -> Judgement {
+    let mut intent = Intent { unattended, ..Intent::default() };
+    (0..planned).for_each(|_| intent.add(&action(verb)));
+    judge(&intent, &ledger, &limits())
+}
+
+fn is_held(verb: Verb, planned: u64, ledger: Ledger) -> bool {
+    judged(verb, planned, ledger, true).held(verb).is_some()
+}
+
+fn population(peak: u64) -> Ledger {
+    Ledger { active_now: peak, active_peak: peak, links: peak, ..Ledger::default() }
+}
+
+fn sent_removals(peak: u64, hour: u64, day: u64) -> Ledger {
+    Ledger {
+        hour: Sent { removals: hour, ..Sent::default() },
+        day: Sent { removals: day, ..Sent::default() },
+        ..population(peak)
+    }
+}
+
+#[test]
+fn max_removals_trips_only_when_it_is_strictly_exceeded() {
+    for (planned, hour, held) in
+        [(49, 0, false), (50, 0, false), (51, 0, true), (1, 49, false), (1, 50, true)]
+    {
+        assert_eq!(
+            is_held(Verb::Deactivate, planned, sent_removals(10_000, hour, hour)),
+            held,
+            "{planned} {hour}"
+        );
+        assert_eq!(
+            is_held(Verb::Delete, planned, sent_removals(10_000, hour, hour)),
+            held,
+            "{planned} {hour}"
+        );
+    }
+}
+
+#[test]
+fn max_removals_percent_trips_above_ten_percent_and_above_three() {
+    for (planned, peak, held) in [
+        (9, 100, false),
+        (10, 100, false),
+        (11, 100, true),
+        (3, 10, false),
+        (4, 10, true),
+        (3, 29, false),
+        (4, 40, false),
+    ] {
+        assert_eq!(is_held(Verb::Deactivate, planned, population(peak)), held, "{planned} of {peak}");
+    }
+}
+
+#[test]
+fn a_small_workspace_has_more_than_half_instead() {
+    for (planned, peak, held) in
+        [(4, 9, false), (5, 9, true), (2, 4, false), (3, 4, true), (1, 2, false), (1, 1, false)]
+    {
+        assert_eq!(is_held(Verb::Deactivate, planned, population(peak)), held, "{planned} of {peak}");
+    }
+}
+
+#[test]
+fn the_day_budget_counts_what_hours_let_through() {
+    for (planned, day, held) in [(5, 15, false), (5, 16, true), (1, 20, true), (1, 19, false)] {
+        assert_eq!(
+            is_held(Verb::Deactivate, planned, sent_removals(100, 0, day)),
+            held,
+            "{planned} after {day}"
+        );
+    }
+}
+
+#[test]
+fn the_denominator_does_not_shrink_with_the_population() {
+    let shrunk = Ledger { active_now: 50, active_peak: 100, links: 100, ..Ledger::default() };
+    assert!(!is_held(Verb::Deactivate, 10, shrunk));
+}
+
+#[test]
+fn a_plan_that_removes_everybody_is_held_whatever_the_limits_say() {
+    let generous = config::Guard {
+        max_removals: u32::MAX,
+        max_removals_percent: 100,
+        max_removals_percent_per_day: 100,
+        ..limits()
+    };
+    let held = |planned: u64, ledger: &Ledger| {
+        let mut intent = Intent::default();
+        (0..planned).for_each(|_| intent.add(&action(Verb::Deactivate)));
+        judge(&intent, ledger, &generous).held(Verb::Deactivate).is_some()
+    };
+    assert!(held(400, &population(400)) && held(200, &sent_removals(400, 200, 200)));
+    assert!(!held(399, &population(400)) && !held(1, &population(1)));
+}
+
+#[test]
+fn max_updates_percent_trips_above_half_and_not_under_ten_accounts() {
+    for (planned, links, held) in
+        [(9, 9, false), (5, 10, false), (6, 10, true), (50, 100, false), (51, 100, true)]
+    {
+        assert_eq!(is_held(Verb::Update, planned, population(links)), held, "{planned} of {links}");
+    }
+}
+
+#[test]
+fn max_reactivations_counts_the_hour() {
+    for (planned, hour, held) in [(20, 0, false), (21, 0, true), (1, 20, true), (1, 19, false)] {
+        let ledger = Ledger { hour: Sent { reactivations: hour, ..Sent::default() }, ..population(1000) };
+        assert_eq!(is_held(Verb::Reactivate, planned, ledger), held, "{planned} {hour}");
+    }
+}
+
+#[test]
+fn max_creates_binds_timers_and_not_people() {
+    for (planned, hour, held) in [(100, 0, false), (101, 0, true), (1, 100, true)] {
+        let ledger = Ledger { hour: Sent { creates: hour, ..Sent::default() }, ..population(1000) };
+        assert_eq!(judged(Verb::Create, planned, ledger, true).held(Verb::Create).is_some(), held);
+        assert!(judged(Verb::Create, planned, ledger, false).held(Verb::Create).is_none());
+    }
+}
+
+#[test]
+fn what_trips_is_held_and_the_other_classes_go_on() {
+    let judgement = judged(Verb::Deactivate, 100, population(100), true);
+    assert!(judgement.release(action(Verb::Deactivate), false).is_err());
+    assert!(judgement.release(action(Verb::Create), false).is_ok());
+    assert!(judgement.release(action(Verb::Update), false).is_ok());
+}
+
+#[test]
+fn an_approved_action_passes_every_guard() {
+    let judgement = judged(Verb::Deactivate, 100, population(100), true);
+    assert!(judgement.release(action(Verb::Deactivate), true).is_ok());
+}
+
+#[test]
+fn a_class_that_needs_approval_always_waits_for_it() {
+    let limits = config::Guard { approval: vec![Verb::Create], ..limits() };
+    let judgement = judge(&Intent::default(), &population(100), &limits);
+    let held = judgement.release(action(Verb::Create), false).unwrap_err();
+    assert!(held.reason.contains("guard.approval"));
+    assert!(judgement.release(action(Verb::Create), true).is_ok());
+}
+
+#[test]
+fn what_is_disabled_or_deferred_does_not_count() {
+    let mut intent = Intent::default();
+    for _ in 0..200 {
+        intent.add(&PlannedAction {
+            disposition: Disposition::Disabled(String::new()),
+            ..action(Verb::Deactivate)
+        });
+    }
+    assert!(judge(&intent, &population(200), &limits()).held(Verb::Deactivate).is_none());
+}
+
+#[test]
+fn the_reason_has_the_numbers_and_the_key() {
+    let judgement = judged(Verb::Deactivate, 30, sent_removals(100, 5, 5), true);
+    let reason = judgement.held(Verb::Deactivate).unwrap();
+    for part in ["30 removals planned", "5 sent", "guard.max_removals_percent = 10 %", "100 active accounts"]
+    {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+}

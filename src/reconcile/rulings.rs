@@ -1,0 +1,121 @@
+//! What people decided beforehand: approvals, rejections, pauses, protection. Read anew for each pass.
+
+use std::collections::{HashMap, HashSet};
+
+use super::roster::Candidate;
+use super::{Context, RunError};
+use crate::core::protection::Protection;
+use crate::core::situation::StandingKind;
+use crate::core::standing::Standing;
+use crate::model::digest::{Digest, DigestKey};
+use crate::model::id::SourceId;
+use crate::model::link::Link;
+use crate::model::plan::{Disposition, PlannedAction, Verb};
+use crate::model::time::Millis;
+use crate::store::Pin;
+use crate::target::Observe;
+
+/// The decisions that bind one pass.
+#[derive(Debug)]
+pub struct Rulings {
+    approvals: HashSet<(SourceId, Verb)>,
+    pins: HashMap<SourceId, Pin>,
+    paused_until: Option<Millis>,
+    protection: Protection,
+    key: DigestKey,
+}
+
+/// A pause without an end.
+pub const FOR_GOOD: Millis = Millis(i64::MAX);
+
+impl Rulings {
+    /// Reads what holds now.
+    pub async fn load<O: Observe>(context: &Context<'_, O>, now: Millis) -> Result<Rulings, RunError> {
+        let sync = context.sync_name();
+        let token_owner = context.target.own_account().await;
+        Ok(Rulings {
+            approvals: context.snapshot.approvals(sync, now).await?,
+            pins: context.snapshot.pins(sync).await?,
+            paused_until: context.snapshot.paused_until(sync, now).await?,
+            protection: Protection::new(&context.config.guard.protected, token_owner),
+            key: context.snapshot.digest_key(),
+        })
+    }
+
+    /// Whether somebody released exactly this.
+    pub fn is_approved(&self, action: &PlannedAction) -> bool {
+        self.approvals.contains(&(action.source_id.clone(), action.verb))
+    }
+
+    /// Why the account must not be touched, if so. Asked when planning and again right before the write.
+    pub fn protects(&self, action: &PlannedAction, link: Option<&Link>) -> Option<&'static str> {
+        let wanted = action.desired.as_ref().map(|desired| desired.user_name());
+        let logins = [Some(action.user.as_str()), link.map(|link| link.user_name.as_str()), wanted];
+        self.protection.reason(logins.into_iter().flatten(), action.target_id.as_ref())
+    }
+
+    /// Applies protection, rejections and a pause to an action; what is left is for the guards.
+    pub fn apply(
+        &self,
+        mut action: PlannedAction,
+        candidate: &Candidate,
+        link: Option<&Link>,
+    ) -> PlannedAction {
+        if !action.verb.is_write() {
+            return action;
+        }
+        let digest = self.digest(&candidate.standing);
+        action.source_digest = Some(digest);
+        if let Some(why) = self.protects(&action, link) {
+            return skipped(action, why.to_owned());
+        }
+        if let Some(pin) = self.pins.get(&action.source_id)
+            && !self.is_stale(pin, digest)
+            && pin.verb.is_none_or(|verb| verb == action.verb)
+            && !self.is_approved(&action)
+        {
+            return skipped(action, format!("{}; not planned again until the source changes", pin.reason));
+        }
+        if let (Some(until), Disposition::Send) = (self.paused_until, &action.disposition) {
+            let until = if until == FOR_GOOD {
+                "until resumed".to_owned()
+            } else {
+                format!("until {}", until.rfc3339())
+            };
+            action.disposition = Disposition::Disabled(format!("paused {until}; `rosterd resume` ends it"));
+        }
+        action
+    }
+
+    /// Whether a pin on this person no longer holds because the source changed.
+    pub fn has_stale_pin(&self, candidate: &Candidate) -> bool {
+        self.pins.get(&candidate.id).is_some_and(|pin| self.is_stale(pin, self.digest(&candidate.standing)))
+    }
+
+    fn is_stale(&self, pin: &Pin, digest: Digest) -> bool {
+        pin.digest.is_some_and(|pinned| pinned != digest)
+    }
+
+    /// Where a person stands at the source, as far as a decision about them goes. How it was found out that
+    /// somebody left (a list, a point read) is not a change.
+    fn digest(&self, standing: &Standing) -> Digest {
+        let kind = format!("{:?}", StandingKind::from(standing));
+        let desired = match standing {
+            Standing::Qualifies(mapped) => mapped.desired.digest.0.to_vec(),
+            Standing::Pending
+            | Standing::Suspended
+            | Standing::Leaver(_)
+            | Standing::OutOfScope
+            | Standing::HeldBack(_) => Vec::new(),
+        };
+        self.key.digest([kind.as_bytes(), &desired])
+    }
+}
+
+fn skipped(mut action: PlannedAction, reason: String) -> PlannedAction {
+    action.verb = Verb::Skip;
+    action.reason = reason;
+    action.changes.clear();
+    action.disposition = Disposition::Nothing;
+    action
+}

@@ -1,0 +1,505 @@
+//! Holds, approvals, rejections, pins and pauses: rows that whoever holds the state reads.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Snapshot, Store, StoreError, Tenure};
+use crate::model::digest::Digest;
+use crate::model::id::SourceId;
+use crate::model::plan::{PlannedAction, Verb};
+use crate::model::time::Millis;
+
+const HOUR_MILLIS: i64 = 3600 * 1000;
+/// How long a hold stays open.
+const OPEN_MILLIS: i64 = 72 * HOUR_MILLIS;
+/// How long an approval that could not be sent survives.
+const APPROVAL_MILLIS: i64 = 24 * HOUR_MILLIS;
+/// How often a held removal is reminded of.
+const REMIND_MILLIS: i64 = 24 * HOUR_MILLIS;
+
+/// One person and action that a run held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldPair {
+    /// The class.
+    pub verb: Verb,
+    /// Who.
+    pub source_id: SourceId,
+    /// Login.
+    pub user: String,
+    /// Why, with the numbers.
+    pub reason: String,
+    /// Where the person stands at the source.
+    pub source_digest: Option<Digest>,
+}
+
+/// An open hold: one per sync and class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Its number; shown as `h7`.
+    pub number: i64,
+    /// The sync.
+    pub sync: String,
+    /// The class.
+    pub verb: Verb,
+    /// Grows when pairs join.
+    pub revision: u32,
+    /// Why, with the numbers.
+    pub reason: String,
+    /// Pairs that wait.
+    pub count: u64,
+    /// Over the pairs, hex.
+    pub digest: String,
+    /// Since when.
+    pub opened_at: Millis,
+    /// Until when.
+    pub expires_at: Millis,
+    /// Whether it is time to remind somebody of it.
+    pub remind: bool,
+}
+
+impl Hold {
+    /// `h7`
+    pub fn id(&self) -> String {
+        format!("h{}", self.number)
+    }
+}
+
+/// One pair of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who.
+    pub source_id: SourceId,
+    /// Login.
+    pub user: String,
+    /// The revision in which it joined.
+    pub revision: u32,
+}
+
+/// Whom a run that syncs the holds was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldScope {
+    /// Everybody: what is not held any more leaves its hold.
+    Everybody,
+    /// These people only.
+    Named(HashSet<SourceId>),
+}
+
+impl HoldScope {
+    fn covers(&self, id: &SourceId) -> bool {
+        match self {
+            HoldScope::Everybody => true,
+            HoldScope::Named(ids) => ids.contains(id),
+        }
+    }
+}
+
+/// A decision that stands until the source changes for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Why, with who and when.
+    pub reason: String,
+    /// The verb that is not planned again; `None` = any.
+    pub verb: Option<Verb>,
+    /// Where the person stood when it was pinned.
+    pub digest: Option<Digest>,
+}
+
+/// What an approval or a rejection did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// The sync.
+    pub sync: String,
+    /// The people of the pairs.
+    pub people: Vec<SourceId>,
+}
+
+impl Store {
+    /// Brings the holds in line with what a run held, and drops approvals for what is no longer wanted. Gives the
+    /// open holds.
+    pub async fn sync_holds(
+        &self,
+        tenure: &Tenure,
+        held: Vec<HeldPair>,
+        wanted: HashSet<(SourceId, Verb)>,
+        scope: HoldScope,
+        now: Millis,
+    ) -> Result<Vec<Hold>, StoreError> {
+        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut by_verb: BTreeMap<Verb, Vec<HeldPair>> = BTreeMap::new();
+                for pair in held {
+                    by_verb.entry(pair.verb).or_default().push(pair);
+                }
+                for verb in Verb::ALL.into_iter().filter(|verb| verb.is_write()) {
+                    let pairs = by_verb.remove(&verb).unwrap_or_default();
+                    sync_class(transaction, &tenure, &key, verb, &pairs, &scope, now)?;
+                }
+                drop_unwanted_approvals(transaction, &tenure, &wanted, &scope, now)?;
+                let holds = open_holds(transaction, Some(&tenure.sync), now)?;
+                for hold in holds.iter().filter(|hold| hold.remind) {
+                    transaction.execute(
+                        "UPDATE hold SET reminded_at = ?2 WHERE id = ?1",
+                        params![hold.number, now.0],
+                    )?;
+                }
+                Ok(holds)
+            })
+            .await
+    }
+
+    /// Releases the pairs of an open hold up to a revision. They are planned and proven again before they are sent.
+    pub async fn approve(
+        &self,
+        number: i64,
+        revision: u32,
+        by: &str,
+        now: Millis,
+    ) -> Result<Decided, StoreError> {
+        let by = by.to_owned();
+        self.decide(number, move |transaction, sync| {
+            transaction.execute(
+                "UPDATE hold_pair SET state = 'approved', approved_at = ?3
+                 WHERE hold = ?1 AND revision <= ?2 AND state = 'waiting'",
+                params![number, revision, now.0],
+            )?;
+            transaction.execute(
+                "UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1 AND state = 'waiting'",
+                [number],
+            )?;
+            close(transaction, number, "released", Some((&by, now)))?;
+            let people = people_of(transaction, number, "approved")?;
+            for id in &people {
+                transaction.execute(
+                    "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
+                    params![sync, id.as_str()],
+                )?;
+            }
+            Ok(people)
+        })
+        .await
+    }
+
+    /// Drops an open hold and pins its pairs: they are not planned again until the source changes for the person.
+    pub async fn reject(&self, number: i64, by: &str, now: Millis) -> Result<Decided, StoreError> {
+        let by = by.to_owned();
+        self.decide(number, move |transaction, sync| {
+            let people = people_of(transaction, number, "waiting")?;
+            let reason = format!("rejected by {by} on {}", now.rfc3339());
+            transaction.execute(
+                "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at)
+                 SELECT ?2, source_id, ?3, action, digest, ?4 FROM hold_pair WHERE hold = ?1 AND state = 'waiting'",
+                params![number, sync, reason, now.0],
+            )?;
+            transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
+            close(transaction, number, "rejected", Some((&by, now)))?;
+            Ok(people)
+        })
+        .await
+    }
+
+    async fn decide<F>(&self, number: i64, act: F) -> Result<Decided, StoreError>
+    where
+        F: FnOnce(&Transaction<'_>, &str) -> Result<Vec<SourceId>, StoreError> + Send + 'static,
+    {
+        self.snapshot
+            .transact(move |transaction| {
+                let sync: String = transaction
+                    .query_row("SELECT sync FROM hold WHERE id = ?1 AND state = 'open'", [number], |row| {
+                        row.get(0)
+                    })
+                    .optional()?
+                    .ok_or(StoreError::NoSuchHold(number))?;
+                let people = act(transaction, &sync)?;
+                Ok(Decided { sync, people })
+            })
+            .await
+    }
+
+    /// Stops a sync's writes until then; `None` starts them again.
+    pub async fn set_pause(&self, sync: &str, until: Option<Millis>) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute(
+                    "INSERT INTO sync (name, paused_until) VALUES (?1, ?2)
+                     ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until",
+                    params![sync, until.map(|until| until.0)],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Forgets pins whose people have changed at the source.
+    pub async fn drop_pins(&self, tenure: &Tenure, people: Vec<SourceId>) -> Result<(), StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                for id in &people {
+                    transaction.execute(
+                        "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
+                        params![tenure.sync, id.as_str()],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+impl Snapshot {
+    /// The open holds, of one sync or of all.
+    pub async fn open_holds(&self, sync: Option<&str>, now: Millis) -> Result<Vec<Hold>, StoreError> {
+        let sync = sync.map(str::to_owned);
+        self.transact(move |transaction| open_holds(transaction, sync.as_deref(), now)).await
+    }
+
+    /// The pairs that wait in a hold.
+    pub async fn waiting(&self, number: i64) -> Result<Vec<Waiting>, StoreError> {
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT source_id, user_name, revision FROM hold_pair
+                 WHERE hold = ?1 AND state = 'waiting' ORDER BY user_name, source_id",
+            )?;
+            let rows = statement.query_map([number], |row| {
+                Ok(Waiting {
+                    source_id: SourceId::new(row.get::<_, String>(0)?),
+                    user: row.get(1)?,
+                    revision: row.get(2)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Pairs that somebody approved and that have not been sent yet.
+    pub async fn approvals(&self, sync: &str, now: Millis) -> Result<HashSet<(SourceId, Verb)>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT source_id, action FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                 WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2",
+            )?;
+            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS], |row| {
+                Ok((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Decisions that stand until the source changes.
+    pub async fn pins(&self, sync: &str) -> Result<HashMap<SourceId, Pin>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement =
+                transaction.prepare("SELECT source_id, reason, verb, digest FROM pin WHERE sync = ?1")?;
+            let rows = statement.query_map([&sync], |row| {
+                let digest: Option<Vec<u8>> = row.get(3)?;
+                let digest = digest.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest);
+                let verb: Option<String> = row.get(2)?;
+                let pin = Pin { reason: row.get(1)?, verb: verb.as_deref().map(verb_of), digest };
+                Ok((SourceId::new(row.get::<_, String>(0)?), pin))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Until when a sync's writes are stopped, if they are.
+    pub async fn paused_until(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let until: Option<Option<i64>> = transaction
+                .query_row("SELECT paused_until FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
+                .optional()?;
+            Ok(until.flatten().map(Millis).filter(|until| *until > now))
+        })
+        .await
+    }
+}
+
+/// Uses up the approval of exactly this person and action. Says whether there was one.
+pub(super) fn consume_approval(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+) -> Result<bool, StoreError> {
+    let consumed = transaction.execute(
+        "UPDATE hold_pair SET state = 'consumed'
+         WHERE state = 'approved' AND source_id = ?2 AND action = ?3
+           AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
+        params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
+    )?;
+    Ok(consumed > 0)
+}
+
+fn sync_class(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    key: &crate::model::digest::DigestKey,
+    verb: Verb,
+    held: &[HeldPair],
+    scope: &HoldScope,
+    now: Millis,
+) -> Result<(), StoreError> {
+    expire(transaction, &tenure.sync, verb, now)?;
+    let open: Option<(i64, u32)> = transaction
+        .query_row(
+            "SELECT id, revision FROM hold WHERE sync = ?1 AND class = ?2 AND state = 'open'",
+            params![tenure.sync, verb.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let (number, revision) = match (open, held.first()) {
+        (None, None) => return Ok(()),
+        (Some(open), _) => open,
+        (None, Some(first)) => {
+            transaction.execute(
+                "INSERT INTO hold (sync, class, revision, state, reason, digest, opened_at, expires_at, reminded_at)
+                 VALUES (?1, ?2, 0, 'open', ?3, '', ?4, ?5, ?4)",
+                params![tenure.sync, verb.as_str(), first.reason, now.0, now.0 + OPEN_MILLIS],
+            )?;
+            (transaction.last_insert_rowid(), 0)
+        }
+    };
+    let known: HashSet<SourceId> = people_of(transaction, number, "waiting")?.into_iter().collect();
+    let still: HashSet<&SourceId> = held.iter().map(|pair| &pair.source_id).collect();
+    for id in known.iter().filter(|id| scope.covers(id) && !still.contains(id)) {
+        transaction.execute(
+            "DELETE FROM hold_pair WHERE hold = ?1 AND source_id = ?2",
+            params![number, id.as_str()],
+        )?;
+    }
+    let joins = held.iter().any(|pair| !known.contains(&pair.source_id));
+    let revision = revision + u32::from(joins);
+    for pair in held {
+        transaction.execute(
+            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting')
+             ON CONFLICT (hold, source_id) DO UPDATE SET user_name = excluded.user_name, digest = excluded.digest",
+            params![
+                number,
+                revision,
+                pair.source_id.as_str(),
+                verb.as_str(),
+                pair.user,
+                pair.source_digest.map(|digest| digest.0.to_vec())
+            ],
+        )?;
+    }
+    let mut people = people_of(transaction, number, "waiting")?;
+    if people.is_empty() {
+        return close(transaction, number, "dropped", None);
+    }
+    people.sort();
+    let digest = key.digest(people.iter().map(|id| id.as_str().as_bytes()));
+    let hex: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    transaction.execute(
+        "UPDATE hold SET revision = ?2, digest = ?3, reason = coalesce(?4, reason) WHERE id = ?1",
+        params![number, revision, hex, held.first().map(|pair| pair.reason.as_str())],
+    )?;
+    Ok(())
+}
+
+fn expire(transaction: &Transaction<'_>, sync: &str, verb: Verb, now: Millis) -> Result<(), StoreError> {
+    let expired: Option<i64> = transaction
+        .query_row(
+            "SELECT id FROM hold WHERE sync = ?1 AND class = ?2 AND state = 'open' AND expires_at <= ?3",
+            params![sync, verb.as_str(), now.0],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match expired {
+        Some(number) => {
+            transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
+            close(transaction, number, "expired", None)
+        }
+        None => Ok(()),
+    }
+}
+
+fn drop_unwanted_approvals(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    wanted: &HashSet<(SourceId, Verb)>,
+    scope: &HoldScope,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT hold_pair.rowid, source_id, action, approved_at FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+         WHERE hold.sync = ?1 AND hold_pair.state = 'approved'",
+    )?;
+    let rows: Vec<(i64, String, String, i64)> = statement
+        .query_map([&tenure.sync], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<Result<_, _>>()?;
+    for (row, source_id, action, approved_at) in rows {
+        let id = SourceId::new(source_id);
+        let is_wanted = wanted.contains(&(id.clone(), verb_of(&action)));
+        let too_old = now.0 - approved_at >= APPROVAL_MILLIS;
+        if too_old || (scope.covers(&id) && !is_wanted) {
+            transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE rowid = ?1", [row])?;
+        }
+    }
+    Ok(())
+}
+
+fn open_holds(
+    transaction: &Transaction<'_>,
+    sync: Option<&str>,
+    now: Millis,
+) -> Result<Vec<Hold>, StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT id, sync, class, revision, reason, digest, opened_at, expires_at, coalesce(reminded_at, opened_at),
+                (SELECT count(*) FROM hold_pair WHERE hold = hold.id AND state = 'waiting')
+         FROM hold WHERE state = 'open' AND expires_at > ?1 AND (?2 IS NULL OR sync = ?2) ORDER BY id",
+    )?;
+    let rows = statement.query_map(params![now.0, sync], |row| {
+        let class: String = row.get(2)?;
+        let reminded_at: i64 = row.get(8)?;
+        Ok(Hold {
+            number: row.get(0)?,
+            sync: row.get(1)?,
+            verb: verb_of(&class),
+            revision: row.get(3)?,
+            reason: row.get(4)?,
+            digest: row.get(5)?,
+            opened_at: Millis(row.get(6)?),
+            expires_at: Millis(row.get(7)?),
+            count: row.get::<_, i64>(9)? as u64,
+            remind: now.0 - reminded_at >= REMIND_MILLIS,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn people_of(transaction: &Transaction<'_>, number: i64, state: &str) -> Result<Vec<SourceId>, StoreError> {
+    let mut statement = transaction
+        .prepare("SELECT source_id FROM hold_pair WHERE hold = ?1 AND state = ?2 ORDER BY source_id")?;
+    let rows =
+        statement.query_map(params![number, state], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn close(
+    transaction: &Transaction<'_>,
+    number: i64,
+    state: &str,
+    decided: Option<(&str, Millis)>,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE hold SET state = ?2, decided_by = ?3, decided_at = ?4 WHERE id = ?1",
+        params![number, state, decided.map(|(by, _)| by), decided.map(|(_, at)| at.0)],
+    )?;
+    Ok(())
+}
+
+/// The verb of a stored word; only words of [`Verb::as_str`] are ever stored.
+fn verb_of(word: &str) -> Verb {
+    Verb::ALL.into_iter().find(|verb| verb.as_str() == word).unwrap_or(Verb::Skip)
+}

@@ -1,0 +1,9 @@
+//! The real binary against the simulation: exit codes, what goes to which stream, reports, commands, the state
+//! directory.
+#![cfg(feature = "sim")]
+// The lint's exception for tests covers test functions only, not what they share.
+#![allow(clippy::unwrap_used)]
+
+mod exit_codes;
+mod state;
+mod support;

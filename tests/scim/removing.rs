@@ -1,0 +1,210 @@
+//! Deactivation and deletion (observations 7, 8, 12, 15).
+
+use rosterd::model::id::TargetId;
+use rosterd::model::plan::Verb;
+use rosterd::sim::{Cut, Effect, Fault, PatchHabit, Peer, ScimHabits};
+use rosterd::target::scim::dialect::WriteStyle;
+use rosterd::target::{Acknowledgement, Provision, RefusalClass, WriteOutcome};
+use serde_json::json;
+
+use super::support::{applied, bare, proven, refused};
+use super::workspace::Workspace;
+
+async fn workspace(habits: ScimHabits) -> (Workspace, TargetId) {
+    let workspace = Workspace::with(habits).await;
+    let id = workspace.account(json!({"userName": "ann@acme.com", "nickName": "annie", "active": true,
+        "name": {"givenName": "Ann"}}));
+    (workspace, id)
+}
+
+async fn deactivate(workspace: &Workspace, id: &TargetId) -> WriteOutcome {
+    workspace.provisioner.deactivate(&proven(id, Verb::Deactivate)).await
+}
+
+async fn delete(workspace: &Workspace, id: &TargetId) -> WriteOutcome {
+    workspace.provisioner.delete(&proven(id, Verb::Delete)).await
+}
+
+fn methods(workspace: &Workspace) -> Vec<String> {
+    workspace.requests().into_iter().map(|request| request.method).collect()
+}
+
+#[tokio::test]
+async fn servers_8_a_deactivation_is_one_portable_request() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let acknowledgement: Acknowledgement = applied(deactivate(&workspace, &id).await);
+    assert_eq!(acknowledgement.account.unwrap().active(), Some(false));
+    let requests = workspace.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        requests[0].json(),
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "replace", "value": {"active": false}}]})
+    );
+}
+
+#[tokio::test]
+async fn servers_8_every_way_to_deactivate_is_found_and_remembered() {
+    let cases = [
+        (PatchHabit::Full, WriteStyle::PatchValue),
+        (PatchHabit::OnlyWithPath, WriteStyle::PatchPath),
+        (PatchHabit::OnlyWithoutPath, WriteStyle::PatchValue),
+        (PatchHabit::Missing, WriteStyle::Put),
+        (PatchHabit::NotImplemented, WriteStyle::Put),
+        (PatchHabit::Ignored, WriteStyle::Put),
+    ];
+    for (patch, expected) in cases {
+        let (workspace, id) = workspace(ScimHabits { patch, ..ScimHabits::default() }).await;
+        applied(deactivate(&workspace, &id).await);
+        assert_eq!(workspace.stored(&id, "/active"), false, "{patch:?}");
+        assert_eq!(workspace.stored(&id, "/nickName"), "annie", "{patch:?}: unowned");
+        assert_eq!(workspace.target.profile().active, expected, "{patch:?}");
+        let bob = workspace.account(json!({"userName": "bob@acme.com", "active": true}));
+        workspace.forget();
+        applied(deactivate(&workspace, &bob).await);
+        assert_eq!(workspace.writes().len(), 1, "{patch:?}: {:?}", workspace.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_deactivation_counts_when_it_is_seen() {
+    let (workspace, id) =
+        workspace(ScimHabits { patch_without_content: true, ..ScimHabits::default() }).await;
+    applied(deactivate(&workspace, &id).await);
+    assert_eq!(methods(&workspace), ["PATCH", "GET"]);
+}
+
+#[tokio::test]
+async fn pains_79_a_deactivation_that_is_accepted_and_not_done_is_not_called_done() {
+    let (workspace, id) = workspace(ScimHabits { ignores_deactivation: true, ..ScimHabits::default() }).await;
+    let refusal = refused(deactivate(&workspace, &id).await);
+    assert_eq!(refusal.class, RefusalClass::Server);
+    assert!(refusal.detail.contains("still shows the account active"), "{refusal:?}");
+    assert!(refusal.detail.contains("help: "), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn servers_8_a_server_that_never_shows_it_is_not_asked_in_every_way_each_time() {
+    let (workspace, id) = workspace(ScimHabits::onelogin_sample()).await;
+    refused(deactivate(&workspace, &id).await);
+    assert_eq!(workspace.stored(&id, "/active"), false);
+    assert!(workspace.target.profile().deactivation_unshown);
+    workspace.forget();
+    refused(deactivate(&workspace, &id).await);
+    assert_eq!(methods(&workspace), ["GET", "PUT", "GET"]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_deactivation_is_settled_by_reading() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::Cut(Cut::LostReply)));
+    applied(deactivate(&workspace, &id).await);
+    assert_eq!(methods(&workspace), ["PATCH", "GET"]);
+
+    let bob = workspace.account(json!({"userName": "bob@acme.com", "active": true}));
+    workspace.sim.faults().clear();
+    workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(504, "text/html", "late")));
+    let outcome = deactivate(&workspace, &bob).await;
+    assert!(matches!(outcome, WriteOutcome::Unknown { status: Some(504), .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_500_to_a_deactivation_that_did_not_happen_leads_to_another_way() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(500, "text/plain", "oops")));
+    applied(deactivate(&workspace, &id).await);
+    assert_eq!(workspace.stored(&id, "/active"), false);
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_needs_no_deactivation_and_a_proxys_404_does_not_make_it_gone() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let refusal = refused(deactivate(&workspace, &TargetId::new("nobody")).await);
+    assert_eq!((refusal.class, refusal.status), (RefusalClass::NotFound, 404));
+
+    let page = Effect::answer(404, "text/html", "<html><title>Not Found</title></html>");
+    workspace.fault(Fault::on(Peer::Scim).then(page));
+    let refusal = refused(deactivate(&workspace, &id).await);
+    assert_eq!(refusal.class, RefusalClass::Unreachable, "{refusal:?}");
+    let refusal = refused(delete(&workspace, &id).await);
+    assert_eq!(refusal.class, RefusalClass::Unreachable, "{refusal:?}");
+}
+
+#[tokio::test]
+async fn servers_8_a_404_to_the_method_leads_to_another_way() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let page = Effect::answer(404, "text/html", "<html><pre>Cannot PATCH /Users/1</pre></html>");
+    workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(page));
+    applied(deactivate(&workspace, &id).await);
+    assert_eq!(workspace.target.profile().active, WriteStyle::Put);
+    assert_eq!(workspace.stored(&id, "/active"), false);
+}
+
+#[tokio::test]
+async fn servers_7_a_deletion_may_be_answered_in_many_ways() {
+    for (status, body) in [(200, "{}"), (202, ""), (204, "")] {
+        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (status_told, body_told) = (status, body.to_owned());
+        let effect = Effect::edit(move |reply| {
+            reply.status = status_told;
+            reply.body = body_told.clone().into_bytes();
+        });
+        workspace.fault(Fault::on(Peer::Scim).method("DELETE").then(effect));
+        assert_eq!(applied(delete(&workspace, &id).await).status, status);
+    }
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    assert_eq!(applied(delete(&workspace, &id).await).status, 204);
+    assert_eq!(applied(delete(&workspace, &id).await).status, 404, "already gone");
+    workspace.fault(Fault::on(Peer::Scim).method("DELETE").then(Effect::answer(
+        500,
+        "text/plain",
+        "unknown id",
+    )));
+    assert_eq!(applied(delete(&workspace, &id).await).status, 500, "a 500 for an id that is not there");
+    let bob = workspace.account(json!({"userName": "bob@acme.com", "active": true}));
+    let refusal = refused(delete(&workspace, &bob).await);
+    assert_eq!(refusal.class, RefusalClass::Server);
+    assert!(refusal.detail.contains("still there"), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn servers_7_a_server_without_delete_is_told_apart() {
+    let (workspace, id) = workspace(ScimHabits::okta_sample()).await;
+    let refusal = refused(delete(&workspace, &id).await);
+    assert_eq!((refusal.class, refusal.status), (RefusalClass::Server, 405));
+    assert!(refusal.detail.contains("help: "), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn servers_7_what_a_server_kept_after_deletion_is_found_and_activated_again() {
+    let (workspace, id) = workspace(ScimHabits::django_scim2_server()).await;
+    applied(deactivate(&workspace, &id).await);
+    applied(delete(&workspace, &id).await);
+    let refusal = refused(workspace.provisioner.create(&bare("ann@acme.com")).await);
+    assert_eq!(refusal.class, RefusalClass::Conflict);
+    let returned = applied(workspace.provisioner.update(&id, &[], true).await);
+    assert_eq!(returned.account.unwrap().active(), Some(true));
+}
+
+#[tokio::test]
+async fn servers_15_a_deletion_has_no_body_and_no_content_type() {
+    let (workspace, id) = workspace(ScimHabits { picky_delete: true, ..ScimHabits::default() }).await;
+    applied(delete(&workspace, &id).await);
+    let request = workspace.sim.writes().pop().unwrap();
+    assert!(request.body.is_empty() && !request.headers.contains_key("content-type"), "{request:?}");
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_end_the_attempt() {
+    for status in [401, 403] {
+        let (workspace, id) = workspace(ScimHabits::default()).await;
+        workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(
+            status,
+            "text/plain",
+            "no",
+        )));
+        let expected = if status == 401 { RefusalClass::Credentials } else { RefusalClass::Forbidden };
+        assert_eq!(refused(deactivate(&workspace, &id).await).class, expected);
+        assert_eq!(methods(&workspace), ["PATCH"]);
+    }
+}
