@@ -365,6 +365,10 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 let ending = self.acknowledged(&action, link.as_ref(), &target_id, &ack);
                 self.end(id, line, ending).await
             }
+            WriteOutcome::Refused(refusal) if !refusal.attributes.is_empty() => {
+                let ending = self.refused_values(&action, link.as_ref(), &target_id, refusal);
+                self.end(id, line, ending).await
+            }
             WriteOutcome::Refused(refusal) => {
                 let mut ending = self.refused(&action, &refusal, link.as_ref());
                 if let Some(link) = &link
@@ -380,6 +384,24 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 self.settle_unknown(id, action, &message, status, attempts).await
             }
         }
+    }
+
+    /// The end of a write of which only values were refused, each of them optional: the values rest, the person
+    /// did not fail, and an adoption stands without them.
+    fn refused_values(
+        &self,
+        action: &PlannedAction,
+        link: Option<&Link>,
+        target_id: &TargetId,
+        refusal: Refusal,
+    ) -> Ending {
+        let Refusal { class: _, status, detail: _, attempts, attributes } = refusal;
+        let nothing = Acknowledgement { status, account: None, refused: attributes, attempts };
+        let ending = self.acknowledged(action, link, target_id, &nothing);
+        if action.verb == Verb::Adopt {
+            return ending;
+        }
+        Ending { settled: Settled::NotSent, outcome: Outcome::Skipped, ..ending }
     }
 
     /// What a reply did not tell is read.

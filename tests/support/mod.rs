@@ -55,6 +55,8 @@ pub struct Bench {
     pub stop: watch::Sender<bool>,
     /// The patience of the HTTP clients.
     pub retry: RetryPolicy,
+    /// Shorter than the configuration would accept.
+    pub max_apply: Option<Duration>,
 }
 
 /// A run that ended.
@@ -107,6 +109,7 @@ impl Bench {
                 first_delay: Duration::from_millis(1),
                 longest_delay: Duration::from_millis(2),
             },
+            max_apply: None,
         }
     }
 
@@ -164,6 +167,11 @@ impl Bench {
     /// Hires several people.
     pub fn staff<const N: usize>(&self, names: [&str; N]) -> [PersonId; N] {
         names.map(|name| self.hire(name))
+    }
+
+    /// Hires so many further people.
+    pub fn crowd(&self, people: usize) -> Vec<PersonId> {
+        (0..people).map(|number| self.hire(&format!("person{number}@acme.example"))).collect()
     }
 
     /// The account with this login, which must be there.
@@ -307,9 +315,21 @@ impl Bench {
         all
     }
 
+    /// The state opened for several runs at once, as the daemon does.
+    pub async fn open(&self) -> Shared<'_> {
+        let config = self.parse(&self.text());
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        Shared { bench: self, pacers: Pacers::with_retry(self.retry), config, store }
+    }
+
     fn parse(&self, text: &str) -> Config {
-        config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
-            .unwrap_or_else(|errors| panic!("{errors}"))
+        let mut config =
+            config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
+                .unwrap_or_else(|errors| panic!("{errors}"));
+        for sync in &mut config.syncs {
+            sync.max_apply = self.max_apply.unwrap_or(sync.max_apply);
+        }
+        config
     }
 
     async fn run_sync(
@@ -414,6 +434,22 @@ impl Bench {
             .unwrap();
         age_texts(&database, "link", "memory", by);
         age_texts(&database, "sync", "profile", by);
+    }
+}
+
+/// One process with several runs.
+pub struct Shared<'a> {
+    bench: &'a Bench,
+    pacers: Pacers,
+    config: Config,
+    store: Store,
+}
+
+impl Shared<'_> {
+    /// A run that may write.
+    pub async fn run(&self, who: Who) -> Ended {
+        let snapshot = self.store.snapshot();
+        self.bench.run_sync(&self.config.syncs[0], &self.pacers, snapshot, who, Some(&self.store)).await
     }
 }
 
