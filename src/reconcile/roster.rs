@@ -176,6 +176,7 @@ impl<'a> RosterBuilder<'a> {
         };
         let linked_spooled = unsettled.iter()?.filter(|r| r.as_ref().is_ok_and(|c| c.linked)).count() as u64;
         let mut seen = 0;
+        let mut late = Vec::new();
         for (id, slot) in self.slots {
             if slot.seen {
                 seen += 1;
@@ -185,7 +186,7 @@ impl<'a> RosterBuilder<'a> {
                 if slot.name_key != 0 && shared.contains(&slot.name_key) {
                     roster.shared_logins.insert(id.clone());
                     if !spooled.contains(&id) {
-                        unsettled.push(&shares_a_login(&id, roster.read.started_at()))?;
+                        late.push(shares_a_login(&id, roster.read.started_at()));
                         seen -= 1;
                     }
                 }
@@ -199,9 +200,12 @@ impl<'a> RosterBuilder<'a> {
             if is_settled(&left, &slot, self.policy) {
                 roster.unchanged += 1;
             } else {
-                unsettled.push(&missed(id, left, roster.read.started_at()))?;
+                late.push(missed(id, left, roster.read.started_at()));
             }
         }
+        // The slots have no order, and the same plan should read the same twice.
+        late.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        late.iter().try_for_each(|candidate| unsettled.push(candidate).map(drop))?;
         roster.unchanged += seen - linked_spooled;
         roster
             .shared_logins
