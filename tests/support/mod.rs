@@ -15,7 +15,7 @@ use rosterd::model::link::Link;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
 use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Request, Who, Writing, run};
+use rosterd::reconcile::{Refused, Request, Who, Writing, run};
 use rosterd::sim::{Account, Person, PersonId, ScimHabits, Sim, SimOptions, World};
 use rosterd::source::{ResolveSecret, Source};
 use rosterd::store::{Snapshot, Store};
@@ -57,6 +57,8 @@ pub struct Bench {
     pub retry: RetryPolicy,
     /// Shorter than the configuration would accept.
     pub max_apply: Option<Duration>,
+    /// Runs as a timer would start them.
+    pub unattended: bool,
 }
 
 /// A run that ended.
@@ -110,6 +112,7 @@ impl Bench {
                 longest_delay: Duration::from_millis(2),
             },
             max_apply: None,
+            unattended: false,
         }
     }
 
@@ -286,6 +289,11 @@ impl Bench {
         }
     }
 
+    /// One run of these people.
+    pub async fn run_who(&self, who: Who) -> Ended {
+        self.one(&self.text(), who, Mode::Real).await
+    }
+
     async fn one(&self, text: &str, who: Who, mode: Mode) -> Ended {
         let mut ended = self.all(text, who, mode).await;
         assert_eq!(ended.len(), 1);
@@ -362,7 +370,9 @@ impl Bench {
             target: &target,
             snapshot,
             who,
-            trigger: Trigger::Manual,
+            only: None,
+            trigger: if self.unattended { Trigger::Schedule } else { Trigger::Manual },
+            unattended: self.unattended,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
         };
@@ -376,7 +386,11 @@ impl Bench {
                 finished
             }
         };
-        let code = if finished.refused { exit::CONFIG } else { exit::of_run(&finished.facts, false) };
+        let code = match finished.refused {
+            Some(Refused::Binding) => exit::CONFIG,
+            Some(Refused::StalePlan) => exit::HELD,
+            None => exit::of_run(&finished.facts, false),
+        };
         let mut spool = finished.records;
         let records: Vec<ActionRecord> = spool.iter().unwrap().collect::<Result<_, _>>().unwrap();
         let ended = Ended { facts: finished.facts, records, code };
