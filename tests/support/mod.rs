@@ -59,6 +59,8 @@ pub struct Bench {
     pub max_apply: Option<Duration>,
     /// Runs as a timer would start them.
     pub unattended: bool,
+    /// A saved plan's actions.
+    only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
 }
 
 /// A run that ended.
@@ -113,6 +115,7 @@ impl Bench {
             },
             max_apply: None,
             unattended: false,
+            only: std::sync::Mutex::new(None),
         }
     }
 
@@ -289,6 +292,14 @@ impl Bench {
         }
     }
 
+    /// A run of exactly these actions, as `apply` makes one of a saved plan.
+    pub async fn run_only(&self, actions: &[ActionRecord]) -> Ended {
+        *self.only.lock().unwrap() = Some(actions.to_vec());
+        let ended = self.run().await;
+        *self.only.lock().unwrap() = None;
+        ended
+    }
+
     /// One run of these people.
     pub async fn run_who(&self, who: Who) -> Ended {
         self.one(&self.text(), who, Mode::Real).await
@@ -363,6 +374,7 @@ impl Bench {
         let target =
             ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| secrets(reference), profile)
                 .unwrap();
+        let only = self.only.lock().unwrap().clone();
         let request = Request {
             config: sync,
             mapping: &mapping,
@@ -370,7 +382,7 @@ impl Bench {
             target: &target,
             snapshot,
             who,
-            only: None,
+            only: only.as_deref(),
             trigger: if self.unattended { Trigger::Schedule } else { Trigger::Manual },
             unattended: self.unattended,
             watcher: &Silent,
