@@ -202,7 +202,7 @@ async fn seats_go_to_the_oldest_assignments_and_the_rest_waits() {
     for (name, year) in [("young", 2026), ("old", 2020), ("middle", 2023)] {
         let person = bench.hire(name);
         bench.world().edit(person, |person| {
-            person.assigned_at = format!("{year}-01-01T00:00:00Z").parse().unwrap();
+            person.assigned = format!("{year}-01-01T00:00:00Z").parse().unwrap();
         });
     }
     let ended = bench.run().await;

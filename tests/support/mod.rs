@@ -60,7 +60,7 @@ pub struct Bench {
     /// Runs as a timer would start them.
     pub unattended: bool,
     /// A saved plan's actions.
-    only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
+    pub only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
 }
 
 /// A run that ended.
