@@ -9,3 +9,4 @@ mod held;
 mod plan_file;
 mod protected;
 mod quarantine;
+mod windows;
