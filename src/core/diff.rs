@@ -41,6 +41,11 @@ pub fn difference(
     }
     for path in &desired.clear {
         if let Some(from) = current.get(path) {
+            // A refused clearing is remembered as the empty text.
+            if let Some(Silence::Refused(_)) = memory.silences(path, &Scalar::from(""), now) {
+                difference.refused.push(path.clone());
+                continue;
+            }
             difference.changes.push(Change { path: path.clone(), from: Some(from.clone()), to: None });
         }
     }

@@ -3,7 +3,7 @@
 use super::diff::difference;
 use super::echo;
 use crate::model::account::Account;
-use crate::model::attributes::{AttributePath, Attributes};
+use crate::model::attributes::{AttributePath, Attributes, Scalar};
 use crate::model::id::TargetId;
 use crate::model::link::{AttributeMemory, EchoKind, Link, LinkState};
 use crate::model::plan::{PlannedAction, Verb};
@@ -48,15 +48,18 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
     let mut sent = Attributes::new();
     let mut acknowledged = before.clone();
     for change in action.changes.iter().filter(|change| change.path != AttributePath::active()) {
+        if is_refused(&change.path) {
+            // What was to be cleared rests under the empty text.
+            let value = change.to.clone().unwrap_or_else(|| Scalar::from(""));
+            echo::learn_refusals(
+                &mut memory,
+                &Attributes::from([(change.path.clone(), value)]),
+                refused,
+                now,
+            );
+            continue;
+        }
         match &change.to {
-            Some(value) if is_refused(&change.path) => {
-                echo::learn_refusals(
-                    &mut memory,
-                    &Attributes::from([(change.path.clone(), value.clone())]),
-                    refused,
-                    now,
-                );
-            }
             Some(value) => {
                 sent.insert(change.path.clone(), value.clone());
                 acknowledged.insert(change.path.clone(), value.clone());

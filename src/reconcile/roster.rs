@@ -56,6 +56,7 @@ pub struct RosterBuilder<'a> {
     mapping: &'a Mapping,
     policy: &'a LifecyclePolicy,
     key: DigestKey,
+    pinned: HashSet<SourceId>,
     slots: HashMap<SourceId, Slot>,
     newcomers: Vec<(SourceId, u64)>,
     spool: Spool<Candidate>,
@@ -88,12 +89,14 @@ pub struct Roster {
 }
 
 impl<'a> RosterBuilder<'a> {
-    /// Starts from the links as they stand.
+    /// Starts from the links as they stand. Whoever is pinned gets a closer look in any case: a pin ends with the
+    /// first change at the source.
     pub fn new(
         mapping: &'a Mapping,
         policy: &'a LifecyclePolicy,
         key: DigestKey,
         links: Vec<LinkDigest>,
+        pinned: HashSet<SourceId>,
     ) -> RosterBuilder<'a> {
         let slots = links
             .into_iter()
@@ -106,6 +109,7 @@ impl<'a> RosterBuilder<'a> {
             mapping,
             policy,
             key,
+            pinned,
             slots,
             newcomers: Vec::new(),
             spool: Spool::default(),
@@ -141,7 +145,7 @@ impl<'a> RosterBuilder<'a> {
             Some(slot) => {
                 slot.seen = true;
                 slot.name_key = name_key;
-                is_settled(&standing, slot, self.policy)
+                is_settled(&standing, slot, self.policy) && !self.pinned.contains(&identity.id)
             }
             None => {
                 if name_key != 0 {

@@ -275,14 +275,14 @@ async fn an_account_that_exists_and_is_not_visible_is_told_and_fails_nothing() {
         for people in [1, 5] {
             let bench = Bench::new(vendor).await;
             bench.hire("ann");
-            (0..people).for_each(|number| drop(bench.hire(&format!("person{number}@acme.example"))));
+            bench.crowd(people);
             let id = bench.add_account("ann", false);
             hide_account(&bench, &id);
             let ended = bench.run().await;
             ended.assert_end(exit::OK, RunResult::Ok);
             ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
             assert!(ended.words_of("ann").contains("exists but not visible"), "{ended:?}");
-            assert_eq!(ended.facts.summary.create, people);
+            assert_eq!(ended.facts.summary.create, people as u64);
             assert_eq!(bench.world().account_by_id(&id).unwrap().version, 1);
         }
     }
@@ -306,7 +306,7 @@ async fn a_server_that_tells_cases_apart_in_lookups_only_still_gets_its_account_
         let bench = Bench::okta().await.habits(|habits| habits.filter = FilterHabit::CaseSensitive);
         let id = bench.add_account("Ann@ACME.example", true);
         bench.hire("ann");
-        (1..people).for_each(|number| drop(bench.hire(&format!("person{number}@acme.example"))));
+        bench.crowd(people - 1);
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
         ended.assert_line("ann", Verb::Adopt, Outcome::Applied);
@@ -327,7 +327,7 @@ async fn a_server_that_accepts_duplicates_never_gets_one_from_us() {
         let bench = Bench::okta().await.habits(|habits| habits.duplicates = DuplicateHabit::Accepted);
         bench.add_account("ann", true);
         bench.hire("ann");
-        (1..people).for_each(|number| drop(bench.hire(&format!("person{number}@acme.example"))));
+        bench.crowd(people - 1);
         bench.run().await.assert_line("ann", Verb::Adopt, Outcome::Applied);
         assert_eq!(bench.accounts().len(), people);
         bench.assert_quiet().await;

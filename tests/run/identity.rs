@@ -320,7 +320,7 @@ async fn a_joiner_may_take_a_name_that_is_released_in_the_same_run() {
             let id = bench.account("ann").id;
             bench.world().rename(ann, "anna@acme.example");
             bench.hire("ann");
-            (1..joiners).for_each(|number| drop(bench.hire(&format!("person{number}@acme.example"))));
+            bench.crowd(joiners - 1);
             let ended = bench.run().await;
             ended.assert_end(exit::OK, RunResult::Ok);
             let of = |verb| ended.records.iter().filter(|line| line.action == verb).count();

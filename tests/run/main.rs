@@ -4,5 +4,12 @@
 mod support;
 
 mod adoption;
+mod attributes;
+mod binding;
 mod identity;
 mod lifecycle;
+mod named;
+mod order;
+mod outcomes;
+mod removal;
+mod wrike;

@@ -15,7 +15,7 @@ use rosterd::model::link::Link;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
 use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Request, Who, Writing, run};
+use rosterd::reconcile::{Refused, Request, Who, Writing, run};
 use rosterd::sim::{Account, Person, PersonId, ScimHabits, Sim, SimOptions, World};
 use rosterd::source::{ResolveSecret, Source};
 use rosterd::store::{Snapshot, Store};
@@ -55,6 +55,12 @@ pub struct Bench {
     pub stop: watch::Sender<bool>,
     /// The patience of the HTTP clients.
     pub retry: RetryPolicy,
+    /// Shorter than the configuration would accept.
+    pub max_apply: Option<Duration>,
+    /// Runs as a timer would start them.
+    pub unattended: bool,
+    /// A saved plan's actions.
+    pub only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
 }
 
 /// A run that ended.
@@ -107,6 +113,9 @@ impl Bench {
                 first_delay: Duration::from_millis(1),
                 longest_delay: Duration::from_millis(2),
             },
+            max_apply: None,
+            unattended: false,
+            only: std::sync::Mutex::new(None),
         }
     }
 
@@ -164,6 +173,11 @@ impl Bench {
     /// Hires several people.
     pub fn staff<const N: usize>(&self, names: [&str; N]) -> [PersonId; N] {
         names.map(|name| self.hire(name))
+    }
+
+    /// Hires so many further people.
+    pub fn crowd(&self, people: usize) -> Vec<PersonId> {
+        (0..people).map(|number| self.hire(&format!("person{number}@acme.example"))).collect()
     }
 
     /// The account with this login, which must be there.
@@ -278,6 +292,19 @@ impl Bench {
         }
     }
 
+    /// A run of exactly these actions, as `apply` makes one of a saved plan.
+    pub async fn run_only(&self, actions: &[ActionRecord]) -> Ended {
+        *self.only.lock().unwrap() = Some(actions.to_vec());
+        let ended = self.run().await;
+        *self.only.lock().unwrap() = None;
+        ended
+    }
+
+    /// One run of these people.
+    pub async fn run_who(&self, who: Who) -> Ended {
+        self.one(&self.text(), who, Mode::Real).await
+    }
+
     async fn one(&self, text: &str, who: Who, mode: Mode) -> Ended {
         let mut ended = self.all(text, who, mode).await;
         assert_eq!(ended.len(), 1);
@@ -307,9 +334,21 @@ impl Bench {
         all
     }
 
+    /// The state opened for several runs at once, as the daemon does.
+    pub async fn open(&self) -> Shared<'_> {
+        let config = self.parse(&self.text());
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        Shared { bench: self, pacers: Pacers::with_retry(self.retry), config, store }
+    }
+
     fn parse(&self, text: &str) -> Config {
-        config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
-            .unwrap_or_else(|errors| panic!("{errors}"))
+        let mut config =
+            config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
+                .unwrap_or_else(|errors| panic!("{errors}"));
+        for sync in &mut config.syncs {
+            sync.max_apply = self.max_apply.unwrap_or(sync.max_apply);
+        }
+        config
     }
 
     async fn run_sync(
@@ -335,6 +374,7 @@ impl Bench {
         let target =
             ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| secrets(reference), profile)
                 .unwrap();
+        let only = self.only.lock().unwrap().clone();
         let request = Request {
             config: sync,
             mapping: &mapping,
@@ -342,7 +382,9 @@ impl Bench {
             target: &target,
             snapshot,
             who,
-            trigger: Trigger::Manual,
+            only: only.as_deref(),
+            trigger: if self.unattended { Trigger::Schedule } else { Trigger::Manual },
+            unattended: self.unattended,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
         };
@@ -356,7 +398,11 @@ impl Bench {
                 finished
             }
         };
-        let code = if finished.refused { exit::CONFIG } else { exit::of_run(&finished.facts, false) };
+        let code = match finished.refused {
+            Some(Refused::Binding) => exit::CONFIG,
+            Some(Refused::StalePlan) => exit::HELD,
+            None => exit::of_run(&finished.facts, false),
+        };
         let mut spool = finished.records;
         let records: Vec<ActionRecord> = spool.iter().unwrap().collect::<Result<_, _>>().unwrap();
         let ended = Ended { facts: finished.facts, records, code };
@@ -414,6 +460,22 @@ impl Bench {
             .unwrap();
         age_texts(&database, "link", "memory", by);
         age_texts(&database, "sync", "profile", by);
+    }
+}
+
+/// One process with several runs.
+pub struct Shared<'a> {
+    bench: &'a Bench,
+    pacers: Pacers,
+    config: Config,
+    store: Store,
+}
+
+impl Shared<'_> {
+    /// A run that may write.
+    pub async fn run(&self, who: Who) -> Ended {
+        let snapshot = self.store.snapshot();
+        self.bench.run_sync(&self.config.syncs[0], &self.pacers, snapshot, who, Some(&self.store)).await
     }
 }
 
