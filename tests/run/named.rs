@@ -7,7 +7,7 @@ use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{Peer, Visibility};
 use serde_json::json;
 
-use crate::support::Bench;
+use crate::support::{Bench, WIDE_LIMITS};
 
 const BOTH: [Vendor; 2] = [Vendor::Okta, Vendor::OneLogin];
 
@@ -84,8 +84,9 @@ async fn a_joiner_by_name_gets_an_account_and_others_do_not() {
 #[tokio::test]
 async fn leavers_by_name_are_proven_like_all_others() {
     for vendor in BOTH {
-        let bench = Bench::new(vendor).await;
+        let bench = Bench::new(vendor).await.tables(WIDE_LIMITS);
         let [ann, ben, cleo, dan, _] = bench.staff(["ann", "ben", "cleo", "dan", "eve"]);
+        bench.crowd(6);
         bench.begin().await;
         let id = bench.source_id(cleo).to_string();
         bench.world().unassign(ann);

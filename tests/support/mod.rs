@@ -23,6 +23,10 @@ use rosterd::target::scim::{Profile, Provisioner, ScimTarget};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+/// Limits that let many leave at once from a workspace of ten or more.
+pub const WIDE_LIMITS: &str =
+    "[sync.guard]\nmax_removals_percent = 100\nmax_removals_percent_per_day = 100\n";
+
 /// The domain of everybody who works here.
 pub const DOMAIN: &str = "acme.example";
 
