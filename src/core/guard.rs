@@ -239,15 +239,21 @@ pub fn judge(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgem
 }
 
 impl Judgement {
+    /// Notes the numbers; gives the first reason in full and the names of the others, which say the same in other
+    /// words.
     fn note(&mut self, checks: Vec<Check>) -> Vec<String> {
-        let mut reasons = Vec::new();
+        let mut first: Option<String> = None;
+        let mut also: Vec<&str> = Vec::new();
         for Check { guard, limit, value, tripped, reason } in checks {
             self.facts.push(GuardFact { guard: guard.to_owned(), limit: Some(limit), value, tripped });
-            if tripped {
-                reasons.push(reason);
+            match (tripped, &first) {
+                (true, None) => first = Some(reason),
+                (true, Some(_)) => also.push(guard),
+                (false, _) => {}
             }
         }
-        reasons
+        let also = if also.is_empty() { String::new() } else { format!(" (also over {})", also.join(", ")) };
+        first.map(|reason| format!("{reason}{also}")).into_iter().collect()
     }
 
     fn hold(&mut self, verbs: &[Verb], reasons: &[String]) {

@@ -1,6 +1,6 @@
 //! Carrying a plan out, stage by stage, leavers first: disposition, guard, proof, then the hand.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -67,6 +67,29 @@ struct Ended {
     held: Option<HeldPair>,
 }
 
+/// Gives back in order what ends in any order; holds no more than what runs ahead of the slowest.
+#[derive(Default)]
+struct InOrder {
+    early: BTreeMap<usize, Ended>,
+    next: usize,
+}
+
+impl InOrder {
+    fn put(&mut self, index: usize, ended: Ended) {
+        self.early.insert(index, ended);
+    }
+
+    fn take(&mut self) -> Option<Ended> {
+        let ended = self.early.remove(&self.next)?;
+        self.next += 1;
+        Some(ended)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.early.is_empty()
+    }
+}
+
 impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     /// Prepares to carry out `plan`.
     pub fn new(
@@ -100,24 +123,35 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         Ok(carried)
     }
 
-    /// A stage: many people at once, bounded.
+    /// A stage: many people at once, bounded; told in the order of the plan.
     async fn stage(&self, actions: &mut Spool<PlannedAction>, carried: &mut Carried) -> Result<(), RunError> {
-        let mut waiting = actions.iter()?;
+        let mut waiting = actions.iter()?.enumerate();
         let mut running = FuturesUnordered::new();
+        let mut ended = InOrder::default();
         loop {
             while running.len() < self.concurrency {
-                let Some(action) = waiting.next().transpose()? else { break };
+                let Some((index, action)) = waiting.next() else { break };
+                let action = action?;
                 if carried.stop.is_none() {
                     carried.stop = self.stops_now();
                 }
                 match &carried.stop {
-                    Some(stop) => self.note(left_over(&action, stop), carried)?,
-                    None => running.push(self.one(action)),
+                    Some(stop) => ended.put(index, left_over(&action, stop)),
+                    None => running.push(async move { (index, self.one(action).await) }),
                 }
             }
+            while let Some(next) = ended.take() {
+                self.note(next, carried)?;
+            }
             match running.next().await {
-                Some(ended) => self.note(ended, carried)?,
-                None => return Ok(()),
+                Some((index, end)) => {
+                    if carried.stop.is_none() {
+                        carried.stop.clone_from(&end.done.stop);
+                    }
+                    ended.put(index, end);
+                }
+                None if ended.is_empty() => return Ok(()),
+                None => {}
             }
         }
     }

@@ -43,7 +43,7 @@ fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()
         writeln!(out)?;
     }
     for record in records.iter()? {
-        write_record(&record?, facts.mode, out)?;
+        write_record(&record?, facts, out)?;
     }
     writeln!(out)?;
     write_end(facts, out)
@@ -63,9 +63,9 @@ fn source_line(facts: &RunFacts) -> String {
     }
 }
 
-fn write_record(record: &ActionRecord, mode: Mode, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
     let (sign, style) = sign(record.action);
-    let word = word(record, mode);
+    let word = word(record, facts.mode);
     let style = match record.outcome {
         Outcome::Failed => RED,
         Outcome::Held | Outcome::Deferred => YELLOW,
@@ -89,6 +89,10 @@ fn write_record(record: &ActionRecord, mode: Mode, out: &mut dyn io::Write) -> i
             Outcome::Disabled => "switched off",
             Outcome::Skipped | Outcome::Planned | Outcome::Applied => "note",
         };
+        // The reason of a hold is told once, with the command that releases it.
+        let told_below = record.outcome == Outcome::Held
+            && facts.holds.iter().any(|hold| hold.class == record.action && hold.reason == *detail);
+        let detail = if told_below { "waits for approval, see below" } else { detail };
         writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
     }
     Ok(())

@@ -162,17 +162,17 @@ fn a_held_run_says_why_and_what_releases_it() {
 
       - deactivate  ben@acme.example  no longer listed by the app
           active: true -> false
-          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+          held: waits for approval, see below
       - deactivate  ann@acme.example  no longer listed by the app
           active: true -> false
-          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+          held: waits for approval, see below
       - deactivate  cleo@acme.example  no longer listed by the app
           active: true -> false
-          held: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval
+          held: waits for approval, see below
 
     Done: 3 held for approval or a seat, 0 unchanged.
     Seats: 3 billable before, 3 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
-    Held h1: deactivate for 3 people: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts; 3 removals planned and 0 sent in the last hour are more than half of 3 active accounts (guard.max_removals_percent in a workspace under 10); 3 removals planned and 0 sent in the last 24 hours are more than half of 3 active accounts (guard.max_removals_percent_per_day in a workspace under 10); nobody else is listed to compare with, so a removal needs approval.
+    Held h1: deactivate for 3 people: everybody would go: 3 planned and 0 sent in the last hour, of 3 active accounts (also over max_removals_percent, max_removals_percent_per_day); nobody else is listed to compare with, so a removal needs approval.
       Everything else went on. Release exactly these with `rosterd approve h1@1` until [time]; drop them with `rosterd reject h1`.
     "#);
 }
