@@ -135,7 +135,7 @@ fn every_other_choice_of_the_example_is_valid() {
         good(&text.join("\n"));
         tried += 1;
     }
-    assert_eq!(tried, 21);
+    assert_eq!(tried, 24);
 }
 
 #[test]

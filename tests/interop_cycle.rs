@@ -80,7 +80,7 @@ impl Workspace {
     fn users(&self) -> Vec<Value> {
         let mut server = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let request =
-            format!("GET /Users HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+            format!("GET /v2/Users HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
         server.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         server.read_to_string(&mut answer).unwrap();
@@ -139,7 +139,7 @@ fn stage(login: Login, workspace: &Workspace) -> Stage {
     let stage = Stage::with(login, "");
     let token = stage.home.secret("interop.token", TOKEN);
     stage.home.configure(&format!(
-        "[[sync]]\nsource = {{ {} }}\ntarget = {{ url = \"http://127.0.0.1:{}\", token = {token}, requests_per_minute = 60000 }}\n",
+        "[[sync]]\nsource = {{ {} }}\ntarget = {{ url = \"http://127.0.0.1:{}/v2\", token = {token}, requests_per_minute = 60000 }}\n",
         stage.source(),
         workspace.proxy_port
     ));
@@ -162,12 +162,12 @@ fn cycle(login: Login) {
     let workspace = Workspace::start(&program);
     let stage = stage(login, &workspace);
     let world = stage.sim.world();
-    stage.run(&["check"]).exits(0);
     let people: Vec<_> = [("Ann", "Archer"), ("Ben", "O'Neil"), ("Chloé", "Dubois"), ("Dmitri", "Волков")]
         .into_iter()
         .map(|(first, last)| hire(world, &first.replace('é', "e"), last))
         .collect();
     world.edit(people[2], |person| person.first_name = Some("Chloé".to_owned()));
+    stage.run(&["check"]).exits(0);
 
     let dry = stage.run(&["--dry-run", "--format", "json"]).exits(0).sync();
     assert_eq!((count(&dry, "create"), workspace.writes()), (4, vec![]));

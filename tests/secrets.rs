@@ -243,7 +243,9 @@ fn no_failure_shows_a_secret() {
             let stage = stage(login);
             sabotage(&stage);
             let said = everything(&stage);
-            assert!(said[4].1.code != Some(0), "{case}: a run that goes well shows no failure: {said:#?}");
+            let harmless = (login == Login::OktaToken && case.starts_with("the token endpoint"))
+                || case == "the workspace cuts the connection in mid-reply";
+            assert_eq!(said[4].1.code == Some(0), harmless, "{case}: {said:#?}");
             assert_discreet(&stage, &said, &format!("{login:?}, {case}"));
         }
     }
@@ -252,28 +254,26 @@ fn no_failure_shows_a_secret() {
 #[test]
 fn a_server_that_repeats_what_it_was_sent_does_not_make_us_show_it() {
     for login in [LOGINS[0], LOGINS[5]] {
-        for (peer, status) in [
-            (Peer::Okta, 401),
-            (Peer::Okta, 400),
-            (Peer::OneLogin, 401),
-            (Peer::OneLogin, 400),
-            (Peer::Scim, 401),
-            (Peer::Scim, 400),
-            (Peer::Scim, 500),
+        let okta = format!("Authorization: SSWS {OKTA_TOKEN}");
+        let workspace = format!("got Bearer {SCIM_TOKEN} at /Users?token={SCIM_TOKEN}");
+        let pair = format!("{}:{ONELOGIN_SECRET}", Stage::new().sim.onelogin_client_id());
+        let basic = base64::engine::general_purpose::STANDARD.encode(pair);
+        let onelogin = format!("Authorization: Basic {basic} with secret {ONELOGIN_SECRET}");
+        for (peer, status, words) in [
+            (Peer::Okta, 401, &okta),
+            (Peer::Okta, 400, &okta),
+            (Peer::OneLogin, 401, &onelogin),
+            (Peer::OneLogin, 400, &onelogin),
+            (Peer::Scim, 401, &workspace),
+            (Peer::Scim, 400, &workspace),
+            (Peer::Scim, 500, &workspace),
         ] {
             let stage = stage(login);
-            let words = format!(
-                "debug: Authorization: SSWS {OKTA_TOKEN} Basic {} Bearer {SCIM_TOKEN} secret {ONELOGIN_SECRET}",
-                base64::engine::general_purpose::STANDARD
-                    .encode(format!("{}:{ONELOGIN_SECRET}", stage.sim.onelogin_client_id()))
-            );
             let body =
                 serde_json::json!({"detail": words, "errorSummary": words, "message": words, "error": words});
-            stage.sim.faults().add(
-                Fault::on(peer)
-                    .when(|path, _| !path.contains("/logs"))
-                    .then(Effect::Answer(Reply::json(status, &body))),
-            );
+            let token_endpoint = |path: &str| path.contains("token");
+            let rule = Fault::on(peer).when(move |path, _| peer != Peer::OneLogin || token_endpoint(path));
+            stage.sim.faults().add(rule.then(Effect::Answer(Reply::json(status, &body))));
             let said: Vec<_> = [&["check"][..], &["--reconcile-now"], &["--dry-run", "--format", "json"]]
                 .iter()
                 .map(|arguments| (arguments.join(" "), stage.run(arguments)))

@@ -39,7 +39,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rusqlite", &["store"]),
     ("governor", &["http"]),
     ("jsonwebtoken", &["source", "sim"]),
-    ("minijinja", &["core"]),
+    ("minijinja", &["core", "config"]),
     ("axum", &["sim", "daemon"]),
     ("clap", &["cli", "app", "main"]),
     ("anyhow", &["app", "main"]),
@@ -217,7 +217,7 @@ fn imports(code: &str) -> BTreeSet<String> {
                 }
                 if !word.is_empty() {
                     found.insert(std::mem::take(&mut word));
-                    starts = false;
+                    starts = character == ',';
                 }
             }
             found.extend((!word.is_empty()).then_some(word));
@@ -418,7 +418,8 @@ fn texts() -> Vec<(String, String)> {
         files(&root().join(directory), &mut paths);
     }
     let at_root = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
-    paths.extend(at_root.filter(|path| path.is_file()));
+    // In a second checkout `.git` is a file that says where the first one is.
+    paths.extend(at_root.filter(|path| path.is_file() && !path.ends_with(".git")));
     let text = |path: PathBuf| {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         Some((name, fs::read_to_string(path).ok()?))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::runs::open;
+use super::runs::{complain, open};
 use super::{chosen, secrets};
 use crate::cli::Cli;
 use crate::config::{Config, SourceKind, Sync};
@@ -19,8 +19,7 @@ pub(super) async fn run(cli: &Cli, config: &Config, offline: bool) -> u8 {
     let syncs = match chosen(cli, config) {
         Ok(syncs) => syncs,
         Err(message) => {
-            eprintln!("error: {message}");
-            return exit::USAGE;
+            return complain(&message, exit::USAGE);
         }
     };
     print_line(&RightCheck::ok("configuration", format!("{} is valid", config.path.display())));

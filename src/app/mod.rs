@@ -76,6 +76,7 @@ fn chosen<'a>(cli: &Cli, config: &'a Config) -> Result<Vec<&'a config::Sync>, St
     if let Some(unknown) =
         cli.run.sync.iter().find(|name| !config.syncs.iter().any(|sync| sync.name == **name))
     {
+        let unknown = report::visible(unknown);
         return Err(format!("there is no sync \"{unknown}\"\nhelp: the configuration has {}", names()));
     }
     let wanted = |sync: &&config::Sync| cli.run.sync.is_empty() || cli.run.sync.contains(&sync.name);

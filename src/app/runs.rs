@@ -20,7 +20,7 @@ use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
 use crate::reconcile::{Finished, Refused, Request, Who, Writing};
-use crate::report::{Progress, SyncReport};
+use crate::report::{Progress, SyncReport, visible};
 use crate::source::Source;
 use crate::store::{Snapshot, Store, StoreError};
 use crate::target::scim::{Profile, Provisioner, ScimTarget};
@@ -313,10 +313,9 @@ fn user_name(uid: u32) -> String {
 }
 
 pub(super) fn complain(message: &str, code: u8) -> u8 {
-    let mut lines = message.splitn(2, '\n');
-    anstream::eprintln!("error: {}", lines.next().unwrap_or_default());
-    if let Some(rest) = lines.next() {
-        anstream::eprintln!("{rest}");
+    for (index, line) in message.lines().enumerate() {
+        let lead = if index == 0 { "error: " } else { "" };
+        anstream::eprintln!("{lead}{}", visible(line));
     }
     code
 }

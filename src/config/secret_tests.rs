@@ -1,3 +1,5 @@
+//! Secrets are read from where they may be, and refused with what to do.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

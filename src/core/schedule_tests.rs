@@ -1,3 +1,5 @@
+//! Schedules against the calendar: five and six fields, weekdays, gaps and folds.
+
 use std::collections::BTreeSet;
 
 use chrono::{Datelike, Timelike};

@@ -19,6 +19,7 @@ use url::Url;
 use super::connect;
 use super::counters::{Counters, Counting};
 use super::credentials::Credentials;
+use super::discreet::Sent;
 use super::pacer::{LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
 use super::{Answer, HttpError, Replay, Request};
@@ -272,15 +273,21 @@ impl Client {
         shared.counting.sent();
         let (sent_at, at) = (Millis::now(), Instant::now());
         let response = builder
-            .headers(headers)
+            .headers(headers.clone())
             .send()
             .await
             .map_err(|error| (connect::classify(&request.method, &request.url, &error), Some(at)))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (status, told) = (response.status().as_u16(), response.headers().clone());
         let body = connect::read_body(&request.method, &request.url, response, shared.body_limit_bytes)
             .await
             .map_err(|error| (error, Some(at)))?;
-        Ok((Answer { status, headers, body, sent_at, attempts }, at))
+        let mut answer = Answer { status, headers: told, body, sent_at, attempts };
+        if !answer.is_success() {
+            let sent = Sent::of(&headers, request.body.as_ref());
+            sent.strike_out_headers(&mut answer.headers);
+            answer.body = sent.struck_out(answer.body);
+        }
+        Ok((answer, at))
     }
 
     fn spend_retry(&self) -> bool {

@@ -13,6 +13,7 @@ pub mod client;
 mod connect;
 pub mod counters;
 pub mod credentials;
+mod discreet;
 pub mod pacer;
 pub mod ratelimit;
 

@@ -4,20 +4,16 @@
 use std::sync::Mutex;
 
 use super::Context;
-use super::hand::{Done, Hand, Stop, held_back, record};
-use super::look::{Owner, climb_after_conflict, judge_hits};
+use super::hand::{Done, Hand, Stop, record};
 use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
-use crate::core::mapping::Mapped;
-use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::proof::Proven;
 use crate::core::settlement::{Written, settle_state, settle_write};
-use crate::core::standing::Standing;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
 use crate::model::link::{Link, LinkState};
-use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, Verb};
+use crate::model::plan::{DesiredAccount, PlannedAction, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::store::{Intent, IntentId, LinkWrite, Settled, Settlement, Store, StoreError, Tenure};
@@ -25,7 +21,7 @@ use crate::target::{Acknowledgement, Observe, Provision, Refusal, RefusalClass, 
 
 /// The hand that writes.
 pub struct WriteHand<'a, O, P> {
-    context: &'a Context<'a, O>,
+    pub(super) context: &'a Context<'a, O>,
     store: &'a Store,
     tenure: &'a Tenure,
     provisioner: &'a P,
@@ -36,14 +32,14 @@ pub struct WriteHand<'a, O, P> {
 }
 
 /// What is journaled and told about one write.
-struct Ending {
-    settled: Settled,
-    outcome: Outcome,
-    status: Option<u16>,
-    detail: Option<String>,
-    attempts: u32,
-    link: LinkWrite,
-    stop: Option<Stop>,
+pub(super) struct Ending {
+    pub settled: Settled,
+    pub outcome: Outcome,
+    pub status: Option<u16>,
+    pub detail: Option<String>,
+    pub attempts: u32,
+    pub link: LinkWrite,
+    pub stop: Option<Stop>,
 }
 
 impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
@@ -80,7 +76,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     }
 
     /// Commits the outcome and makes the line.
-    async fn end(&self, id: IntentId, mut line: ActionRecord, ending: Ending) -> Done {
+    pub(super) async fn end(&self, id: IntentId, mut line: ActionRecord, ending: Ending) -> Done {
         let Ending { settled, outcome, status, detail, attempts, link, mut stop } = ending;
         line.outcome = outcome;
         line.status = status;
@@ -154,7 +150,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     }
 
     /// The end of a refusal that needs no second thought.
-    fn refused(&self, action: &PlannedAction, refusal: &Refusal, link: Option<&Link>) -> Ending {
+    pub(super) fn refused(&self, action: &PlannedAction, refusal: &Refusal, link: Option<&Link>) -> Ending {
         let now = Millis::now();
         let (settled, outcome, stop, keeps) = match refusal.class {
             RefusalClass::Credentials | RefusalClass::Unreachable => (
@@ -236,102 +232,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         }
     }
 
-    /// A 409 on a creation: look again and adopt where the ladder allows it; never a failure of the run.
-    async fn adopt_instead(
-        &self,
-        id: IntentId,
-        action: PlannedAction,
-        desired: &DesiredAccount,
-        refusal: &Refusal,
-    ) -> Done {
-        let ladder = &self.context.config.adopt.ladder;
-        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
-            Ok(found) => found,
-            Err(error) => {
-                let ending = Ending {
-                    detail: Some(format!("{}; looking it up failed: {error}", refusal.detail)),
-                    ..self.refused(&action, refusal, None)
-                };
-                return self.end(id, record(&action, Outcome::Failed, None), ending).await;
-            }
-        };
-        let mut owners = std::collections::HashMap::new();
-        for account in found.iter().flat_map(|(_, accounts)| accounts) {
-            let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
-            if let Ok(Some((sync, link))) = owner {
-                owners.insert(
-                    account.id.clone(),
-                    Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)),
-                );
-            }
-        }
-        let hits = judge_hits(found, &owners);
-        let reason = match &hits {
-            Match::None => {
-                "exists but not visible: the target refuses it as a duplicate and shows no such account"
-            }
-            Match::One { .. } => "created meanwhile",
-            Match::Several(text) | Match::LinkedElsewhere(text) => text,
-            Match::LinkedToGone { .. } => "linked to somebody who is gone",
-        };
-        let outcome = if matches!(hits, Match::One { .. }) { Settled::NotSent } else { Settled::Refused };
-        let ending = Ending {
-            settled: outcome,
-            outcome: Outcome::Skipped,
-            link: LinkWrite::Keep,
-            stop: None,
-            status: Some(refusal.status),
-            detail: Some(refusal.detail.clone()),
-            attempts: refusal.attempts,
-        };
-        let done = self.end(id, held_back(&action, reason.to_owned()), ending).await;
-        if done.stop.is_some() || !matches!(hits, Match::One { .. }) {
-            return done;
-        }
-        match self.replan_as_adoption(&action, desired, &hits) {
-            Some(adoption) if adoption.disposition == Disposition::Send => {
-                Box::pin(self.update(adoption)).await
-            }
-            Some(adoption) => {
-                Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
-            }
-            None => done,
-        }
-    }
-
-    fn replan_as_adoption(
-        &self,
-        action: &PlannedAction,
-        desired: &DesiredAccount,
-        hits: &Match,
-    ) -> Option<PlannedAction> {
-        let mapped = Mapped { desired: desired.clone(), user_type: None, user_type_problem: None };
-        let standing = Standing::Qualifies(Box::new(mapped));
-        let person = Person {
-            id: &action.source_id,
-            user: &action.user,
-            standing: &standing,
-            link: None,
-            hits,
-            waits: None,
-            observed_at: action.observed_at,
-            assigned_at: action.assigned_at,
-        };
-        let policy = Policy {
-            lifecycle: &self.context.config.lifecycle,
-            adopt: &self.context.config.adopt,
-            mapping: self.context.mapping,
-        };
-        match plan(&person, &policy, Millis::now()) {
-            Decision::Act(adoption) if adoption.verb == Verb::Adopt => {
-                Some(PlannedAction { billable: action.billable, situation: Situation::Found, ..*adoption })
-            }
-            Decision::Act(_) | Decision::Unchanged { .. } => None,
-        }
-    }
-
     /// Adoption, update, reactivation: one write to an account that exists; an adoption may need none.
-    async fn update(&self, action: PlannedAction) -> Done {
+    pub(super) async fn update(&self, action: PlannedAction) -> Done {
         let Some(target_id) = action.target_id.clone() else {
             let why = "there is no account to write to".to_owned();
             return Done::with(record(&action, Outcome::Deferred, Some(why)));

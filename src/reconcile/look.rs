@@ -6,8 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::RunError;
 use super::event::RunEvent;
@@ -185,7 +184,6 @@ pub async fn climb_all<O: Observe>(
     concurrency: usize,
 ) -> Result<Vec<(Candidate, Found)>, RunError> {
     use crate::core::standing::Standing;
-    let mut results = Vec::with_capacity(people.len());
     let desired_of = |candidate: &Candidate| match &candidate.standing {
         Standing::Qualifies(mapped) => Some(mapped.desired.clone()),
         Standing::Pending
@@ -195,6 +193,7 @@ pub async fn climb_all<O: Observe>(
         | Standing::HeldBack(_) => None,
     };
     if let Finder::Listing(_) = finder {
+        let mut results = Vec::with_capacity(people.len());
         for candidate in people {
             let found = match desired_of(&candidate) {
                 Some(desired) => climb(target, finder, ladder, &desired, releasing).await?,
@@ -204,26 +203,18 @@ pub async fn climb_all<O: Observe>(
         }
         return Ok(results);
     }
-    let mut waiting = people.into_iter();
-    let mut asked = FuturesUnordered::new();
-    loop {
-        while asked.len() < concurrency.max(1)
-            && let Some(candidate) = waiting.next()
-        {
-            let desired = desired_of(&candidate);
-            asked.push(async move {
-                let found = match desired {
-                    Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
-                    None => None,
-                };
-                Ok::<_, RunError>((candidate, found))
-            });
+    let asked = people.into_iter().map(|candidate| {
+        let desired = desired_of(&candidate);
+        async move {
+            let found = match desired {
+                Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
+                None => None,
+            };
+            Ok((candidate, found))
         }
-        match asked.next().await {
-            Some(result) => results.push(result?),
-            None => return Ok(results),
-        }
-    }
+    });
+    // In the order of asking, whoever is answered first: the same plan reads the same twice.
+    futures_util::stream::iter(asked).buffered(concurrency.max(1)).try_collect().await
 }
 
 /// After "exists already": once more by lookups and, where they find nobody, by comparing everybody. Some servers

@@ -13,7 +13,8 @@ use crate::source::{Source, SourceError};
 use crate::store::{Snapshot, StoreError};
 use crate::target::{Observe, TargetError};
 
-pub mod apply;
+mod apply;
+mod conflict;
 pub mod event;
 mod execute;
 pub mod hand;
@@ -27,6 +28,7 @@ pub mod rulings;
 mod run;
 mod seats;
 mod settle;
+mod telling;
 
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 

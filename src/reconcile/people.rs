@@ -45,8 +45,14 @@ pub struct Gathered {
 pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
     let linked = links.len();
-    let mut builder =
-        RosterBuilder::new(context.mapping, &context.config.lifecycle, context.snapshot.digest_key(), links);
+    let pinned = context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
+    let mut builder = RosterBuilder::new(
+        context.mapping,
+        &context.config.lifecycle,
+        context.snapshot.digest_key(),
+        links,
+        pinned,
+    );
     let mut interrupted = context.interrupted.clone();
     let mut reader = context.source.open().await?;
     let mut pages = 0;

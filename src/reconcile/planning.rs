@@ -208,6 +208,9 @@ impl<O: Observe> Planner<'_, '_, O> {
             adopt: &self.context.config.adopt,
             mapping: self.context.mapping,
         };
+        if self.rulings.has_stale_pin(candidate) {
+            self.plan.stale_pins.push(candidate.id.clone());
+        }
         match plan(&person, &policy, self.now) {
             Decision::Unchanged { refresh } => {
                 self.plan.unchanged += 1;
@@ -215,9 +218,6 @@ impl<O: Observe> Planner<'_, '_, O> {
                 Ok(())
             }
             Decision::Act(action) => {
-                if self.rulings.has_stale_pin(candidate) {
-                    self.plan.stale_pins.push(candidate.id.clone());
-                }
                 let action = self.rulings.apply(*action, candidate, link);
                 if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
                     return Ok(());

@@ -56,6 +56,7 @@ pub struct RosterBuilder<'a> {
     mapping: &'a Mapping,
     policy: &'a LifecyclePolicy,
     key: DigestKey,
+    pinned: HashSet<SourceId>,
     slots: HashMap<SourceId, Slot>,
     newcomers: Vec<(SourceId, u64)>,
     spool: Spool<Candidate>,
@@ -88,12 +89,14 @@ pub struct Roster {
 }
 
 impl<'a> RosterBuilder<'a> {
-    /// Starts from the links as they stand.
+    /// Starts from the links as they stand. Whoever is pinned gets a closer look in any case: a pin ends with the
+    /// first change at the source.
     pub fn new(
         mapping: &'a Mapping,
         policy: &'a LifecyclePolicy,
         key: DigestKey,
         links: Vec<LinkDigest>,
+        pinned: HashSet<SourceId>,
     ) -> RosterBuilder<'a> {
         let slots = links
             .into_iter()
@@ -106,6 +109,7 @@ impl<'a> RosterBuilder<'a> {
             mapping,
             policy,
             key,
+            pinned,
             slots,
             newcomers: Vec::new(),
             spool: Spool::default(),
@@ -141,7 +145,7 @@ impl<'a> RosterBuilder<'a> {
             Some(slot) => {
                 slot.seen = true;
                 slot.name_key = name_key;
-                is_settled(&standing, slot, self.policy)
+                is_settled(&standing, slot, self.policy) && !self.pinned.contains(&identity.id)
             }
             None => {
                 if name_key != 0 {
@@ -176,6 +180,7 @@ impl<'a> RosterBuilder<'a> {
         };
         let linked_spooled = unsettled.iter()?.filter(|r| r.as_ref().is_ok_and(|c| c.linked)).count() as u64;
         let mut seen = 0;
+        let mut late = Vec::new();
         for (id, slot) in self.slots {
             if slot.seen {
                 seen += 1;
@@ -185,7 +190,7 @@ impl<'a> RosterBuilder<'a> {
                 if slot.name_key != 0 && shared.contains(&slot.name_key) {
                     roster.shared_logins.insert(id.clone());
                     if !spooled.contains(&id) {
-                        unsettled.push(&shares_a_login(&id, roster.read.started_at()))?;
+                        late.push(shares_a_login(&id, roster.read.started_at()));
                         seen -= 1;
                     }
                 }
@@ -199,9 +204,12 @@ impl<'a> RosterBuilder<'a> {
             if is_settled(&left, &slot, self.policy) {
                 roster.unchanged += 1;
             } else {
-                unsettled.push(&missed(id, left, roster.read.started_at()))?;
+                late.push(missed(id, left, roster.read.started_at()));
             }
         }
+        // The slots have no order, and the same plan should read the same twice.
+        late.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        late.iter().try_for_each(|candidate| unsettled.push(candidate).map(drop))?;
         roster.unchanged += seen - linked_spooled;
         roster
             .shared_logins

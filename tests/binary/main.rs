@@ -4,6 +4,11 @@
 // The lint's exception for tests covers test functions only, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod check;
+mod commands;
 mod exit_codes;
+mod json_report;
+mod options;
 mod state;
 mod support;
+mod text_report;

@@ -84,12 +84,28 @@ fn a_value_out_of_its_rule_is_one_mistake() {
         ("adopt = { match = [\"username\"] }", "`match` cannot be `username`"),
         ("adopt = { match = [\"email\", \"email\"] }", "`match` lists `email` twice"),
         ("adopt = { mode = \"ask\" }", "`mode` cannot be `ask`"),
-        ("guard = {}", "[sync.guard] is not available yet"),
-        ("guard.max_removals = 5", "[sync.guard] is not available yet"),
+        (
+            "guard.protected = [\"[a\"]",
+            "`protected` has a bad pattern `[a`: unclosed character class; missing ']'",
+        ),
         ("drift.access = \"report\"", "[sync.drift] is not available yet"),
         ("attributes = 1", "`attributes` must be a table, not a whole number"),
         ("user_type = {}", "[sync.user_type] lacks `path`"),
         ("user_type = { path = \"wrike:userType\" }", "what stands before the last colon is not a URN"),
+    ];
+    for (lines, problem) in cases {
+        assert_eq!(in_sync(lines), [problem], "{lines}");
+    }
+}
+
+#[test]
+fn a_limit_out_of_its_rule_is_one_mistake() {
+    let cases = [
+        ("drift = {}", "[sync.drift] is not available yet"),
+        ("guard.max_removals_percent = 101", "`max_removals_percent` is out of range"),
+        ("guard.max_seats = \"many\"", "`max_seats` must be a whole number, not a string"),
+        ("guard.approval = [\"everything\"]", "`approval` cannot be `everything`"),
+        ("guard.max_removal = 5", "unknown key `max_removal` in [sync.guard]"),
     ];
     for (lines, problem) in cases {
         assert_eq!(in_sync(lines), [problem], "{lines}");

@@ -203,16 +203,16 @@ fn a_schedule_with_a_backward_range() {
 }
 
 #[test]
-fn guards_before_they_exist() {
-    let errors = errors(&sync_with("[sync.guard]\nmax_removals = 10\n[sync.drift]\naccess = \"report\""));
+fn drift_before_it_exists() {
+    let errors = errors(&sync_with("[sync.guard]\nmax_removals = -1\n[sync.drift]\naccess = \"report\""));
     assert_snapshot!(errors, @r##"
-    error: [sync.guard] is not available yet
-     --> config.toml:4:7
+    error: `max_removals` is out of range
+     --> config.toml:5:16
       |
-    4 | [sync.guard]
-      |       ^^^^^ this version does not act on it
+    5 | max_removals = -1
+      |                ^^ must be 0 to 10000000
       |
-      = help: remove it for now; nothing in [sync.guard] has an effect in this version
+      = help: write a whole number from 0 to 10000000
 
     error: [sync.drift] is not available yet
      --> config.toml:6:7

@@ -23,9 +23,9 @@ const SHORT_AT_OKTA: [Shortening; 4] = [
         scene.bench.sim.faults().add(okta_list().then(Effect::DropRows(1)));
     }),
     ("A4", "a narrowed admin role", |scene| {
-        ["ben@acme.example", "cleo@acme.example"].map(|login| {
+        for login in ["ben@acme.example", "cleo@acme.example"] {
             scene.bench.world().hide(scene.bench.world().find(login).unwrap());
-        });
+        }
     }),
     ("B27", "a server that stops at two people", |scene| {
         scene.bench.sim.faults().add(okta_list().then(Effect::DropNext));
@@ -34,9 +34,9 @@ const SHORT_AT_OKTA: [Shortening; 4] = [
 
 const SHORT_AT_ONELOGIN: [Shortening; 1] =
     [("A4", "both lists leave people out and count what is left", |scene| {
-        ["ben@acme.example", "cleo@acme.example"].map(|login| {
+        for login in ["ben@acme.example", "cleo@acme.example"] {
             scene.bench.world().hide(scene.bench.world().find(login).unwrap());
-        });
+        }
     })];
 
 #[tokio::test]

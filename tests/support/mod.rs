@@ -15,7 +15,7 @@ use rosterd::model::link::Link;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
 use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Request, Who, Writing, run};
+use rosterd::reconcile::{Refused, Request, Who, Writing, run};
 use rosterd::sim::{Account, Person, PersonId, ScimHabits, Sim, SimOptions, World};
 use rosterd::source::{ResolveSecret, Source};
 use rosterd::store::{Snapshot, Store};
@@ -62,6 +62,10 @@ pub struct Bench {
     pub retry: RetryPolicy,
     /// Shorter than the configuration would accept.
     pub max_apply: Option<Duration>,
+    /// Runs as a timer would start them.
+    pub unattended: bool,
+    /// A saved plan's actions.
+    pub only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
 }
 
 /// A run that ended.
@@ -115,6 +119,8 @@ impl Bench {
                 longest_delay: Duration::from_millis(2),
             },
             max_apply: None,
+            unattended: false,
+            only: std::sync::Mutex::new(None),
         }
     }
 
@@ -291,6 +297,19 @@ impl Bench {
         }
     }
 
+    /// A run of exactly these actions, as `apply` makes one of a saved plan.
+    pub async fn run_only(&self, actions: &[ActionRecord]) -> Ended {
+        *self.only.lock().unwrap() = Some(actions.to_vec());
+        let ended = self.run().await;
+        *self.only.lock().unwrap() = None;
+        ended
+    }
+
+    /// One run of these people.
+    pub async fn run_who(&self, who: Who) -> Ended {
+        self.one(&self.text(), who, Mode::Real).await
+    }
+
     async fn one(&self, text: &str, who: Who, mode: Mode) -> Ended {
         let mut ended = self.all(text, who, mode).await;
         assert_eq!(ended.len(), 1);
@@ -360,6 +379,7 @@ impl Bench {
         let target =
             ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| secrets(reference), profile)
                 .unwrap();
+        let only = self.only.lock().unwrap().clone();
         let request = Request {
             config: sync,
             mapping: &mapping,
@@ -367,7 +387,9 @@ impl Bench {
             target: &target,
             snapshot,
             who,
-            trigger: Trigger::Manual,
+            only: only.as_deref(),
+            trigger: if self.unattended { Trigger::Schedule } else { Trigger::Manual },
+            unattended: self.unattended,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
         };
@@ -381,7 +403,11 @@ impl Bench {
                 finished
             }
         };
-        let code = if finished.refused { exit::CONFIG } else { exit::of_run(&finished.facts, false) };
+        let code = match finished.refused {
+            Some(Refused::Binding) => exit::CONFIG,
+            Some(Refused::StalePlan) => exit::HELD,
+            None => exit::of_run(&finished.facts, false),
+        };
         let mut spool = finished.records;
         let records: Vec<ActionRecord> = spool.iter().unwrap().collect::<Result<_, _>>().unwrap();
         let ended = Ended { facts: finished.facts, records, code };

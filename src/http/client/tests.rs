@@ -1,3 +1,5 @@
+//! The client against a server that misbehaves: what is repeated, what is not, and what is told.
+
 use super::*;
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -1,3 +1,5 @@
+//! The pacer on paused time: rates, windows, lanes.
+
 use super::rate::{LOWEST_PART, RAISE_AFTER};
 use super::*;
 use futures_util::FutureExt;

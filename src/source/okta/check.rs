@@ -36,8 +36,10 @@ impl Okta {
             return checks;
         }
         checks.push(RightCheck::ok("credentials", "Okta accepts the credentials"));
+        let exists = !app.as_ref().is_ok_and(|answer| answer.status == 404);
         checks.extend(self.check_app(app).await);
-        let people = self.check_app_users(&mut checks).await;
+        // Of an app that is not there nothing more can be said.
+        let people = if exists { self.check_app_users(&mut checks).await } else { None };
         checks.push(self.check_users().await);
         checks.push(self.check_log().await);
         if !self.group_names.is_empty() {
@@ -52,7 +54,12 @@ impl Okta {
     }
 
     async fn no_login(&self, error: &HttpError) -> RightCheck {
-        let mut help = "check the token, or client_id and private_key, in [sync.source]".to_owned();
+        let message = error.to_string();
+        let (sentence, help) = match message.split_once("; help: ") {
+            Some((sentence, help)) => (sentence, help),
+            None => (&*message, "check the token, or client_id and private_key, in [sync.source]"),
+        };
+        let mut help = help.to_owned();
         if let Login::ServiceApp(app) = &self.login {
             let missing = app.missing_scopes().await;
             if !missing.is_empty() {
@@ -62,7 +69,7 @@ impl Okta {
                 );
             }
         }
-        RightCheck::fail("credentials", error.to_string(), help)
+        RightCheck::fail("credentials", sentence, help)
     }
 
     async fn check_app(&self, app: Result<Answer, HttpError>) -> Vec<RightCheck> {

@@ -31,10 +31,16 @@ impl OneLogin {
         }
         let mut checks = vec![RightCheck::ok("credentials", "OneLogin gives a token for the credentials")];
         let app = self.ask(&["2", "apps", &self.app_id], &[]).await;
+        let exists = !app.as_ref().is_ok_and(|answer| answer.status == 404);
         checks.extend(self.check_app(app).await);
-        let (app_users, people) = self.check_app_users().await;
-        checks.push(app_users);
-        checks.push(self.check_users(people).await);
+        let mut people = None;
+        // Of an app that is not there nothing more can be said.
+        if exists {
+            let app_users;
+            (app_users, people) = self.check_app_users().await;
+            checks.push(app_users);
+            checks.push(self.check_users(people).await);
+        }
         checks.push(self.check_log().await);
         if !self.role_names.is_empty() {
             checks.push(self.check_roles().await);

@@ -1,3 +1,5 @@
+//! The service app's login: tokens, proofs, and what a refusal means.
+
 use super::*;
 use std::sync::Arc;
 

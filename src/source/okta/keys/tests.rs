@@ -1,3 +1,5 @@
+//! Private keys in every form that Okta hands out.
+
 use super::*;
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, EcPrivateKeyRfc5915Der, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;

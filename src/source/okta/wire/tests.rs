@@ -1,3 +1,5 @@
+//! Okta's answers, as they come and as they should not.
+
 use super::*;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue, LINK};

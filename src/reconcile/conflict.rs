@@ -1,0 +1,109 @@
+//! A 409 on a creation: look again, adopt where the ladder allows it, else hold back. Never a failure of the run.
+
+use super::apply::{Ending, WriteHand};
+use super::hand::{Done, held_back, record};
+use super::look::{Owner, climb_after_conflict, judge_hits};
+use crate::core::mapping::Mapped;
+use crate::core::planner::{Decision, Match, Person, Policy, plan};
+use crate::core::standing::Standing;
+use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, Verb};
+use crate::model::report::Outcome;
+use crate::model::time::Millis;
+use crate::store::{IntentId, LinkWrite, Settled};
+use crate::target::{Observe, Provision, Refusal};
+
+impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
+    /// A 409 on a creation: look again and adopt where the ladder allows it; never a failure of the run.
+    pub(super) async fn adopt_instead(
+        &self,
+        id: IntentId,
+        action: PlannedAction,
+        desired: &DesiredAccount,
+        refusal: &Refusal,
+    ) -> Done {
+        let ladder = &self.context.config.adopt.ladder;
+        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
+            Ok(found) => found,
+            Err(error) => {
+                let ending = Ending {
+                    detail: Some(format!("{}; looking it up failed: {error}", refusal.detail)),
+                    ..self.refused(&action, refusal, None)
+                };
+                return self.end(id, record(&action, Outcome::Failed, None), ending).await;
+            }
+        };
+        let mut owners = std::collections::HashMap::new();
+        for account in found.iter().flat_map(|(_, accounts)| accounts) {
+            let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
+            if let Ok(Some((sync, link))) = owner {
+                owners.insert(
+                    account.id.clone(),
+                    Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)),
+                );
+            }
+        }
+        let hits = judge_hits(found, &owners);
+        let reason = match &hits {
+            Match::None => {
+                "exists but not visible: the target refuses it as a duplicate and shows no such account"
+            }
+            Match::One { .. } => "created meanwhile",
+            Match::Several(text) | Match::LinkedElsewhere(text) => text,
+            Match::LinkedToGone { .. } => "linked to somebody who is gone",
+        };
+        let outcome = if matches!(hits, Match::One { .. }) { Settled::NotSent } else { Settled::Refused };
+        let ending = Ending {
+            settled: outcome,
+            outcome: Outcome::Skipped,
+            link: LinkWrite::Keep,
+            stop: None,
+            status: Some(refusal.status),
+            detail: Some(refusal.detail.clone()),
+            attempts: refusal.attempts,
+        };
+        let done = self.end(id, held_back(&action, reason.to_owned()), ending).await;
+        if done.stop.is_some() || !matches!(hits, Match::One { .. }) {
+            return done;
+        }
+        match self.replan_as_adoption(&action, desired, &hits) {
+            Some(adoption) if adoption.disposition == Disposition::Send => {
+                Box::pin(self.update(adoption)).await
+            }
+            Some(adoption) => {
+                Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
+            }
+            None => done,
+        }
+    }
+
+    fn replan_as_adoption(
+        &self,
+        action: &PlannedAction,
+        desired: &DesiredAccount,
+        hits: &Match,
+    ) -> Option<PlannedAction> {
+        let mapped = Mapped { desired: desired.clone(), user_type: None, user_type_problem: None };
+        let standing = Standing::Qualifies(Box::new(mapped));
+        let person = Person {
+            id: &action.source_id,
+            user: &action.user,
+            standing: &standing,
+            link: None,
+            hits,
+            waits: None,
+            observed_at: action.observed_at,
+            assigned_at: action.assigned_at,
+        };
+        let policy = Policy {
+            lifecycle: &self.context.config.lifecycle,
+            adopt: &self.context.config.adopt,
+            mapping: self.context.mapping,
+        };
+        match plan(&person, &policy, Millis::now()) {
+            Decision::Act(adoption) if adoption.verb == Verb::Adopt => {
+                Some(PlannedAction { billable: action.billable, situation: Situation::Found, ..*adoption })
+            }
+            Decision::Act(_) | Decision::Unchanged { .. } => None,
+        }
+    }
+}
