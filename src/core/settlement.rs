@@ -110,22 +110,6 @@ pub fn settle_state(link: &Link, state: LinkState, observed_at: Millis) -> Link 
     Link { state, observed_at, ..link.clone() }
 }
 
-/// The link after a write that came to nothing because every value in it was optional and refused.
-pub fn remember_refusals(
-    link: &Link,
-    action: &PlannedAction,
-    refused: &[(AttributePath, String)],
-    now: Millis,
-) -> Link {
-    let sent: Attributes =
-        action.changes.iter().filter_map(|change| Some((change.path.clone(), change.to.clone()?))).collect();
-    let mut link = link.clone();
-    echo::learn_refusals(&mut link.memory, &sent, refused, now);
-    link.digest = None;
-    link.observed_at = action.observed_at;
-    link
-}
-
 fn starting_memory(action: &PlannedAction, link: Option<&Link>) -> AttributeMemory {
     match (&action.found, link) {
         (Some(found), _) => AttributeMemory {

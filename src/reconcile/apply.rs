@@ -9,7 +9,7 @@ use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
 use crate::core::proof::Proven;
-use crate::core::settlement::{Written, remember_refusals, settle_state, settle_write};
+use crate::core::settlement::{Written, settle_state, settle_write};
 use crate::model::account::Account;
 use crate::model::id::TargetId;
 use crate::model::link::{Link, LinkState};
@@ -272,14 +272,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) => {
-                let mut ending = self.refused(&action, &refusal, link.as_ref());
-                if let Some(link) = &link
-                    && !refusal.attributes.is_empty()
-                {
-                    // Nothing but optional values, all refused: they rest, and the person is not to blame.
-                    let link = remember_refusals(link, &action, &refusal.attributes, Millis::now());
-                    (ending.settled, ending.link) = (Settled::NotSent, LinkWrite::Put(Box::new(link)));
-                }
+                let ending = self.refused(&action, &refusal, link.as_ref());
                 self.end(id, line, ending).await
             }
             WriteOutcome::Unknown { message, status, attempts } => {

@@ -30,6 +30,11 @@ pub const WIDE_LIMITS: &str =
 /// The domain of everybody who works here.
 pub const DOMAIN: &str = "acme.example";
 
+/// Guards that never trip, for tests about something else: `[sync.guard]` as far as it can be opened.
+pub const NO_LIMITS: &str = "[sync.guard]\nmax_removals = 1000000\nmax_removals_percent = 100\n\
+                             max_removals_percent_per_day = 100\nmax_updates_percent = 100\n\
+                             max_reactivations = 1000000\nmax_creates = 1000000\n";
+
 /// The address of a first name.
 pub fn mail(name: &str) -> String {
     if name.contains('@') { name.to_owned() } else { format!("{name}@{DOMAIN}") }
