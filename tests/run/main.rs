@@ -12,4 +12,5 @@ mod named;
 mod order;
 mod outcomes;
 mod removal;
+mod scope;
 mod wrike;

@@ -2,6 +2,8 @@
 //! from text, a state directory, and runs through the same door that the command line uses.
 #![allow(dead_code, unreachable_pub)]
 
+mod aging;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -467,8 +469,8 @@ impl Bench {
                  UPDATE failing SET first_at = first_at - {by}, last_at = last_at - {by};"
             ))
             .unwrap();
-        age_texts(&database, "link", "memory", by);
-        age_texts(&database, "sync", "profile", by);
+        aging::age_texts(&database, "link", "memory", by);
+        aging::age_texts(&database, "sync", "profile", by);
     }
 }
 
@@ -608,34 +610,4 @@ fn lines_of_the_sync(tables: &str) -> &str {
 
 fn tables_of_the_sync(tables: &str) -> &str {
     tables.find('[').map_or("", |table| &tables[table..])
-}
-
-/// Makes every `at` in a stored JSON text older.
-fn age_texts(database: &rusqlite::Connection, table: &str, column: &str, by: i64) {
-    let mut select =
-        database.prepare(&format!("SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL")).unwrap();
-    let rows: Vec<(i64, String)> =
-        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
-    for (row, text) in rows {
-        let mut value: Value = serde_json::from_str(&text).unwrap();
-        age(&mut value, by);
-        database
-            .execute(&format!("UPDATE {table} SET {column} = ?2 WHERE rowid = ?1"), (row, value.to_string()))
-            .unwrap();
-    }
-}
-
-fn age(value: &mut Value, by: i64) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members.iter_mut() {
-                match member.as_i64() {
-                    Some(at) if name == "at" => *member = Value::from(at - by),
-                    _ => age(member, by),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| age(item, by)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
