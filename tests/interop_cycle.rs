@@ -15,7 +15,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use support::{Login, Stage, action_of, count};
+use support::{Access, Stage, action_of, count};
 
 const TOKEN: &str = "interop-token-0123456789";
 
@@ -28,7 +28,8 @@ fn program() -> Option<PathBuf> {
     let message = "NOT RUN: scim2-server is missing; `bash tests/interop/venv.sh` installs it";
     assert!(std::env::var("ROSTERD_REQUIRE_INTEROP").as_deref() != Ok("1"), "{message}");
     // Straight to the terminal: the test harness swallows the output of tests that pass.
-    writeln!(io::stderr(), "\n{message}\n").unwrap();
+    let mut terminal = io::stderr();
+    writeln!(terminal, "\n{message}\n").unwrap();
     None
 }
 
@@ -135,7 +136,7 @@ fn pass_on(mut client: TcpStream, port: u16, notes: &Mutex<Vec<String>>) -> io::
 }
 
 /// A stage whose target is the server.
-fn stage(login: Login, workspace: &Workspace) -> Stage {
+fn stage(login: Access, workspace: &Workspace) -> Stage {
     let stage = Stage::with(login, "");
     let token = stage.home.secret("interop.token", TOKEN);
     stage.home.configure(&format!(
@@ -157,7 +158,7 @@ fn hire(world: &World, first: &str, last: &str) -> rosterd::sim::PersonId {
     })
 }
 
-fn cycle(login: Login) {
+fn cycle(login: Access) {
     let Some(program) = program() else { return };
     let workspace = Workspace::start(&program);
     let stage = stage(login, &workspace);
@@ -242,19 +243,19 @@ fn quiet(stage: &Stage, workspace: &Workspace, people: u64) {
 
 #[test]
 fn the_whole_cycle_from_okta_to_scim2_server() {
-    cycle(Login::OktaToken);
+    cycle(Access::OktaToken);
 }
 
 #[test]
 fn the_whole_cycle_from_onelogin_to_scim2_server() {
-    cycle(Login::OneLogin);
+    cycle(Access::OneLogin);
 }
 
 #[test]
 fn lost_links_are_found_again_at_scim2_server_without_a_write() {
     let Some(program) = program() else { return };
     let workspace = Workspace::start(&program);
-    let stage = stage(Login::OktaToken, &workspace);
+    let stage = stage(Access::OktaToken, &workspace);
     for name in ["Ann", "Ben", "Cleo", "Dan", "Eve"] {
         hire(stage.sim.world(), name, "Example");
     }

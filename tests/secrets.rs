@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rosterd::sim::{Effect, Fault, KeyKind, Peer, Reply};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use support::{Login, Ran, Stage};
+use support::{Access, Ran, Stage};
 
 const OKTA_TOKEN: &str = "00canary+okta/token~with=signs-4b1e9a";
 const ONELOGIN_SECRET: &str = "canary+onelogin/secret~with=signs-77c0d2";
@@ -92,7 +92,7 @@ impl Canaries {
     }
 }
 
-fn stage(login: Login) -> Stage {
+fn stage(login: Access) -> Stage {
     let stage = Stage::with(login, "");
     stage.sim.okta(|okta| OKTA_TOKEN.clone_into(&mut okta.api_token));
     stage.sim.onelogin(|onelogin| ONELOGIN_SECRET.clone_into(&mut onelogin.client_secret));
@@ -102,13 +102,13 @@ fn stage(login: Login) -> Stage {
     stage
 }
 
-const LOGINS: [Login; 6] = [
-    Login::OktaToken,
-    Login::OktaOauth { key: KeyKind::Rs256, jwk: false, dpop: "off" },
-    Login::OktaOauth { key: KeyKind::Rs256, jwk: true, dpop: "auto" },
-    Login::OktaOauth { key: KeyKind::Es256, jwk: false, dpop: "on" },
-    Login::OktaOauth { key: KeyKind::Es256, jwk: true, dpop: "auto" },
-    Login::OneLogin,
+const LOGINS: [Access; 6] = [
+    Access::OktaToken,
+    Access::OktaOauth { key: KeyKind::Rs256, jwk: false, dpop: "off" },
+    Access::OktaOauth { key: KeyKind::Rs256, jwk: true, dpop: "auto" },
+    Access::OktaOauth { key: KeyKind::Es256, jwk: false, dpop: "on" },
+    Access::OktaOauth { key: KeyKind::Es256, jwk: true, dpop: "auto" },
+    Access::OneLogin,
 ];
 
 /// As talkative as it can be made, libraries included.
@@ -162,7 +162,7 @@ fn assert_discreet(stage: &Stage, said: &[(String, Ran)], case: &str) {
 fn no_login_leaves_a_secret_in_any_output_or_file() {
     for login in LOGINS {
         let stage = stage(login);
-        if matches!(login, Login::OktaOauth { dpop: "on" | "auto", .. }) {
+        if matches!(login, Access::OktaOauth { dpop: "on" | "auto", .. }) {
             stage.sim.okta(|okta| okta.dpop = rosterd::sim::Dpop::Required);
         }
         let said = everything(&stage);
@@ -243,7 +243,7 @@ fn no_failure_shows_a_secret() {
             let stage = stage(login);
             sabotage(&stage);
             let said = everything(&stage);
-            let harmless = (login == Login::OktaToken && case.starts_with("the token endpoint"))
+            let harmless = (login == Access::OktaToken && case.starts_with("the token endpoint"))
                 || case == "the workspace cuts the connection in mid-reply";
             assert_eq!(said[4].1.code == Some(0), harmless, "{case}: {said:#?}");
             assert_discreet(&stage, &said, &format!("{login:?}, {case}"));
@@ -311,7 +311,7 @@ fn secrets_that_cannot_be_used_are_not_shown() {
 
 #[test]
 fn secrets_written_into_the_configuration_or_the_environment_are_not_shown() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage.home.configure(&format!(
         "[[sync]]\nsource = {{ kind = \"okta\", url = \"https://u:{SCIM_TOKEN}@acme.okta.com\", app_id = \"a\", api_token = \"{OKTA_TOKEN}\", \
          apitoken = \"{OKTA_TOKEN}\" }}\ntarget = {{ url = \"https://x.example\", token = {{ env = \"{SCIM_TOKEN}\" }} }}\n"

@@ -1,6 +1,6 @@
 //! `rosterd check`: each right is asked for and named by itself, and what is wrong comes with what to do.
 
-use crate::support::{Login, Ran, Stage};
+use crate::support::{Access, Ran, Stage};
 use rosterd::sim::{Dpop, Effect, Fault, KeyKind, Peer, RateLimits, scim_error};
 
 /// One line of the output with its help.
@@ -61,12 +61,12 @@ fn only_warns(ran: &Ran, right: &str, words: &[&str]) {
     assert!(warned[0].text.contains(" | "), "no help in {:#?}", warned[0]);
 }
 
-fn oauth(key: KeyKind) -> Login {
-    Login::OktaOauth { key, jwk: false, dpop: "auto" }
+fn oauth(key: KeyKind) -> Access {
+    Access::OktaOauth { key, jwk: false, dpop: "auto" }
 }
 
 /// A stage with two people, a group that the configuration uses, and a linked state.
-fn stage(login: Login) -> Stage {
+fn stage(login: Access) -> Stage {
     let stage = Stage::with(login, "");
     let people = stage.hire_all(&["Ann", "Ben"]);
     let world = stage.sim.world();
@@ -87,7 +87,7 @@ fn with_groups(stage: &Stage, names: &str) {
 }
 
 #[track_caller]
-fn all_ok(login: Login, prepare: impl Fn(&Stage)) {
+fn all_ok(login: Access, prepare: impl Fn(&Stage)) {
     let stage = stage(login);
     prepare(&stage);
     let ran = stage.run(&["check"]).exits(0);
@@ -115,12 +115,12 @@ fn all_ok(login: Login, prepare: impl Fn(&Stage)) {
 
 #[test]
 fn everything_is_in_order_with_an_api_token() {
-    all_ok(Login::OktaToken, |_| {});
+    all_ok(Access::OktaToken, |_| {});
 }
 
 #[test]
 fn everything_is_in_order_with_onelogin() {
-    all_ok(Login::OneLogin, |_| {});
+    all_ok(Access::OneLogin, |_| {});
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn everything_is_in_order_with_a_service_app_of_either_key_with_and_without_dpop
             (true, "on", Dpop::Required),
             (false, "on", Dpop::Optional),
         ] {
-            all_ok(Login::OktaOauth { key, jwk, dpop: written }, |stage| {
+            all_ok(Access::OktaOauth { key, jwk, dpop: written }, |stage| {
                 stage.sim.okta(|okta| okta.dpop = there);
             });
         }
@@ -142,14 +142,14 @@ fn everything_is_in_order_with_a_service_app_of_either_key_with_and_without_dpop
 
 #[test]
 fn an_app_that_dpop_is_required_for_and_switched_off_here_says_so() {
-    let stage = stage(Login::OktaOauth { key: KeyKind::Rs256, jwk: false, dpop: "off" });
+    let stage = stage(Access::OktaOauth { key: KeyKind::Rs256, jwk: false, dpop: "off" });
     stage.sim.okta(|okta| okta.dpop = Dpop::Required);
     only_fails(&stage.run(&["check"]).exits(5), "credentials", &["dpop"]);
 }
 
 /// What the admin role does not allow, and the words that name the right.
 fn denied_at_okta(area: &'static str) -> Ran {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage.sim.okta(|okta| okta.denied.insert(area));
     stage.run(&["check"])
 }
@@ -216,7 +216,7 @@ fn a_service_app_without_an_admin_role_says_so() {
 
 #[test]
 fn a_group_that_does_not_exist_is_named() {
-    for login in [Login::OktaToken, Login::OneLogin] {
+    for login in [Access::OktaToken, Access::OneLogin] {
         let stage = stage(login);
         with_groups(&stage, "\"Externals\", \"Contractors\"");
         only_fails(&stage.run(&["check"]).exits(5), "groups", &["Contractors"]);
@@ -224,7 +224,7 @@ fn a_group_that_does_not_exist_is_named() {
 }
 
 fn denied_at_onelogin(area: &'static str) -> Ran {
-    let stage = stage(Login::OneLogin);
+    let stage = stage(Access::OneLogin);
     stage.sim.onelogin(|onelogin| onelogin.denied.insert(area));
     stage.run(&["check"])
 }
@@ -256,7 +256,7 @@ fn the_right_to_read_onelogin_events_is_only_a_warning() {
 
 #[test]
 fn the_right_to_read_the_workspace_is_named() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     let refusal = scim_error(403, None, "this token may not list users");
     stage.sim.faults().add(Fault::on(Peer::Scim).path("/Users").then(Effect::Answer(refusal)));
     let ran = stage.run(&["check"]).exits(6);
@@ -269,11 +269,11 @@ fn the_right_to_read_the_workspace_is_named() {
 
 #[test]
 fn a_wrong_app_id_lists_the_candidates() {
-    for login in [Login::OktaToken, Login::OneLogin] {
+    for login in [Access::OktaToken, Access::OneLogin] {
         let stage = stage(login);
         let (right, wrong) = match login {
-            Login::OneLogin => (stage.sim.onelogin_app_id(), "999999"),
-            Login::OktaToken | Login::OktaOauth { .. } => (stage.sim.okta_app_id(), "0oaNOSUCHAPP00000000"),
+            Access::OneLogin => (stage.sim.onelogin_app_id(), "999999"),
+            Access::OktaToken | Access::OktaOauth { .. } => (stage.sim.okta_app_id(), "0oaNOSUCHAPP00000000"),
         };
         let source = stage.source().replace(&right, wrong);
         stage.home.configure(&format!("[[sync]]\nsource = {{ {source} }}\n{}\n", stage.target("")));
@@ -284,14 +284,14 @@ fn a_wrong_app_id_lists_the_candidates() {
 
 #[test]
 fn an_inactive_app_is_told() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage.sim.world().deactivate_app();
     only_fails(&stage.run(&["check"]).exits(5), "app", &["INACTIVE", "activate"]);
 }
 
 #[test]
 fn a_wrong_token_is_told_once_and_the_other_side_is_still_checked() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage.sim.okta(|okta| okta.api_token_valid = false);
     let ran = stage.run(&["check"]).exits(5);
     only_fails(&ran, "credentials", &["401", "new token"]);
@@ -300,7 +300,7 @@ fn a_wrong_token_is_told_once_and_the_other_side_is_still_checked() {
 
 #[test]
 fn wrong_onelogin_credentials_are_told() {
-    let stage = stage(Login::OneLogin);
+    let stage = stage(Access::OneLogin);
     stage.sim.onelogin(|onelogin| onelogin.client_secret = "changed-in-the-meantime".to_owned());
     only_fails(&stage.run(&["check"]).exits(5), "credentials", &["401", "client_secret"]);
 }
@@ -314,14 +314,14 @@ fn a_key_that_the_service_app_does_not_know_is_told() {
 
 #[test]
 fn a_wrong_workspace_token_is_told() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage.sim.scim(|scim| scim.token = "another-token".to_owned());
     only_fails(&stage.run(&["check"]).exits(6), "target credentials", &["401"]);
 }
 
 #[test]
 fn a_wrong_workspace_url_is_told() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     let target = stage.target("").replace("/scim/v2", "/scim");
     stage.home.configure(&format!("[[sync]]\nsource = {{ {} }}\n{target}\n", stage.source()));
     let ran = stage.run(&["check"]).exits(6);
@@ -332,20 +332,20 @@ fn a_wrong_workspace_url_is_told() {
 
 #[test]
 fn a_second_writer_is_warned_about() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     stage
         .sim
         .world()
         .edit_app(|app| app.features = vec!["PUSH_NEW_USERS".to_owned(), "SCIM_PROVISIONING".to_owned()]);
     only_warns(&stage.run(&["check"]).exits(0), "provisioning", &["PUSH_NEW_USERS", "two writers"]);
-    let stage = self::stage(Login::OneLogin);
+    let stage = self::stage(Access::OneLogin);
     stage.sim.world().edit_app(|app| app.onelogin_provisioning = true);
     only_warns(&stage.run(&["check"]).exits(0), "provisioning", &["two writers"]);
 }
 
 #[test]
 fn a_schedule_that_the_source_does_not_allow_is_warned_about() {
-    let stage = Stage::with(Login::OktaToken, "schedule = \"* * * * * *\"");
+    let stage = Stage::with(Access::OktaToken, "schedule = \"* * * * * *\"");
     stage.hire_all(&["Ann", "Ben"]);
     // One request a minute is our half of two, and a full read takes two.
     let limits = RateLimits { apps: 2, window_seconds: 1, ..RateLimits::default() };
@@ -356,7 +356,7 @@ fn a_schedule_that_the_source_does_not_allow_is_warned_about() {
 #[test]
 fn unreachable_sides_are_told_apart() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     let target = stage.target("").replace(stage.sim.scim_url(), &format!("http://{nowhere}/scim/v2"));
     stage.home.configure(&format!("[[sync]]\nsource = {{ {} }}\n{target}\n", stage.source()));
     only_fails(&stage.run(&["check"]).exits(6), "target read", &["cannot connect"]);
@@ -369,7 +369,7 @@ fn unreachable_sides_are_told_apart() {
 
 #[test]
 fn an_offline_check_sends_nothing_and_still_finds_a_secret_that_is_not_there() {
-    let stage = stage(Login::OneLogin);
+    let stage = stage(Access::OneLogin);
     let ran = stage.run(&["check", "--offline"]).exits(0);
     let found = lines(&ran);
     assert!(found.iter().all(|line| line.level == "ok"), "{found:#?}");
@@ -381,7 +381,7 @@ fn an_offline_check_sends_nothing_and_still_finds_a_secret_that_is_not_there() {
 
 #[test]
 fn check_asks_the_chosen_syncs_only() {
-    let stage = stage(Login::OktaToken);
+    let stage = stage(Access::OktaToken);
     let sides = stage.sides();
     stage.home.configure(&format!("[[sync]]\nname = \"a\"\n{sides}\n[[sync]]\nname = \"b\"\n{sides}\n"));
     let ran = stage.run(&["check", "--offline"]).exits(0);

@@ -1,6 +1,6 @@
 //! Every exit code of the contract, each reached by the program itself.
 
-use crate::support::{Home, Login, Prey, Ran, Stage, action_of, count, run_bare};
+use crate::support::{Access, Home, Prey, Ran, Stage, action_of, count, run_bare};
 use rosterd::sim::{Cut, Effect, Fault, Peer, Visibility, scim_error};
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read};
@@ -85,7 +85,7 @@ fn a_missing_seat_is_held_and_ends_with_4() {
 
 #[test]
 fn an_incomplete_source_ends_the_run_with_5_and_writes_nothing() {
-    let stage = Stage::with(Login::OneLogin, "");
+    let stage = Stage::with(Access::OneLogin, "");
     stage.hire_all(&["Ann", "Ben"]);
     stage.sim.faults().add(Fault::on(Peer::OneLogin).path("/users").then(Effect::ShiftTotal(1)));
     let ran = stage.run(&["--reconcile-now", "--format", "json"]).exits(5);

@@ -1,7 +1,7 @@
 //! `--format json`: one document of `rosterd.report/1` and nothing else, whatever happened; every field and every
 //! word of it as documented, and counts that agree with the lines.
 
-use crate::support::{Login, Ran, Stage, action_of, count, line_of};
+use crate::support::{Access, Ran, Stage, action_of, count, line_of};
 use rosterd::sim::{Effect, Fault, Peer, html_page, scim_error};
 use serde_json::{Map, Value, json};
 
@@ -234,7 +234,7 @@ const REAL: [&str; 3] = ["--reconcile-now", "--format", "json"];
 
 #[test]
 fn a_first_dry_run_and_the_run_tell_the_same_changes() {
-    for login in [Login::OktaToken, Login::OneLogin] {
+    for login in [Access::OktaToken, Access::OneLogin] {
         let stage = Stage::with(login, "");
         stage.hire_all(&["Ann", "Ben"]);
         let plan = valid(&stage.run(&DRY).exits(0));
@@ -265,7 +265,7 @@ fn a_first_dry_run_and_the_run_tell_the_same_changes() {
 
 #[test]
 fn every_verb_has_its_line_with_old_and_new() {
-    let stage = Stage::with(Login::OktaToken, "scope = { domains = [\"acme.example\"] }");
+    let stage = Stage::with(Access::OktaToken, "scope = { domains = [\"acme.example\"] }");
     let people = stage.hire_all(&["Ann", "Ben", "Cleo", "Dan"]);
     let world = stage.sim.world();
     stage.reconcile();

@@ -1,6 +1,6 @@
 //! Options: `--output`, `--sync`, `--user`, logs, colours. What goes to which stream.
 
-use crate::support::{Login, Ran, Stage, action_of, count};
+use crate::support::{Access, Ran, Stage, action_of, count};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -100,7 +100,7 @@ fn only_the_chosen_sync_runs() {
 
 #[test]
 fn a_run_of_one_person_reads_no_list_and_touches_nobody_else() {
-    for login in [Login::OktaToken, Login::OneLogin] {
+    for login in [Access::OktaToken, Access::OneLogin] {
         let stage = Stage::with(login, "");
         let people = stage.hire_all(&["Ann", "Ben", "Cleo"]);
         stage.reconcile();

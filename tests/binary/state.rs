@@ -11,19 +11,38 @@ use std::process::Child;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// What a directory holds, down to the last byte: content, size, mode, owner, inode and times of change.
+/// A file, down to the last byte.
 #[derive(Debug, PartialEq)]
-struct Print(BTreeMap<PathBuf, (String, u64, u32, u32, u64, i128, i128)>);
+struct Facts {
+    hash: String,
+    size: u64,
+    mode: u32,
+    owner: u32,
+    inode: u64,
+    /// Nanoseconds, as is the next.
+    content_changed: i128,
+    status_changed: i128,
+}
+
+/// What a directory holds, and the directory itself.
+#[derive(Debug, PartialEq)]
+struct Print(BTreeMap<PathBuf, Facts>);
 
 fn print(directory: &Path) -> Print {
     let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     let facts = |path: PathBuf| {
         let meta = fs::symlink_metadata(&path).unwrap();
         let content = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
-        let hash = blake3::hash(&content).to_hex().to_string();
-        let changed = time(meta.ctime(), meta.ctime_nsec());
-        let modified = time(meta.mtime(), meta.mtime_nsec());
-        (path, (hash, meta.size(), meta.mode(), meta.uid(), meta.ino(), modified, changed))
+        let facts = Facts {
+            hash: blake3::hash(&content).to_hex().to_string(),
+            size: meta.size(),
+            mode: meta.mode(),
+            owner: meta.uid(),
+            inode: meta.ino(),
+            content_changed: time(meta.mtime(), meta.mtime_nsec()),
+            status_changed: time(meta.ctime(), meta.ctime_nsec()),
+        };
+        (path, facts)
     };
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     Print(entries.chain([directory.to_owned()]).map(facts).collect())
@@ -163,7 +182,7 @@ fn a_dry_run_beside_a_living_one_shot_changes_nothing_and_does_not_wait() {
     let data = |stage: &Stage| {
         let mut all = print(&stage.home.state());
         all.0.retain(|path, _| !path.to_string_lossy().ends_with("-shm"));
-        all.0.values_mut().for_each(|facts| facts.6 = 0);
+        all.0.values_mut().for_each(|facts| facts.status_changed = 0);
         (all, names(&stage.home.state()))
     };
     let before = data(&stage);

@@ -146,7 +146,7 @@ pub(crate) fn run_bare(arguments: &[&str]) -> Ran {
 
 /// The sources that the simulation plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Login {
+pub(crate) enum Access {
     OktaToken,
     OktaOauth { key: KeyKind, jwk: bool, dpop: &'static str },
     OneLogin,
@@ -156,17 +156,17 @@ pub(crate) enum Login {
 pub(crate) struct Stage {
     pub(crate) sim: Sim,
     pub(crate) home: Home,
-    login: Login,
+    login: Access,
 }
 
 impl Stage {
     /// Okta with an API token.
     pub(crate) fn new() -> Self {
-        Self::with(Login::OktaToken, "")
+        Self::with(Access::OktaToken, "")
     }
 
     /// Any source, and further lines of the `[[sync]]`.
-    pub(crate) fn with(login: Login, lines: &str) -> Self {
+    pub(crate) fn with(login: Access, lines: &str) -> Self {
         let options = SimOptions { seed: 7, ..SimOptions::default() };
         let stage = Self { sim: Sim::start_blocking(options).unwrap(), home: Home::new(), login };
         stage.configure(lines);
@@ -187,13 +187,13 @@ impl Stage {
     pub(crate) fn source(&self) -> String {
         let (sim, home) = (&self.sim, &self.home);
         match self.login {
-            Login::OktaToken => format!(
+            Access::OktaToken => format!(
                 "kind = \"okta\", url = \"{}\", app_id = \"{}\", api_token = {}",
                 sim.okta_url(),
                 sim.okta_app_id(),
                 home.secret("okta.token", &sim.okta_token())
             ),
-            Login::OktaOauth { key, jwk, dpop } => {
+            Access::OktaOauth { key, jwk, dpop } => {
                 let text = if jwk { sim.okta_private_key_jwk(key) } else { sim.okta_private_key_pem(key) };
                 format!(
                     "kind = \"okta\", url = \"{}\", app_id = \"{}\", oauth = {{ client_id = \"{}\", private_key = {}, \
@@ -205,7 +205,7 @@ impl Stage {
                     sim.okta_key_id(key)
                 )
             }
-            Login::OneLogin => format!(
+            Access::OneLogin => format!(
                 "kind = \"onelogin\", url = \"{}\", app_id = \"{}\", client_id = \"{}\", client_secret = {}",
                 sim.onelogin_url(),
                 sim.onelogin_app_id(),

@@ -1,6 +1,6 @@
 //! The text report as people see it, and what must never reach their terminal.
 
-use crate::support::{Login, Ran, Stage};
+use crate::support::{Access, Ran, Stage};
 use insta::assert_snapshot;
 use rosterd::sim::{Effect, Fault, Peer, Reply, scim_error};
 use serde_json::json;
@@ -57,7 +57,7 @@ fn a_quiet_run_is_told_in_a_few_lines() {
 
 #[test]
 fn a_mixed_run_shows_leavers_first_and_each_change_from_old_to_new() {
-    let stage = Stage::with(Login::OneLogin, "");
+    let stage = Stage::with(Access::OneLogin, "");
     let people = stage.hire_all(&["Ann", "Ben", "Cleo", "Dan", "Eve", "Ida", "Jon", "Kim"]);
     // One after the other, so that the lines have one order.
     let target = stage.target(", concurrency = 1");
@@ -134,7 +134,7 @@ fn a_partial_failure_shows_the_targets_words_at_the_person() {
 
 #[test]
 fn an_incomplete_source_says_what_was_missing_and_that_nothing_was_planned() {
-    let stage = Stage::with(Login::OneLogin, "");
+    let stage = Stage::with(Access::OneLogin, "");
     stage.hire_all(&["Ann", "Ben"]);
     stage
         .sim
@@ -196,7 +196,7 @@ fn assert_tame(ran: &Ran) {
 
 #[test]
 fn hostile_names_reach_no_terminal_raw() {
-    for login in [Login::OktaToken, Login::OneLogin] {
+    for login in [Access::OktaToken, Access::OneLogin] {
         let stage = Stage::with(login, "");
         let ann = stage.hire("Ann", "Engineer");
         let ben = stage.hire("Ben", HOSTILE);
