@@ -1,5 +1,5 @@
-//! What a dry run costs: wall time and peak memory of `rosterd --dry-run`, the release binary as a process of its
-//! own. The doubles of the identity provider and the workspace are served by this process, so they are not in the
+//! What a dry run costs: wall time, processor time and peak memory of `rosterd --dry-run`, the release binary as a
+//! process of its own. The doubles of the identity provider and the workspace are served by this process, so they are not in the
 //! memory figure; their work is in the time.
 //!
 //! `cargo bench --bench dry_run`; `ROSTERD_BENCH_PEOPLE=100000` chooses another size, `ROSTERD_BENCH_ROUNDS=9`
@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use rosterd::sim::{PersonId, Sim, SimOptions};
 use serde_json::{Value, json};
 
-/// How often the child's peak is looked at. The kernel keeps the peak; only growth after the last look is missed.
+/// How often the child is looked at. The kernel keeps peak and sum; only what comes after the last look is missed.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// The unit of processor time in /proc on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -136,7 +138,7 @@ impl Stage {
     /// Runs the dry run so many times, checks that it plans what it should, and prints the row.
     fn measure(&self, what: &str, rounds: usize, expected: &[(&str, usize)]) -> Result<(), Failure> {
         let mut times = Vec::with_capacity(rounds);
-        let mut peak_kib = 0;
+        let mut cost = Cost::default();
         for _ in 0..rounds {
             let report = self.path("report.json");
             let started = Instant::now();
@@ -145,37 +147,48 @@ impl Stage {
                 .stdout(fs::File::create(&report)?)
                 .stderr(Stdio::piped())
                 .spawn()?;
-            peak_kib = peak_kib.max(watch(child)?);
+            let round = watch(child)?;
+            cost.peak_kib = cost.peak_kib.max(round.peak_kib);
+            cost.processor_seconds += round.processor_seconds / rounds as f64;
             times.push(started.elapsed());
             check(&report, expected)?;
             self.sim.clear_requests();
         }
         times.sort_unstable();
         println!(
-            "{:<8} {what:<44} {:>7.2} s {:>7.2} s {:>7.2} s {:>5} MB",
+            "{:<8} {what:<38} {:>6.2} s {:>6.2} s {:>6.2} s {:>7.2} s {:>6} MB",
             self.vendor,
             times[rounds / 2].as_secs_f64(),
             times[0].as_secs_f64(),
             times[rounds - 1].as_secs_f64(),
-            peak_kib / 1024
+            cost.processor_seconds,
+            cost.peak_kib / 1024
         );
         Ok(())
     }
 }
 
-/// Waits for the child and gives its peak resident memory in KiB.
-fn watch(mut child: Child) -> Result<u64, Failure> {
-    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
-    let mut peak = 0;
+/// What the kernel says of a child.
+#[derive(Debug, Default, Clone, Copy)]
+struct Cost {
+    peak_kib: u64,
+    processor_seconds: f64,
+}
+
+/// Waits for the child and gives what it cost.
+fn watch(mut child: Child) -> Result<Cost, Failure> {
+    let directory = PathBuf::from(format!("/proc/{}", child.id()));
+    let mut cost = Cost::default();
     let status = loop {
-        peak = peak.max(peak_of(&status_file).unwrap_or(0));
+        cost.peak_kib = cost.peak_kib.max(peak_of(&directory).unwrap_or(0));
+        cost.processor_seconds = processor_time_of(&directory).unwrap_or(cost.processor_seconds);
         if let Some(status) = child.try_wait()? {
             break status;
         }
         std::thread::sleep(LOOK_EVERY);
     };
     if status.success() {
-        return Ok(peak);
+        return Ok(cost);
     }
     let mut errors = String::new();
     if let Some(mut stderr) = child.stderr.take() {
@@ -184,11 +197,20 @@ fn watch(mut child: Child) -> Result<u64, Failure> {
     Err(format!("the dry run ended with {status}: {errors}").into())
 }
 
-/// `VmHWM`, the high-water mark of resident memory (proc_pid_status(5)).
-fn peak_of(status_file: &Path) -> Option<u64> {
-    let status = fs::read_to_string(status_file).ok()?;
+/// `VmHWM`, the high-water mark of resident memory, in KiB (proc_pid_status(5)).
+fn peak_of(directory: &Path) -> Option<u64> {
+    let status = fs::read_to_string(directory.join("status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+/// `utime` and `stime` of all threads (proc_pid_stat(5)).
+fn processor_time_of(directory: &Path) -> Option<f64> {
+    let stat = fs::read_to_string(directory.join("stat")).ok()?;
+    // The name in parentheses may hold anything; behind it the fields are plain, and `state` is the first.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / TICKS_PER_SECOND)
 }
 
 /// A fast answer that is wrong is worth nothing.

@@ -3,6 +3,7 @@
 //!
 //! The model is written from the documentation and shares no code with the program's own decisions. Runs are
 //! repeatable: the cases follow from a fixed seed.
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/mod.rs"]
 mod support;

@@ -3,6 +3,7 @@
 //!
 //! The scene is always the same: three people are linked, one of them has left, another one has a new title, and
 //! there are joiners. A read that is wrongly believed would remove somebody or write something else.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -111,7 +111,7 @@ fn broken_chains() -> Vec<Row> {
             "a next link to another origin",
             SourceIncomplete,
             &[PAGE_1, "another origin", "evil.example"],
-            { with(list, Effect::ForeignNext("http://evil.example".to_owned())) },
+            with(list, Effect::ForeignNext("http://evil.example".to_owned())),
         ),
         row("A21", "a next link to another list", SourceIncomplete, &["another list", "/api/v1/users"], {
             move |Scene { bench, .. }: &Scene| {

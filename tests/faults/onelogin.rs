@@ -156,7 +156,7 @@ fn broken_counts() -> Vec<Row> {
             "a cursor of the details that leads to itself",
             SourceIncomplete,
             &["users of the app"],
-            { with(details, Effect::RepeatCursor) },
+            with(details, Effect::RepeatCursor),
         ),
         row("B30", "somebody comes twice", SourceIncomplete, &["app's users", "came before"], {
             with(later_assigned, Effect::DuplicateRows(1))

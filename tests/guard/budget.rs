@@ -27,8 +27,8 @@ async fn runs_of_named_people_and_full_runs_share_one_budget() {
     let bench = Bench::okta().await;
     let crowd = bench.crowd(30);
     bench.begin().await;
-    for number in 0..3 {
-        bench.world().unassign(crowd[number]);
+    for (number, person) in crowd.iter().take(3).enumerate() {
+        bench.world().unassign(*person);
         let login = mail(&format!("person{number}@acme.example"));
         assert_eq!(bench.run_for(&[&login]).await.facts.summary.deactivate, 1);
     }

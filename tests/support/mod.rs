@@ -1,6 +1,6 @@
 //! A bench for tests of whole runs: one simulated world with Okta, OneLogin and a workspace, a configuration made
 //! from text, a state directory, and runs through the same door that the command line uses.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 mod aging;
 
