@@ -9,7 +9,7 @@ use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{PersonId, SimOptions, World};
 use serde_json::json;
 
-use crate::support::Bench;
+use crate::support::{Bench, NO_LIMITS};
 
 const BOTH: [Vendor; 2] = [Vendor::Okta, Vendor::OneLogin];
 const HOUR: Duration = Duration::from_secs(3600);
@@ -281,7 +281,7 @@ async fn on_deleted_may_keep_what_on_unassigned_removes() {
 #[tokio::test]
 async fn nothing_is_deleted_unless_the_configuration_asks_for_it() {
     for vendor in BOTH {
-        let bench = Bench::new(vendor).await;
+        let bench = Bench::new(vendor).await.tables(NO_LIMITS);
         let people = bench.staff(["ann", "ben", "cleo", "dan", "eve", "fay", "gus", "hal", "ida", "jon"]);
         bench.begin().await;
         for ((_, leave, _), person) in WAYS_TO_LEAVE.into_iter().zip(people) {

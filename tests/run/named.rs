@@ -86,6 +86,7 @@ async fn leavers_by_name_are_proven_like_all_others() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let [ann, ben, cleo, dan, _] = bench.staff(["ann", "ben", "cleo", "dan", "eve"]);
+        bench.crowd(4);
         bench.begin().await;
         let id = bench.source_id(cleo).to_string();
         bench.world().unassign(ann);

@@ -7,7 +7,7 @@ use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{Effect, Fault, PatchHabit, Peer, PersonId, Reply, Visibility, html_page, okta_error};
 use serde_json::json;
 
-use crate::support::Bench;
+use crate::support::{Bench, NO_LIMITS};
 
 const BOTH: [Vendor; 2] = [Vendor::Okta, Vendor::OneLogin];
 
@@ -297,18 +297,22 @@ async fn a_held_class_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn what_was_removed_in_the_last_hour_counts_for_everybody_would_go() {
-    let bench = Bench::okta().await;
-    let [ann, ben, cleo] = bench.staff(["ann", "ben", "cleo"]);
+    let bench = Bench::okta().await.tables(NO_LIMITS);
+    let people = bench.crowd(12);
     bench.begin().await;
-    bench.world().unassign(ann);
+    let (first, rest) = people.split_at(6);
+    first.iter().for_each(|person| bench.world().unassign(*person));
     bench.run().await.assert_end(exit::OK, RunResult::Ok);
-    bench.world().unassign(ben);
-    bench.run().await.assert_end(exit::OK, RunResult::Ok);
-    bench.world().unassign(cleo);
+    // People who are new are there to compare with, and were not there in the hour that counts.
+    rest.iter().for_each(|person| bench.world().unassign(*person));
+    bench.staff(["ann", "ben", "cleo", "dan", "eve", "fay"]);
     let ended = bench.run().await;
     ended.assert_end(exit::HELD, RunResult::Held);
-    ended.assert_line("cleo", Verb::Deactivate, Outcome::Held);
-    assert!(bench.is_active("cleo"));
+    assert_eq!((ended.facts.summary.held, ended.facts.summary.create), (6, 6), "{ended:?}");
+    assert!(ended.words_of("person11@acme.example").contains("everybody would go"), "{ended:?}");
+    // A day later they are six of twelve.
+    bench.pass(std::time::Duration::from_secs(25 * 3600));
+    bench.run().await.assert_end(exit::OK, RunResult::Ok);
 }
 
 #[tokio::test]

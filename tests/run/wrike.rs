@@ -69,7 +69,8 @@ async fn an_existing_member_is_adopted() {
 async fn seats_owners_and_foreign_domains_are_told_apart_in_both_forms_of_errors() {
     for errors in [ErrorForm::Wrike, ErrorForm::Scim, ErrorForm::NumberStatus] {
         let bench = wrike(Vendor::Okta, errors).await.target("dialect = \"wrike\"\nconcurrency = 1");
-        let [ann, ben, cleo, _, _] = bench.staff(["ann", "ben", "cleo", "dan", "eve"]);
+        let [ann, ben, cleo] = bench.staff(["ann", "ben", "cleo"]);
+        bench.crowd(4);
         bench.begin().await;
         bench.world().edit_account(&bench.account("ann").id, |account| account.owner = true);
         bench.world().edit_account(&bench.account("ben").id, |account| account.several_workspaces = true);
@@ -88,7 +89,7 @@ async fn seats_owners_and_foreign_domains_are_told_apart_in_both_forms_of_errors
         ended.assert_line("guest@other.example", Verb::Create, Outcome::Failed);
         assert!(ended.words_of("guest@other.example").contains("approved domains"), "{errors:?}: {ended:?}");
 
-        bench.world().set_seat_limit(Some(5));
+        bench.world().set_seat_limit(Some(7));
         bench.hire("fay");
         let ended = bench.run().await;
         ended.assert_line("fay", Verb::Create, Outcome::Held);
