@@ -51,17 +51,28 @@ pub(crate) struct Scene {
 }
 
 pub(crate) async fn scene(vendor: Vendor, source: &str) -> Scene {
+    scene_among(vendor, source, 0).await
+}
+
+/// The scene with so many others who are linked and stay.
+pub(crate) async fn scene_among(vendor: Vendor, source: &str, others: usize) -> Scene {
     let mut options = SimOptions { seed: 11, ..SimOptions::default() };
     options.okta.page_cap = Some(2);
     options.onelogin.page_cap = 2;
     options.onelogin.users_page_cap = 2;
     let bench = Bench::with_options(vendor, options).await.source(source);
     let guests = bench.world().add_group("Guests");
+    // The joiners to be stand first in every list, so that whoever is linked is on the last pages.
+    let joiners = bench.crowd(4);
+    joiners.iter().for_each(|joiner| bench.world().unassign(*joiner));
+    (0..others).for_each(|number| {
+        bench.hire(&format!("veteran{number}@acme.example"));
+    });
     let [ann, ben, _] = bench.staff(["ann", "ben", "cleo"]);
     bench.begin().await;
     bench.world().unassign(ann);
     bench.world().edit(ben, |person| person.title = Some("Lead".to_owned()));
-    bench.crowd(4);
+    joiners.iter().for_each(|joiner| bench.world().assign(*joiner));
     bench.sim.clear_requests();
     Scene { bench, leaver: ann, guests }
 }

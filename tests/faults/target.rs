@@ -9,7 +9,7 @@ use rosterd::sim::{
 };
 use serde_json::json;
 
-use crate::support::{Bench, account_by_hand};
+use crate::support::{Bench, NO_LIMITS, account_by_hand};
 
 #[tokio::test]
 async fn listings_of_every_kind_are_read_to_their_end() {
@@ -21,7 +21,7 @@ async fn listings_of_every_kind_are_read_to_their_end() {
         }),
         ("B31 the total is the size of the page", |habits| {
             habits.paging = PagingHabit::TotalIsPageSize;
-            habits.page_cap = Some(5);
+            habits.page_cap = Some(10);
         }),
         ("B32 nobody without startIndex and count", |habits| habits.paging = PagingHabit::OnlyWhenAsked),
         ("B29 everybody at once", |habits| habits.paging = PagingHabit::Ignored),
@@ -30,7 +30,7 @@ async fn listings_of_every_kind_are_read_to_their_end() {
         ("B30 inactive people are in no search", |habits| habits.inactive_invisible = true),
     ];
     for (name, change) in rows {
-        let bench = Bench::okta().await.habits(change);
+        let bench = Bench::okta().await.tables(NO_LIMITS).habits(change);
         bench.crowd(12);
         for number in 0..12 {
             bench.world().add_account(&account_by_hand(&format!("Person{number}@acme.example"), number != 3));
