@@ -472,6 +472,22 @@ impl Twin {
                 world.rename(key, &fresh);
                 person.login = fresh;
             }
+            Change::Title(..)
+            | Change::Phone(..)
+            | Change::Department(..)
+            | Change::Join(..)
+            | Change::Quit(..) => {
+                self.move_within(index, change);
+            }
+        }
+    }
+
+    /// What changes about somebody who stays.
+    fn move_within(&mut self, index: usize, change: &Change) {
+        let world = self.bench.world();
+        let person = &mut self.model.people[index];
+        let key = person.key;
+        match change {
             Change::Title(_, number) => {
                 let title = number.map(|number| format!("Title {number}"));
                 world.edit(key, |person| person.title.clone_from(&title));
@@ -500,6 +516,14 @@ impl Twin {
                 );
                 person.teams.retain(|known| known != team);
             }
+            Change::Hire { .. }
+            | Change::Assign(_)
+            | Change::Unassign(_)
+            | Change::Suspend(_)
+            | Change::Activate(_)
+            | Change::Deactivate(_)
+            | Change::Delete(_)
+            | Change::Rename(_) => {}
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! The scene is always the same: three people are linked, one of them has left, another one has a new title, and
 //! there are joiners. A read that is wrongly believed would remove somebody or write something else.
-#![allow(clippy::unwrap_used)]
+// Tables read better as tuples than as types with a name each.
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 #[path = "../support/mod.rs"]
 mod support;

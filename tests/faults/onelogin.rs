@@ -148,6 +148,11 @@ fn broken_counts() -> Vec<Row> {
         row("B32", "there is no count of the details", SourceIncomplete, &["no Total-Count"], {
             with(details, without_total())
         }),
+    ]
+}
+
+fn shifted_pages() -> Vec<Row> {
+    vec![
         row("A21", "a cursor that leads to itself", SourceIncomplete, &["app's users"], {
             with(assigned, Effect::RepeatCursor)
         }),
@@ -284,6 +289,11 @@ async fn broken_answers_end_the_run_without_a_write() {
 #[tokio::test]
 async fn counts_that_do_not_agree_end_the_run_without_a_write() {
     hold(Vendor::OneLogin, "", broken_counts()).await;
+}
+
+#[tokio::test]
+async fn pages_that_shift_or_repeat_end_the_run_without_a_write() {
+    hold(Vendor::OneLogin, "", shifted_pages()).await;
 }
 
 #[tokio::test]

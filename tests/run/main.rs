@@ -1,4 +1,6 @@
 //! Whole runs against the simulated world: what an administrator is promised, subject by subject.
+// Tables read better as tuples than as types with a name each.
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 #[path = "../support/mod.rs"]
 mod support;
