@@ -18,4 +18,18 @@ pub mod situation;
 pub mod standing;
 
 #[cfg(test)]
+mod diff_tests;
+#[cfg(test)]
 mod guard_tests;
+#[cfg(test)]
+mod mapping_tests;
+#[cfg(test)]
+mod planner_tests;
+#[cfg(test)]
+mod proof_tests;
+#[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
+mod settlement_tests;
+#[cfg(test)]
+mod standing_tests;

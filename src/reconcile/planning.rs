@@ -383,7 +383,7 @@ impl<O: Observe> Planner<'_, '_, O> {
         if link.source_id == candidate.id {
             return Ok(Owner::Same);
         }
-        if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await? {
+        if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
             return Ok(Owner::ProvenGone(link.source_id));
         }
         Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
