@@ -485,6 +485,7 @@ impl Twin {
     /// What changes about somebody who stays.
     fn move_within(&mut self, index: usize, change: &Change) {
         let world = self.bench.world();
+        let group_of = |team: &Team| self.groups[TEAMS.iter().position(|known| known == team).unwrap_or(0)];
         let person = &mut self.model.people[index];
         let key = person.key;
         match change {
@@ -504,16 +505,13 @@ impl Twin {
                 person.department = department;
             }
             Change::Join(_, team) => {
-                world.add_member(self.groups[TEAMS.iter().position(|known| known == team).unwrap_or(0)], key);
+                world.add_member(group_of(team), key);
                 if !person.teams.contains(team) {
                     person.teams.push(*team);
                 }
             }
             Change::Quit(_, team) => {
-                world.remove_member(
-                    self.groups[TEAMS.iter().position(|known| known == team).unwrap_or(0)],
-                    key,
-                );
+                world.remove_member(group_of(team), key);
                 person.teams.retain(|known| known != team);
             }
             Change::Hire { .. }
