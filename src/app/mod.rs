@@ -120,7 +120,8 @@ fn install_log(cli: &Cli) {
 fn deliver(format: Format, output: Option<&Path>, reports: &mut [SyncReport]) -> Result<(), String> {
     match output {
         None => {
-            let mut out = anstream::stdout().lock();
+            // Reports come in small pieces; a plan of thousands would be tens of thousands of writes.
+            let mut out = std::io::BufWriter::new(anstream::stdout().lock());
             let written = report::write(format, reports, &mut out).and_then(|()| out.flush());
             written.or_else(|error| match error.kind() {
                 // `| head` is not an error.
