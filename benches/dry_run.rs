@@ -1,6 +1,6 @@
 //! What a dry run costs: wall time, processor time and peak memory of `rosterd --dry-run`, the release binary as a
-//! process of its own. The doubles of the identity provider and the workspace are served by this process, so they are not in the
-//! memory figure; their work is in the time.
+//! process of its own. The doubles of the identity provider and the workspace are served by this process: they are
+//! not in the figures of processor and memory; their work is in the wall time.
 //!
 //! `cargo bench --bench dry_run`; `ROSTERD_BENCH_PEOPLE=100000` chooses another size, `ROSTERD_BENCH_ROUNDS=9`
 //! another number of rounds.
@@ -25,10 +25,11 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let people = number_from("ROSTERD_BENCH_PEOPLE", 10_000)?;
     let rounds = number_from("ROSTERD_BENCH_ROUNDS", 5)?.max(1);
+    println!("{people} people, {rounds} rounds each; times are from start to exit of the process\n");
     println!(
-        "{people} people, {rounds} rounds each; wall time of the process, start to exit, and its peak RSS\n"
+        "{:<8} {:<38} {:>8} {:>8} {:>8} {:>9} {:>9}",
+        "source", "dry run", "median", "best", "worst", "processor", "peak RSS"
     );
-    println!("{:<8} {:<44} {:>9} {:>9} {:>9} {:>8}", "source", "dry run", "median", "best", "worst", "peak");
     for vendor in ["okta", "onelogin"] {
         first_contact(vendor, people, rounds)?;
         steady(vendor, people, rounds)?;
