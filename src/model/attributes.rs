@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ pub const CORE_USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub type Attributes = BTreeMap<AttributePath, Scalar>;
 
 /// A single value. Multi-valued attributes are owned element by element, so every owned value is a scalar.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Scalar {
     /// `true` or `false`.
@@ -56,6 +57,45 @@ impl Scalar {
             Value::String(text) => Some(Scalar::Text(text.clone())),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
+    }
+}
+
+/// Written out: a derived `untagged` tries one variant after the other and formats an error for each that is not it,
+/// for every value of every record that a run keeps aside.
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("true, false, a whole number or text")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Flag(flag))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(number))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Scalar, E> {
+        let too_large = |_| E::invalid_value(Unexpected::Unsigned(number), &self);
+        i64::try_from(number).map(Scalar::Integer).map_err(too_large)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text))
     }
 }
 
@@ -321,6 +361,20 @@ impl<'de> Deserialize<'de> for AttributePath {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_scalar_comes_back_as_it_was_written_and_nothing_else_is_one() {
+        for scalar in
+            [Scalar::Flag(true), Scalar::Integer(-7), Scalar::Integer(i64::MAX), Scalar::from("é \"\\\"")]
+        {
+            let text = serde_json::to_string(&scalar).unwrap();
+            assert_eq!(serde_json::from_str::<Scalar>(&text).unwrap(), scalar);
+            assert_eq!(serde_json::from_value::<Scalar>(scalar.to_json()).unwrap(), scalar);
+        }
+        for other in ["null", "1.5", "[]", "{}", "18446744073709551615"] {
+            assert!(serde_json::from_str::<Scalar>(other).is_err(), "{other}");
+        }
+    }
 
     fn read(path: &str, resource: Value) -> Option<Scalar> {
         AttributePath::parse(path).unwrap().read(resource.as_object().unwrap())
