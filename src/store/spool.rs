@@ -11,11 +11,16 @@ use tempfile::SpooledTempFile;
 /// Bytes held in memory before a spool moves to disk.
 const MEMORY_LIMIT_BYTES: usize = 1 << 20;
 
+/// Bytes in front of each record that tell its length.
+const LENGTH_BYTES: usize = 4;
+
 /// A sequence of records that is written once and read as often as wanted.
 #[derive(Debug)]
 pub struct Spool<T> {
     file: SpooledTempFile,
     end: u64,
+    /// Whether the file stands at `end`: a run of pushes is then one write each.
+    at_end: bool,
     len: u64,
     record: PhantomData<T>,
 }
@@ -26,19 +31,32 @@ pub struct SpoolOffset(u64);
 
 impl<T> Default for Spool<T> {
     fn default() -> Self {
-        Spool { file: SpooledTempFile::new(MEMORY_LIMIT_BYTES), end: 0, len: 0, record: PhantomData }
+        Spool {
+            file: SpooledTempFile::new(MEMORY_LIMIT_BYTES),
+            end: 0,
+            at_end: true,
+            len: 0,
+            record: PhantomData,
+        }
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// Appends a record.
     pub fn push(&mut self, record: &T) -> io::Result<SpoolOffset> {
-        let body = serde_json::to_vec(record).map_err(io::Error::other)?;
+        let mut framed = vec![0u8; LENGTH_BYTES];
+        serde_json::to_writer(&mut framed, record).map_err(io::Error::other)?;
+        let body = u32::try_from(framed.len() - LENGTH_BYTES).map_err(io::Error::other)?;
+        framed[..LENGTH_BYTES].copy_from_slice(&body.to_le_bytes());
         let at = SpoolOffset(self.end);
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(&(body.len() as u32).to_le_bytes())?;
-        self.file.write_all(&body)?;
-        self.end += 4 + body.len() as u64;
+        if !self.at_end {
+            self.file.seek(SeekFrom::Start(self.end))?;
+        }
+        // A write that stops half-way leaves the file elsewhere; the next push then looks for the end again.
+        self.at_end = false;
+        self.file.write_all(&framed)?;
+        self.at_end = true;
+        self.end += framed.len() as u64;
         self.len += 1;
         Ok(at)
     }
@@ -55,12 +73,14 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
 
     /// Reads one record.
     pub fn get(&mut self, offset: SpoolOffset) -> io::Result<T> {
+        self.at_end = false;
         self.file.seek(SeekFrom::Start(offset.0))?;
         read_record(&mut self.file)
     }
 
     /// Reads all records in order.
     pub fn iter(&mut self) -> io::Result<SpoolIter<'_, T>> {
+        self.at_end = false;
         self.file.seek(SeekFrom::Start(0))?;
         Ok(SpoolIter {
             reader: BufReader::with_capacity(1 << 16, &mut self.file),
@@ -88,7 +108,7 @@ impl<T: DeserializeOwned> Iterator for SpoolIter<'_, T> {
 }
 
 fn read_record<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<T> {
-    let mut length = [0u8; 4];
+    let mut length = [0u8; LENGTH_BYTES];
     reader.read_exact(&mut length)?;
     let mut body = vec![0u8; u32::from_le_bytes(length) as usize];
     reader.read_exact(&mut body)?;
