@@ -280,6 +280,7 @@ pub(super) fn state_complaint(error: StoreError) -> Complaint {
         StoreError::NoSuchHold(_) => exit::USAGE,
         StoreError::LostTenure(_)
         | StoreError::Stale
+        | StoreError::Overrun(_)
         | StoreError::AlreadyLinked(_)
         | StoreError::Database(_) => exit::FAILURE,
     };

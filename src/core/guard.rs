@@ -59,6 +59,8 @@ pub struct Ledger {
     pub active_peak: u64,
     /// Links, active or not.
     pub links: u64,
+    /// The journal's last entry that is counted here.
+    pub as_of: i64,
 }
 
 /// What a run would send, and what speaks against its removals as a whole.
@@ -134,8 +136,8 @@ pub struct HeldAction {
 pub struct Released {
     /// What may go on.
     pub approved: Approved,
-    /// Why a part of an adoption was left out.
-    pub left_out: Option<String>,
+    /// The parts of an adoption that wait, with the reasons.
+    pub left_out: Vec<(Verb, String)>,
 }
 
 /// The guards' verdict on one plan.
@@ -144,12 +146,18 @@ pub struct Judgement {
     facts: Vec<GuardFact>,
     held: BTreeMap<Verb, String>,
     approval: Vec<Verb>,
+    as_of: i64,
 }
 
 impl Judgement {
     /// The numbers, for the report.
     pub fn facts(&self) -> &[GuardFact] {
         &self.facts
+    }
+
+    /// The journal's last entry that was counted.
+    pub fn as_of(&self) -> i64 {
+        self.as_of
     }
 
     /// Why every action of a class is held, if so.
@@ -161,7 +169,7 @@ impl Judgement {
     /// released exactly this action for exactly this account.
     pub fn release(&self, mut action: PlannedAction, is_approved: bool) -> Result<Released, Box<HeldAction>> {
         if is_approved {
-            return Ok(Released { approved: Approved(action), left_out: None });
+            return Ok(Released { approved: Approved(action), left_out: Vec::new() });
         }
         if self.approval.contains(&action.verb) {
             let reason = format!("guard.approval lists {}", action.verb.as_str());
@@ -170,24 +178,53 @@ impl Judgement {
         if let Some(reason) = self.held.get(&action.verb) {
             return Err(Box::new(HeldAction { action, reason: reason.clone() }));
         }
-        let left_out = if action.verb == Verb::Adopt { self.trim_adoption(&mut action) } else { None };
+        let left_out = if action.verb == Verb::Adopt { self.trim_adoption(&mut action) } else { Vec::new() };
         Ok(Released { approved: Approved(action), left_out })
     }
 
     /// An adoption whose update or activation is held still stores the link.
-    fn trim_adoption(&self, action: &mut PlannedAction) -> Option<String> {
+    fn trim_adoption(&self, action: &mut PlannedAction) -> Vec<(Verb, String)> {
         let mut reasons = Vec::new();
         if let Some(reason) = self.held.get(&Verb::Update).filter(|_| rewrites(action)) {
             let kept = [AttributePath::external_id(), AttributePath::active()];
             action.changes.retain(|change| kept.contains(&change.path));
-            reasons.push(format!("its update is held: {reason}"));
+            reasons.push((Verb::Update, reason.clone()));
         }
         if let Some(reason) = self.held.get(&Verb::Reactivate).filter(|_| action.activate) {
             action.activate = false;
             action.changes.retain(|change| change.path != AttributePath::active());
-            reasons.push(format!("its activation is held: {reason}"));
+            reasons.push((Verb::Reactivate, reason.clone()));
         }
-        (!reasons.is_empty()).then(|| reasons.join("; "))
+        reasons
+    }
+}
+
+/// What a plan was judged by, to ask again at each write where another run of the sync has sent something since.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// `[sync.guard]`
+    pub limits: config::Guard,
+    /// The limits for unattended runs apply.
+    pub unattended: bool,
+    /// The journal's last entry that was counted.
+    pub as_of: i64,
+}
+
+impl Budget {
+    /// Why one action has to wait now after all, if it has to.
+    pub fn overrun(&self, action: &PlannedAction, ledger: &Ledger) -> Option<String> {
+        let mut intent = Intent { unattended: self.unattended, ..Intent::default() };
+        intent.add(action);
+        let judgement = judge(&intent, ledger, &self.limits);
+        let parts: &[Verb] = match action.verb {
+            Verb::Adopt => &[Verb::Update, Verb::Reactivate],
+            Verb::Create => &[Verb::Create],
+            Verb::Update => &[Verb::Update],
+            Verb::Reactivate => &[Verb::Reactivate],
+            Verb::Deactivate | Verb::Delete => &[Verb::Deactivate],
+            Verb::HoldBack | Verb::Skip => &[],
+        };
+        parts.iter().find_map(|verb| judgement.held(*verb)).map(str::to_owned)
     }
 }
 
@@ -202,7 +239,8 @@ struct Check {
 
 /// Judges a plan.
 pub fn judge(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
-    let mut judgement = Judgement { approval: limits.approval.clone(), ..Judgement::default() };
+    let mut judgement =
+        Judgement { approval: limits.approval.clone(), as_of: ledger.as_of, ..Judgement::default() };
     let removals = removal_checks(intent, ledger, limits);
     let mut reasons = judgement.note(removals);
     if intent.counts.removals > 0 && !intent.scope_names_nobody_has.is_empty() {

@@ -1,6 +1,6 @@
 //! Each guard at limit - 1, limit and limit + 1, under and over the smallest population, over hours and days.
 
-use super::guard::{Intent, Judgement, Ledger, Sent, judge};
+use super::guard::{Budget, Intent, Judgement, Ledger, Sent, judge};
 use crate::config;
 use crate::model::id::SourceId;
 use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
@@ -198,4 +198,31 @@ fn the_reason_has_the_numbers_and_the_key() {
     {
         assert!(reason.contains(part), "{part}: {reason}");
     }
+}
+
+#[test]
+fn what_another_run_has_sent_since_counts_for_the_next_write() {
+    let budget = Budget { limits: limits(), unattended: true, as_of: 0 };
+    let sent = |removals, reactivations, creates, updates| Ledger {
+        hour: Sent { removals, reactivations, creates, updates },
+        day: Sent { removals, ..Sent::default() },
+        ..population(100)
+    };
+    for (verb, under, at) in [
+        (Verb::Deactivate, sent(9, 0, 0, 0), sent(10, 0, 0, 0)),
+        (Verb::Delete, sent(9, 0, 0, 0), sent(10, 0, 0, 0)),
+        (Verb::Reactivate, sent(0, 19, 0, 0), sent(0, 20, 0, 0)),
+        (Verb::Create, sent(0, 0, 99, 0), sent(0, 0, 100, 0)),
+        (Verb::Update, sent(0, 0, 0, 49), sent(0, 0, 0, 50)),
+    ] {
+        assert_eq!(budget.overrun(&action(verb), &under), None, "{verb:?}");
+        assert!(budget.overrun(&action(verb), &at).is_some(), "{verb:?}");
+    }
+    let adoption = PlannedAction { activate: true, ..action(Verb::Adopt) };
+    assert!(budget.overrun(&adoption, &sent(0, 20, 0, 0)).is_some());
+    assert_eq!(
+        budget.overrun(&action(Verb::Adopt), &sent(50, 20, 100, 50)),
+        None,
+        "a bare link writes nothing"
+    );
 }

@@ -191,6 +191,8 @@ pub enum Trigger {
     Manual,
     /// A timer.
     Schedule,
+    /// An event at the source.
+    Watch,
     /// An approval.
     Approval,
     /// A saved plan.
@@ -203,6 +205,7 @@ impl Trigger {
         match self {
             Trigger::Manual => "manual",
             Trigger::Schedule => "schedule",
+            Trigger::Watch => "watch",
             Trigger::Approval => "approval",
             Trigger::PlanFile => "plan-file",
         }

@@ -7,7 +7,7 @@ use super::Context;
 use super::hand::{Done, Hand, Stop, record};
 use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
-use crate::core::guard::Approved;
+use crate::core::guard::{Approved, Budget};
 use crate::core::proof::Proven;
 use crate::core::settlement::{Written, settle_state, settle_write};
 use crate::model::account::Account;
@@ -27,6 +27,8 @@ pub struct WriteHand<'a, O, P> {
     provisioner: &'a P,
     rulings: &'a Rulings,
     run: i64,
+    /// The journal's last entry that the guards counted.
+    judged_as_of: i64,
     /// Set once the workspace said that no seat is left: the rest of the creations is not even sent.
     no_seat: Mutex<Option<String>>,
 }
@@ -51,8 +53,10 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         provisioner: &'a P,
         rulings: &'a Rulings,
         run: i64,
+        judged_as_of: i64,
     ) -> WriteHand<'a, O, P> {
-        WriteHand { context, store, tenure, provisioner, rulings, run, no_seat: Mutex::new(None) }
+        let no_seat = Mutex::new(None);
+        WriteHand { context, store, tenure, provisioner, rulings, run, judged_as_of, no_seat }
     }
 
     /// Commits the intent; the error is the line of a person who must not be written now.
@@ -62,16 +66,24 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 ActionRecord { action: Verb::Skip, ..record(action, Outcome::Skipped, Some(why.to_owned())) };
             return Err(Box::new(Done::with(line)));
         }
-        let intent = Intent { run: self.run, action: action.clone(), at: Millis::now() };
+        let budget = Budget {
+            limits: self.context.config.guard.clone(),
+            unattended: self.context.unattended,
+            as_of: self.judged_as_of,
+        };
+        let intent =
+            Intent { run: self.run, action: action.clone(), at: Millis::now(), budget: Some(budget) };
         match self.store.record_intent(self.tenure, intent).await {
             Ok(id) => Ok(id),
+            // Whoever acted on the newer look answers for this person.
             Err(error @ StoreError::Stale) => {
-                Err(Box::new(Done::with(record(action, Outcome::Deferred, Some(error.to_string())))))
+                Err(Box::new(Done::with(record(action, Outcome::Skipped, Some(error.to_string())))))
             }
-            Err(error) => Err(Box::new(Done {
-                record: record(action, Outcome::Deferred, Some(error.to_string())),
-                stop: Some(Stop::State(error.to_string())),
-            })),
+            Err(StoreError::Overrun(reason)) => Err(Box::new(Done::held(action, reason))),
+            Err(error) => Err(Box::new(Done::stopping(
+                record(action, Outcome::Deferred, Some(error.to_string())),
+                Stop::State(error.to_string()),
+            ))),
         }
     }
 
@@ -93,7 +105,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             line.outcome = Outcome::Failed;
             stop = Some(Stop::State(error.to_string()));
         }
-        Done { record: line, stop }
+        Done { record: line, stop, held: None }
     }
 
     /// An intent whose outcome nobody could tell stays in flight; the next run begins by settling it.
@@ -109,7 +121,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         let mut line = record(action, Outcome::Failed, Some(detail));
         line.status = status;
         line.attempts = attempts;
-        Done { record: line, stop: stop.then(|| Stop::TargetUnavailable(message.to_owned())) }
+        let stop = stop.then(|| Stop::TargetUnavailable(message.to_owned()));
+        Done { record: line, stop, held: None }
     }
 
     async fn link_of(&self, action: &PlannedAction) -> Result<Option<Link>, StoreError> {
@@ -241,8 +254,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         let link = match self.link_of(&action).await {
             Ok(link) => link,
             Err(error) => {
-                let stop = Some(Stop::State(error.to_string()));
-                return Done { record: record(&action, Outcome::Deferred, Some(error.to_string())), stop };
+                let line = record(&action, Outcome::Deferred, Some(error.to_string()));
+                return Done::stopping(line, Stop::State(error.to_string()));
             }
         };
         let id = match self.intend(&action, link.as_ref()).await {

@@ -37,6 +37,8 @@ pub struct Carried {
     pub list_was_short: u64,
     /// Change in billable accounts, as done or as it would be.
     pub seats_delta: i64,
+    /// Adoptions of which a part waits.
+    pub left_out: u64,
     /// What waits for an approval.
     pub held: Vec<HeldPair>,
     /// Every write that is still wanted after this.
@@ -64,7 +66,7 @@ struct Ended {
     list_was_short: bool,
     billable: bool,
     /// What waits for an approval.
-    held: Option<HeldPair>,
+    held: Vec<HeldPair>,
 }
 
 /// Gives back in order what ends in any order; holds no more than what runs ahead of the slowest.
@@ -109,6 +111,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     pub async fn carry_out(&self, plan: &mut Plan) -> Result<Carried, RunError> {
         let mut carried = Carried::default();
         carried.summary.unchanged = plan.unchanged;
+        carried.list_was_short = plan.list_was_short;
         self.stage(&mut plan.removals, &mut carried).await?;
         self.chains(&mut plan.chains, &mut carried).await?;
         for stage in [
@@ -190,8 +193,10 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
     }
 
     fn note(&self, ended: Ended, carried: &mut Carried) -> Result<(), RunError> {
-        let Ended { done: Done { record, stop }, unsent_removal, list_was_short, billable, held } = ended;
-        carried.held.extend(held);
+        let Ended { done, unsent_removal, list_was_short, billable, held } = ended;
+        let Done { record, stop, held: held_after_all } = done;
+        carried.left_out += u64::from(!held.is_empty() && record.outcome != Outcome::Held);
+        carried.held.extend(held.into_iter().chain(held_after_all));
         if let (Some(id), false) = (&record.source_id, record.outcome == Outcome::Applied) {
             carried.wanted.insert((id.clone(), record.action));
         }
@@ -222,7 +227,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         let outcome = match &action.disposition {
             Disposition::Send => None,
             Disposition::Held(_) if is_approved => None,
-            Disposition::Held(why) => return held(action.clone(), why.clone()),
+            Disposition::Held(why) => return held(&action, why.clone()),
             Disposition::NoSeat(why) => Some((Outcome::Held, Some(why.clone()))),
             Disposition::Deferred(why) => Some((Outcome::Deferred, Some(why.clone()))),
             Disposition::Disabled(why) => Some((Outcome::Disabled, Some(why.clone()))),
@@ -233,14 +238,30 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         }
         let billable = action.billable;
         match self.judgement.release(action, is_approved) {
-            Err(waits) => held(waits.action, waits.reason),
+            Err(waits) => held(&waits.action, waits.reason),
             Ok(released) if removes => self.remove(released.approved).await,
             Ok(Released { approved, left_out }) => {
+                let pairs = left_out.into_iter().map(|(verb, reason)| HeldPair {
+                    verb,
+                    source_id: approved.action().source_id.clone(),
+                    user: approved.action().user.clone(),
+                    reason,
+                    source_digest: approved.action().source_digest,
+                });
+                let mut pairs: Vec<HeldPair> = pairs.collect();
                 let mut done = self.hand.write(approved).await;
-                if let Some(left_out) = left_out {
-                    done.record.reason = format!("{}; {left_out}", done.record.reason);
+                for HeldPair { verb, reason, .. } in &pairs {
+                    let part = if *verb == Verb::Update { "update" } else { "activation" };
+                    done.record.reason.push_str(&format!("; its {part} is held: {reason}"));
                 }
-                Ended { done, unsent_removal: false, list_was_short: false, billable, held: None }
+                // A later activation writes the attributes too.
+                if pairs.iter().any(|pair| pair.verb == Verb::Reactivate) {
+                    pairs.retain(|pair| pair.verb == Verb::Reactivate);
+                }
+                // Where the link itself was not stored, there is nothing yet that could be approved.
+                let stored = matches!(done.record.outcome, Outcome::Applied | Outcome::Planned);
+                let held = if stored { pairs } else { Vec::new() };
+                Ended { done, unsent_removal: false, list_was_short: false, billable, held }
             }
         }
     }
@@ -279,7 +300,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
                 Verdict::Proven(proven) => {
                     let done = self.hand.remove(*proven, link).await;
                     let unsent_removal = done.record.outcome == Outcome::Deferred;
-                    return Ended { done, unsent_removal, list_was_short: false, billable, held: None };
+                    return Ended { done, unsent_removal, list_was_short: false, billable, held: Vec::new() };
                 }
                 Verdict::Kept(action, why) => {
                     return unsent(record(&action, Outcome::Disabled, Some(why)), false);
@@ -288,7 +309,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
                 Verdict::Stronger(action, _) => {
                     let is_approved = self.rulings.is_approved(&action);
                     match self.judgement.release(action, is_approved) {
-                        Err(waits) => return held(waits.action, waits.reason),
+                        Err(waits) => return held(&waits.action, waits.reason),
                         Ok(again) => {
                             asked_again = true;
                             approved = again.approved;
@@ -317,19 +338,14 @@ fn left_over(action: &PlannedAction, stop: &Stop) -> Ended {
 }
 
 fn unsent(record: ActionRecord, unsent_removal: bool) -> Ended {
-    Ended { done: Done::with(record), unsent_removal, list_was_short: false, billable: false, held: None }
+    let done = Done::with(record);
+    Ended { done, unsent_removal, list_was_short: false, billable: false, held: Vec::new() }
 }
 
 /// The end of an action that waits for an approval.
-fn held(action: PlannedAction, reason: String) -> Ended {
-    let pair = HeldPair {
-        verb: action.verb,
-        source_id: action.source_id.clone(),
-        user: action.user.clone(),
-        reason: reason.clone(),
-        source_digest: action.source_digest,
-    };
-    Ended { held: Some(pair), ..unsent(record(&action, Outcome::Held, Some(reason)), false) }
+fn held(action: &PlannedAction, reason: String) -> Ended {
+    let done = Done::held(action, reason);
+    Ended { done, unsent_removal: false, list_was_short: false, billable: false, held: Vec::new() }
 }
 
 fn seats_delta(record: &ActionRecord, billable: bool) -> i64 {

@@ -8,6 +8,7 @@ use crate::core::proof::Proven;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::report::{ActionRecord, Outcome};
+use crate::store::HeldPair;
 
 /// Why a run stops before its plan is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +41,31 @@ pub struct Done {
     pub record: ActionRecord,
     /// Whether the run must stop.
     pub stop: Option<Stop>,
+    /// What waits for an approval after all.
+    pub held: Option<HeldPair>,
 }
 
 impl Done {
+    /// The end of an action that the run cannot go on after.
+    pub fn stopping(record: ActionRecord, stop: Stop) -> Done {
+        Done { record, stop: Some(stop), held: None }
+    }
+
+    /// The end of an action that waits for an approval.
+    pub fn held(action: &PlannedAction, reason: String) -> Done {
+        let pair = HeldPair {
+            verb: action.verb,
+            source_id: action.source_id.clone(),
+            user: action.user.clone(),
+            reason: reason.clone(),
+            source_digest: action.source_digest,
+        };
+        Done { held: Some(pair), ..Done::with(record(action, Outcome::Held, Some(reason))) }
+    }
+
     /// An ordinary end.
     pub fn with(record: ActionRecord) -> Done {
-        Done { record, stop: None }
+        Done { record, stop: None, held: None }
     }
 }
 

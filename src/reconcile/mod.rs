@@ -29,6 +29,7 @@ mod run;
 mod seats;
 mod settle;
 mod telling;
+mod unlisted;
 
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 

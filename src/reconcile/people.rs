@@ -6,6 +6,7 @@ use super::event::RunEvent;
 use super::planning::People;
 use super::roster::{Candidate, Roster, RosterBuilder, candidate};
 use super::{Context, RunError};
+use crate::core::normalize::fold_address;
 use crate::core::standing::{ScopeNames, Standing, standing};
 use crate::http::Lane;
 use crate::model::id::SourceId;
@@ -35,6 +36,8 @@ pub struct Gathered {
     pub newly_absent: Vec<SourceId>,
     /// People whom an earlier read missed and this one shows.
     pub shown_again: Vec<SourceId>,
+    /// People who were looked at one by one, and when.
+    pub looks: Vec<(SourceId, Millis)>,
     /// People read.
     pub users: u64,
     /// Pages read.
@@ -103,6 +106,7 @@ fn gathered(roster: Roster) -> Gathered {
         complete_read_at: Some(read.started_at()),
         newly_absent,
         shown_again,
+        looks: Vec::new(),
         users: read.users(),
         pages: read.pages(),
     }
@@ -170,10 +174,16 @@ pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> 
     let mut candidates = Spool::default();
     let mut listed = HashSet::new();
     let mut unchanged = 0;
+    let mut looks = Vec::new();
+    let mut shared_logins = HashSet::new();
     for id in &ids {
         let link = context.snapshot.link(context.sync_name(), id).await?;
         match one(context, id, link.as_ref()).await? {
             Some(candidate) => {
+                looks.push((id.clone(), candidate.observed_at));
+                if link.is_none() && shares_its_login(context, &candidate).await? {
+                    shared_logins.insert(id.clone());
+                }
                 if !matches!(candidate.standing, Standing::Leaver(_)) {
                     listed.insert(id.clone());
                 }
@@ -196,7 +206,7 @@ pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> 
             candidates,
             unchanged,
             listed,
-            shared_logins: HashSet::new(),
+            shared_logins,
             scope_names_nobody_has: Vec::new(),
             named: ids.into_iter().collect(),
         },
@@ -204,8 +214,31 @@ pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> 
         complete_read_at: None,
         newly_absent: Vec::new(),
         shown_again: Vec::new(),
+        looks,
         pages: 0,
     })
+}
+
+/// Whether the source knows somebody else who qualifies and maps to the same login. A full read sees that for itself.
+async fn shares_its_login<O: Observe>(
+    context: &Context<'_, O>,
+    candidate: &Candidate,
+) -> Result<bool, RunError> {
+    let Standing::Qualifies(mapped) = &candidate.standing else { return Ok(false) };
+    let login = fold_address(mapped.desired.user_name());
+    for other in context.source.with_login(mapped.desired.user_name()).await? {
+        if other == candidate.id {
+            continue;
+        }
+        let link = context.snapshot.link(context.sync_name(), &other).await?;
+        if let Some(Candidate { standing: Standing::Qualifies(theirs), .. }) =
+            one(context, &other, link.as_ref()).await?
+            && fold_address(theirs.desired.user_name()) == login
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<Vec<SourceId>, RunError> {
@@ -224,7 +257,7 @@ async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<Vec<S
 }
 
 /// One person by a point read; `None` where nothing is known of them on either side that would need a look.
-async fn one<O: Observe>(
+pub async fn one<O: Observe>(
     context: &Context<'_, O>,
     id: &SourceId,
     link: Option<&Link>,

@@ -9,6 +9,7 @@ use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::hold_for_seats;
+use super::unlisted::{Looked, Unlisted};
 use super::{Context, RunError};
 use crate::core::guard::{Intent, Judgement, judge};
 use crate::core::normalize::fold_address;
@@ -55,6 +56,10 @@ pub struct Plan {
     pub writes: u64,
     /// People whose pins no longer hold because the source changed.
     pub stale_pins: Vec<SourceId>,
+    /// People who were looked at one by one while planning, and when.
+    pub looks: Vec<(SourceId, Millis)>,
+    /// People whom the list left out although they are assigned.
+    pub list_was_short: u64,
 }
 
 /// Everybody a plan is made for.
@@ -100,25 +105,7 @@ pub async fn make_plan<O: Observe>(
     let renames = Vec::new();
     let mut planner =
         Planner { context, failing, rulings, narrowing, now, plan: &mut plan, intent: &mut intent, renames };
-    let mut unlinked = Spool::<Candidate>::default();
-    let mut to_look_up = 0u64;
-    for candidate in people.candidates.iter()? {
-        let candidate = candidate?;
-        let link = if candidate.linked {
-            context.snapshot.link(context.sync_name(), &candidate.id).await?
-        } else {
-            None
-        };
-        let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
-        if people.shared_logins.contains(&candidate.id) {
-            planner.take(&candidate, link.as_ref(), &Match::Several(shared_login(&candidate)))?;
-        } else if qualifies && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_))) {
-            to_look_up += 1;
-            unlinked.push(&candidate)?;
-        } else {
-            planner.take(&candidate, link.as_ref(), &Match::None)?;
-        }
-    }
+    let (mut unlinked, to_look_up) = planner.take_those_who_need_no_look(&mut people).await?;
     let releasing = planner.settle_renames().await?;
     if to_look_up > 0 {
         let tell = |event: RunEvent| context.watcher.tell(&event);
@@ -225,6 +212,53 @@ impl<O: Observe> Planner<'_, '_, O> {
                 self.file(action, link)
             }
         }
+    }
+
+    /// Plans everybody who needs no look at the target; gives the others, and how many they are.
+    async fn take_those_who_need_no_look(
+        &mut self,
+        people: &mut People,
+    ) -> Result<(Spool<Candidate>, u64), RunError> {
+        let mut unlinked = Spool::<Candidate>::default();
+        let mut to_look_up = 0u64;
+        let mut unlisted = Unlisted::default();
+        for candidate in people.candidates.iter()? {
+            let candidate = candidate?;
+            let link = if candidate.linked {
+                self.context.snapshot.link(self.context.sync_name(), &candidate.id).await?
+            } else {
+                None
+            };
+            let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
+            if people.shared_logins.contains(&candidate.id) {
+                self.take(&candidate, link.as_ref(), &Match::Several(shared_login(&candidate)))?;
+            } else if qualifies && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_))) {
+                to_look_up += 1;
+                unlinked.push(&candidate)?;
+            } else if Unlisted::needs_a_look(&candidate, link.as_ref(), &self.context.config.lifecycle)
+                && let Some(link) = link
+            {
+                unlisted.push(candidate, link);
+            } else {
+                self.take(&candidate, link.as_ref(), &Match::None)?;
+            }
+        }
+        self.take_unlisted(unlisted).await?;
+        Ok((unlinked, to_look_up))
+    }
+
+    /// People whom the list leaves out, as a look shows them.
+    async fn take_unlisted(&mut self, unlisted: Unlisted) -> Result<(), RunError> {
+        let Looked { seen, unseen, list_was_short } = unlisted.look(self.context).await?;
+        self.plan.list_was_short += list_was_short;
+        for (candidate, link) in seen {
+            self.plan.looks.push((candidate.id.clone(), candidate.observed_at));
+            self.take(&candidate, Some(&link), &Match::None)?;
+        }
+        for (candidate, link) in unseen {
+            self.file(later_look(&candidate, &link), None)?;
+        }
+        Ok(())
     }
 
     /// A person who failed waits a growing number of runs; a run of named people does not wait.
@@ -387,6 +421,28 @@ impl<O: Observe> Planner<'_, '_, O> {
             return Ok(Owner::ProvenGone(link.source_id));
         }
         Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
+    }
+}
+
+/// Somebody who is not listed and whose turn to be looked at comes in a later run.
+fn later_look(candidate: &Candidate, link: &Link) -> PlannedAction {
+    PlannedAction {
+        verb: Verb::Skip,
+        situation: Situation::Leaver,
+        reason: "not listed; how this person left is looked at in a later run".to_owned(),
+        user: link.user_name.clone(),
+        source_id: candidate.id.clone(),
+        target_id: Some(link.target_id.clone()),
+        changes: Vec::new(),
+        desired: None,
+        found: None,
+        cause: None,
+        activate: false,
+        disposition: Disposition::Nothing,
+        observed_at: candidate.observed_at,
+        assigned_at: None,
+        billable: false,
+        source_digest: None,
     }
 }
 

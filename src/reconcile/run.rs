@@ -102,6 +102,7 @@ pub(super) struct Tally {
     pub unsent_removals: u64,
     pub seats_delta: i64,
     pub list_was_short: u64,
+    pub left_out: u64,
     pub passes: u32,
     pub users: u64,
     pub pages: u64,
@@ -181,7 +182,7 @@ async fn phases<'a, O: Observe, P: Provision>(
     check_binding(request, &binding).await?;
     let full = request.who == Who::Everybody;
     if let Some(writing) = writing {
-        let tenure = writing.store.seize(&request.config.name).await?;
+        let tenure = writing.store.tenure(&request.config.name).await?;
         writing.store.bind(&tenure, binding).await?;
         let run = writing.store.begin_run(&tenure, request.trigger, full, Millis::now()).await?;
         *written = Some(Written { writing, tenure, run });
@@ -238,13 +239,18 @@ async fn pass<O: Observe, P: Provision>(
         Who::Named(names) => named(context, names).await?,
         Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
-    let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, users, pages } = gathered;
+    let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, looks, users, pages } =
+        gathered;
     tally.users = users;
     tally.pages += pages;
     tally.complete = complete_read_at.is_some();
     let prover =
         Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
-    let scope = scope_of(who, &people);
+    let scope = scope_of(who, &people, complete_read_at);
+    if let Some(Written { writing, tenure, .. }) = written {
+        // Before planning: a full run that read earlier must not act on what it saw then.
+        writing.store.note_looks(tenure, looks).await?;
+    }
     let rulings = Rulings::load(context, !people.candidates.is_empty(), Millis::now()).await?;
     let mut narrowing = only.map(|actions| Narrowing::new(actions, &tally.done));
     let mut plan = make_plan(context, people, &prover, &rulings, narrowing.as_mut(), Millis::now()).await?;
@@ -261,6 +267,7 @@ async fn pass<O: Observe, P: Provision>(
             let read_at = complete_read_at.unwrap_or_else(Millis::now);
             writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
             writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
+            writing.store.note_looks(tenure, std::mem::take(&mut plan.looks)).await?;
             writing.store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
             let mut carried =
                 apply_pass(context, &prover, &rulings, &mut plan, writing, tenure, *run).await?;
@@ -287,7 +294,15 @@ async fn apply_pass<O: Observe, P: Provision>(
     tenure: &Tenure,
     run: i64,
 ) -> Result<Carried, RunError> {
-    let hand = WriteHand::new(context, writing.store, tenure, writing.provisioner, rulings, run);
+    let hand = WriteHand::new(
+        context,
+        writing.store,
+        tenure,
+        writing.provisioner,
+        rulings,
+        run,
+        plan.judgement.as_of(),
+    );
     let deadline = tokio::time::Instant::now() + context.config.max_apply;
     Executor::new(context, prover, plan.judgement.clone(), rulings, &hand, Some(deadline))
         .carry_out(plan)
@@ -295,9 +310,9 @@ async fn apply_pass<O: Observe, P: Provision>(
 }
 
 /// Whom the holds are brought in line for.
-fn scope_of(who: &Who, people: &super::planning::People) -> HoldScope {
+fn scope_of(who: &Who, people: &super::planning::People, read_at: Option<Millis>) -> HoldScope {
     match who {
-        Who::Everybody => HoldScope::Everybody,
+        Who::Everybody => HoldScope::Everybody(read_at.unwrap_or_else(Millis::now)),
         Who::Named(_) | Who::Ids(_) => HoldScope::Named(people.named.clone()),
     }
 }
@@ -325,6 +340,7 @@ fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
     tally.linked += linked;
     tally.unsent_removals = carried.unsent_removals;
     tally.list_was_short += carried.list_was_short;
+    tally.left_out = carried.left_out;
     tally.seats_delta += carried.seats_delta;
     tally.stop = carried.stop;
     Ok(())

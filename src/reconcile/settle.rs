@@ -124,7 +124,7 @@ pub async fn recover<O: Observe>(
     tenure: &Tenure,
 ) -> Result<u64, RunError> {
     let mut settled = 0;
-    for in_flight in store.snapshot().in_flight(tenure.sync()).await? {
+    for in_flight in store.snapshot().in_flight(tenure).await? {
         let action = &in_flight.action;
         let link = store.snapshot().link(tenure.sync(), &action.source_id).await?;
         let (how, link, detail) = match read_back(context.target, action).await {

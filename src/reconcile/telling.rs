@@ -169,7 +169,7 @@ pub(super) fn facts<O: Observe, P>(
 fn result(tally: &Tally) -> RunResult {
     if tally.summary.failed > 0 || tally.unsent_removals > 0 {
         RunResult::Partial
-    } else if tally.summary.held > 0 {
+    } else if tally.summary.held > 0 || tally.left_out > 0 {
         RunResult::Held
     } else {
         RunResult::Ok

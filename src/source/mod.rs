@@ -134,6 +134,14 @@ impl Source {
         }
     }
 
+    /// Everybody who may share this login, whose accounts would be one and the same.
+    pub async fn with_login(&self, login: &str) -> Result<Vec<SourceId>, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.with_app_login(login).await,
+            Source::OneLogin(onelogin) => onelogin.find(login).await,
+        }
+    }
+
     /// Whether the event log shows that this person was deleted; `None` where the log cannot be read.
     pub async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
         match self {

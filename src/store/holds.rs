@@ -1,4 +1,4 @@
-//! Holds, approvals, rejections, pins and pauses: rows that whoever holds the state reads.
+//! Holds, approvals and rejections: rows that whoever holds the state reads.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -79,30 +79,21 @@ pub struct Waiting {
 /// Whom a run that syncs the holds was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldScope {
-    /// Everybody: what is not held any more leaves its hold.
-    Everybody,
+    /// Everybody, as read then: what is not held any more leaves its hold. What another run has held or somebody
+    /// has approved since is newer, and stays.
+    Everybody(Millis),
     /// These people only.
     Named(HashSet<SourceId>),
 }
 
 impl HoldScope {
-    fn covers(&self, id: &SourceId) -> bool {
+    /// Whether this run's word about a person is newer than what was noted `since`.
+    fn covers(&self, id: &SourceId, since: i64) -> bool {
         match self {
-            HoldScope::Everybody => true,
+            HoldScope::Everybody(read_at) => since <= read_at.0,
             HoldScope::Named(ids) => ids.contains(id),
         }
     }
-}
-
-/// A decision that stands until the source changes for the person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pin {
-    /// Why, with who and when.
-    pub reason: String,
-    /// The verb that is not planned again; `None` = any.
-    pub verb: Option<Verb>,
-    /// Where the person stood when it was pinned.
-    pub digest: Option<Digest>,
 }
 
 /// What an approval or a rejection did.
@@ -217,38 +208,6 @@ impl Store {
             })
             .await
     }
-
-    /// Stops a sync's writes until then; `None` starts them again.
-    pub async fn set_pause(&self, sync: &str, until: Option<Millis>) -> Result<(), StoreError> {
-        let sync = sync.to_owned();
-        self.snapshot
-            .transact(move |transaction| {
-                transaction.execute(
-                    "INSERT INTO sync (name, paused_until) VALUES (?1, ?2)
-                     ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until",
-                    params![sync, until.map(|until| until.0)],
-                )?;
-                Ok(())
-            })
-            .await
-    }
-
-    /// Forgets pins whose people have changed at the source.
-    pub async fn drop_pins(&self, tenure: &Tenure, people: Vec<SourceId>) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for id in &people {
-                    transaction.execute(
-                        "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
-                        params![tenure.sync, id.as_str()],
-                    )?;
-                }
-                Ok(())
-            })
-            .await
-    }
 }
 
 impl Snapshot {
@@ -292,36 +251,6 @@ impl Snapshot {
         })
         .await
     }
-
-    /// Decisions that stand until the source changes.
-    pub async fn pins(&self, sync: &str) -> Result<HashMap<SourceId, Pin>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let mut statement =
-                transaction.prepare("SELECT source_id, reason, verb, digest FROM pin WHERE sync = ?1")?;
-            let rows = statement.query_map([&sync], |row| {
-                let digest: Option<Vec<u8>> = row.get(3)?;
-                let digest = digest.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest);
-                let verb: Option<String> = row.get(2)?;
-                let pin = Pin { reason: row.get(1)?, verb: verb.as_deref().map(verb_of), digest };
-                Ok((SourceId::new(row.get::<_, String>(0)?), pin))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    /// Until when a sync's writes are stopped, if they are.
-    pub async fn paused_until(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let until: Option<Option<i64>> = transaction
-                .query_row("SELECT paused_until FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
-                .optional()?;
-            Ok(until.flatten().map(Millis).filter(|until| *until > now))
-        })
-        .await
-    }
 }
 
 /// Uses up the approval of exactly this person and action. Says whether there was one.
@@ -337,6 +266,21 @@ pub(super) fn consume_approval(
         params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
     )?;
     Ok(consumed > 0)
+}
+
+/// What was approved and turned out not to have happened is still approved, for as long as it was.
+pub(super) fn give_back_approval(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE hold_pair SET state = 'approved'
+         WHERE rowid = (SELECT max(hold_pair.rowid) FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                        WHERE hold.sync = ?1 AND hold_pair.state = 'consumed' AND source_id = ?2 AND action = ?3)",
+        params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
+    )?;
+    Ok(())
 }
 
 fn sync_class(
@@ -368,20 +312,21 @@ fn sync_class(
             (transaction.last_insert_rowid(), 0)
         }
     };
-    let known: HashSet<SourceId> = people_of(transaction, number, "waiting")?.into_iter().collect();
+    let known = joined(transaction, number)?;
     let still: HashSet<&SourceId> = held.iter().map(|pair| &pair.source_id).collect();
-    for id in known.iter().filter(|id| scope.covers(id) && !still.contains(id)) {
+    for id in known.iter().filter(|(id, at)| scope.covers(id, **at) && !still.contains(id)).map(|(id, _)| id)
+    {
         transaction.execute(
             "DELETE FROM hold_pair WHERE hold = ?1 AND source_id = ?2",
             params![number, id.as_str()],
         )?;
     }
-    let joins = held.iter().any(|pair| !known.contains(&pair.source_id));
+    let joins = held.iter().any(|pair| !known.contains_key(&pair.source_id));
     let revision = revision + u32::from(joins);
     for pair in held {
         transaction.execute(
-            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting')
+            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, joined_at, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting')
              ON CONFLICT (hold, source_id) DO UPDATE SET user_name = excluded.user_name, digest = excluded.digest",
             params![
                 number,
@@ -389,7 +334,8 @@ fn sync_class(
                 pair.source_id.as_str(),
                 verb.as_str(),
                 pair.user,
-                pair.source_digest.map(|digest| digest.0.to_vec())
+                pair.source_digest.map(|digest| digest.0.to_vec()),
+                now.0
             ],
         )?;
     }
@@ -442,7 +388,7 @@ fn drop_unwanted_approvals(
         let id = SourceId::new(source_id);
         let is_wanted = wanted.contains(&(id.clone(), verb_of(&action)));
         let too_old = now.0 - approved_at >= APPROVAL_MILLIS;
-        if too_old || (scope.covers(&id) && !is_wanted) {
+        if too_old || (scope.covers(&id, approved_at) && !is_wanted) {
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE rowid = ?1", [row])?;
         }
     }
@@ -478,6 +424,15 @@ fn open_holds(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Who waits in a hold, and since when.
+fn joined(transaction: &Transaction<'_>, number: i64) -> Result<HashMap<SourceId, i64>, StoreError> {
+    let mut statement = transaction
+        .prepare("SELECT source_id, joined_at FROM hold_pair WHERE hold = ?1 AND state = 'waiting'")?;
+    let rows =
+        statement.query_map([number], |row| Ok((SourceId::new(row.get::<_, String>(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn people_of(transaction: &Transaction<'_>, number: i64, state: &str) -> Result<Vec<SourceId>, StoreError> {
     let mut statement = transaction
         .prepare("SELECT source_id FROM hold_pair WHERE hold = ?1 AND state = ?2 ORDER BY source_id")?;
@@ -500,6 +455,6 @@ fn close(
 }
 
 /// The verb of a stored word; only words of [`Verb::as_str`] are ever stored.
-fn verb_of(word: &str) -> Verb {
+pub(super) fn verb_of(word: &str) -> Verb {
     Verb::ALL.into_iter().find(|verb| verb.as_str() == word).unwrap_or(Verb::Skip)
 }

@@ -6,10 +6,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
-use super::holds::consume_approval;
+use super::holds::{consume_approval, give_back_approval};
 use super::links::put_link;
 use super::{Snapshot, Store, StoreError, Tenure};
-use crate::core::guard::{Ledger, Sent, rewrites};
+use crate::core::guard::{Budget, Ledger, Sent, rewrites};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
@@ -33,6 +33,8 @@ pub struct Intent {
     pub action: PlannedAction,
     /// Now.
     pub at: Millis,
+    /// What the guards knew, to ask them again where another run has sent something since; `None` = do not ask.
+    pub budget: Option<Budget>,
 }
 
 /// An intent without an outcome.
@@ -125,15 +127,20 @@ struct Counts {
 }
 
 impl Store {
-    /// Commits an intent. Fails with [`StoreError::Stale`] where a newer look at the person was acted on.
+    /// Commits an intent. Fails with [`StoreError::Stale`] where a newer look at the person was acted on, and with
+    /// [`StoreError::Overrun`] where another run has used up what the guards allow.
     pub async fn record_intent(&self, tenure: &Tenure, intent: Intent) -> Result<IntentId, StoreError> {
         let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 refuse_stale(transaction, &tenure, &intent.action)?;
+                let approved = consume_approval(transaction, &tenure, &intent.action)?;
+                if !approved && let Some(budget) = &intent.budget {
+                    refuse_overrun(transaction, &tenure, &intent, budget)?;
+                }
                 let counts = Counts {
-                    approved: consume_approval(transaction, &tenure, &intent.action)?,
+                    approved,
                     rewrites: rewrites(&intent.action),
                     activates: intent.action.activate,
                 };
@@ -153,6 +160,8 @@ impl Store {
                     "INSERT INTO in_flight (intent, sync, source_id) VALUES (?1, ?2, ?3)",
                     params![id.0, tenure.sync, intent.action.source_id.as_str()],
                 )?;
+                transaction
+                    .execute("UPDATE run SET last_intent = ?2 WHERE id = ?1", params![intent.run, id.0])?;
                 Ok(id)
             })
             .await
@@ -164,10 +173,10 @@ impl Store {
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
-                let (run, payload): (i64, String) = transaction.query_row(
-                    "SELECT run, payload FROM journal WHERE seq = ?1",
+                let (run, payload, approved): (i64, String, bool) = transaction.query_row(
+                    "SELECT run, payload, approved FROM journal WHERE seq = ?1",
                     [settlement.intent.0],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )?;
                 let action: PlannedAction = serde_json::from_str(&payload)?;
                 let outcome = OutcomePayload {
@@ -198,6 +207,9 @@ impl Store {
                         )?;
                     }
                 }
+                if approved && settlement.settled == Settled::NotSent {
+                    give_back_approval(transaction, &tenure, &action)?;
+                }
                 note_failure(transaction, &tenure, &action, &settlement)
             })
             .await
@@ -205,16 +217,18 @@ impl Store {
 }
 
 impl Snapshot {
-    /// Intents that a crash, or a target that went away, left without an outcome.
-    pub async fn in_flight(&self, sync: &str) -> Result<Vec<InFlight>, StoreError> {
-        let sync = sync.to_owned();
+    /// Intents that a crash, or a target that went away, left without an outcome. Those of a run that is still
+    /// going on under the same tenure are that run's own.
+    pub async fn in_flight(&self, tenure: &Tenure) -> Result<Vec<InFlight>, StoreError> {
+        let tenure = tenure.clone();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
                 "SELECT journal.seq, journal.payload, journal.run
-                 FROM in_flight JOIN journal ON journal.seq = in_flight.intent
-                 WHERE in_flight.sync = ?1 ORDER BY journal.seq",
+                 FROM in_flight JOIN journal ON journal.seq = in_flight.intent JOIN run ON run.id = journal.run
+                 WHERE in_flight.sync = ?1 AND (journal.epoch <> ?2 OR run.finished_at IS NOT NULL)
+                 ORDER BY journal.seq",
             )?;
-            let rows = statement.query_map([&sync], |row| {
+            let rows = statement.query_map(params![tenure.sync, tenure.epoch], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
             })?;
             rows.map(|row| {
@@ -230,32 +244,35 @@ impl Snapshot {
     /// count as recent.
     pub async fn ledger(&self, sync: &str, now: Millis) -> Result<Ledger, StoreError> {
         let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let hour = sent_since(transaction, &sync, now.0 - HOUR_MILLIS)?;
-            let day = sent_since(transaction, &sync, now.0 - DAY_MILLIS)?;
-            let active: i64 = transaction.query_row(
-                "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'",
-                [&sync],
-                |row| row.get(0),
-            )?;
-            let peak: i64 = transaction.query_row(
-                "SELECT coalesce(max(active), 0) FROM run WHERE sync = ?1 AND started_at > ?2",
-                params![sync, now.0 - DAY_MILLIS],
-                |row| row.get(0),
-            )?;
-            let links: i64 =
-                transaction
-                    .query_row("SELECT count(*) FROM link WHERE sync = ?1", [&sync], |row| row.get(0))?;
-            Ok(Ledger {
-                hour,
-                day,
-                active_now: active as u64,
-                active_peak: peak.max(active) as u64,
-                links: links as u64,
-            })
-        })
-        .await
+        self.transact(move |transaction| ledger_in(transaction, &sync, now)).await
     }
+}
+
+fn ledger_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<Ledger, StoreError> {
+    let hour = sent_since(transaction, sync, now.0 - HOUR_MILLIS)?;
+    let day = sent_since(transaction, sync, now.0 - DAY_MILLIS)?;
+    let active: i64 = transaction.query_row(
+        "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'",
+        [sync],
+        |row| row.get(0),
+    )?;
+    let peak: i64 = transaction.query_row(
+        "SELECT coalesce(max(active), 0) FROM run WHERE sync = ?1 AND started_at > ?2",
+        params![sync, now.0 - DAY_MILLIS],
+        |row| row.get(0),
+    )?;
+    let links: i64 =
+        transaction.query_row("SELECT count(*) FROM link WHERE sync = ?1", [sync], |row| row.get(0))?;
+    let as_of: i64 =
+        transaction.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))?;
+    Ok(Ledger {
+        hour,
+        day,
+        active_now: active as u64,
+        active_peak: peak.max(active) as u64,
+        links: links as u64,
+        as_of,
+    })
 }
 
 /// What was sent since then and not approved; an intent counts until it is known that nothing happened.
@@ -351,13 +368,13 @@ fn refuse_stale(
     tenure: &Tenure,
     action: &PlannedAction,
 ) -> Result<(), StoreError> {
-    let newest: Option<i64> = transaction
-        .query_row(
-            "SELECT observed_at FROM link WHERE sync = ?1 AND source_id = ?2",
-            params![tenure.sync, action.source_id.as_str()],
-            |row| row.get(0),
-        )
-        .optional()?;
+    let newest: Option<i64> = transaction.query_row(
+        "SELECT max(observed_at) FROM (SELECT observed_at FROM link WHERE sync = ?1 AND source_id = ?2
+                                       UNION ALL
+                                       SELECT observed_at FROM look WHERE sync = ?1 AND source_id = ?2)",
+        params![tenure.sync, action.source_id.as_str()],
+        |row| row.get(0),
+    )?;
     let in_flight: i64 = transaction.query_row(
         "SELECT count(*) FROM in_flight WHERE sync = ?1 AND source_id = ?2",
         params![tenure.sync, action.source_id.as_str()],
@@ -367,6 +384,28 @@ fn refuse_stale(
         return Err(StoreError::Stale);
     }
     Ok(())
+}
+
+/// Runs overlap: what another one sent since this one's plan was judged counts for this one's next write.
+fn refuse_overrun(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    intent: &Intent,
+    budget: &Budget,
+) -> Result<(), StoreError> {
+    let others: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM run WHERE sync = ?1 AND last_intent > ?2 AND id <> ?3)",
+        params![tenure.sync, budget.as_of, intent.run],
+        |row| row.get(0),
+    )?;
+    if !others {
+        return Ok(());
+    }
+    let ledger = ledger_in(transaction, &tenure.sync, intent.at)?;
+    match budget.overrun(&intent.action, &ledger) {
+        Some(reason) => Err(StoreError::Overrun(reason)),
+        None => Ok(()),
+    }
 }
 
 fn note_failure(

@@ -1,5 +1,7 @@
 //! Links: reading them one by one, by what is known of an account, and all of them in compact form.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::{Snapshot, Store, StoreError, Tenure};
@@ -13,6 +15,20 @@ const COLUMNS: &str = "source_id, target_id, user_name, acknowledged, state, sta
                        absent_since, observed_at";
 
 impl Snapshot {
+    /// When people were last looked at one by one.
+    pub async fn looks(&self, sync: &str) -> Result<HashMap<SourceId, Millis>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement =
+                transaction.prepare("SELECT source_id, observed_at FROM look WHERE sync = ?1")?;
+            let rows = statement.query_map([&sync], |row| {
+                Ok((SourceId::new(row.get::<_, String>(0)?), Millis(row.get(1)?)))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// Every link of a sync, in compact form.
     pub async fn link_digests(&self, sync: &str) -> Result<Vec<LinkDigest>, StoreError> {
         let sync = sync.to_owned();
@@ -95,6 +111,31 @@ impl Snapshot {
 }
 
 impl Store {
+    /// Notes when people were looked at: what rests on an older look is not sent any more.
+    pub async fn note_looks(
+        &self,
+        tenure: &Tenure,
+        looks: Vec<(SourceId, Millis)>,
+    ) -> Result<(), StoreError> {
+        if looks.is_empty() {
+            return Ok(());
+        }
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut statement = transaction.prepare(
+                    "INSERT INTO look (sync, source_id, observed_at) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (sync, source_id) DO UPDATE SET observed_at = max(observed_at, excluded.observed_at)",
+                )?;
+                for (id, at) in &looks {
+                    statement.execute(params![tenure.sync, id.as_str(), at.0])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// After a complete read: marks whom it missed for the first time, and clears the mark of whom it showed again.
     pub async fn note_absences(
         &self,

@@ -6,6 +6,7 @@
 //!
 //! *Invariant*: [`Snapshot`] only reads, and leaves the directory byte-identical; only [`Store`] writes.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
@@ -16,12 +17,14 @@ mod links;
 mod lock;
 mod migrations;
 mod open;
+mod pins;
 mod runs;
 mod spool;
 
-pub use holds::{Decided, HeldPair, Hold, HoldScope, Pin, Waiting};
+pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
+pub use pins::Pin;
 pub use runs::{Binding, Census, Failing};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
 
@@ -38,6 +41,7 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Store {
     snapshot: Snapshot,
+    tenures: tokio::sync::Mutex<HashMap<String, Tenure>>,
     _lock: StateLock,
 }
 
@@ -84,6 +88,9 @@ pub enum StoreError {
     /// A newer look at the same person has been acted on.
     #[error("a newer look at this person was acted on meanwhile")]
     Stale,
+    /// Another run has used up what the guards allow; the text is the reason.
+    #[error("{0}")]
+    Overrun(String),
     /// The account is linked already.
     #[error("account {0} is linked already")]
     AlreadyLinked(String),
@@ -161,6 +168,23 @@ impl Store {
     /// Its reading side.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The tenure of a sync that all runs of this process share; taken at the first call.
+    pub async fn tenure(&self, sync: &str) -> Result<Tenure, StoreError> {
+        let mut tenures = self.tenures.lock().await;
+        if let Some(tenure) = tenures.get(sync) {
+            return Ok(tenure.clone());
+        }
+        let tenure = self.seize(sync).await?;
+        tenures.insert(sync.to_owned(), tenure.clone());
+        Ok(tenure)
+    }
+
+    /// Ends the tenure of a sync after one of its runs broke off without an end: the next run takes a new one and
+    /// settles what was left in flight.
+    pub async fn give_up_tenure(&self, sync: &str) {
+        self.tenures.lock().await.remove(sync);
     }
 
     /// Writes everything back and lets go of the directory. Dropping does too, but cannot report.

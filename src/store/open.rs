@@ -24,7 +24,7 @@ impl Store {
                 .await
                 .map_err(|error| StoreError::Database(error.to_string()))??;
         let snapshot = Snapshot { connection: connection.into(), key, exists: true, _copy: None };
-        Ok(Store { snapshot, _lock: lock })
+        Ok(Store { snapshot, tenures: tokio::sync::Mutex::default(), _lock: lock })
     }
 }
 

@@ -8,6 +8,9 @@ use crate::model::id::SourceId;
 use crate::model::report::{RunFacts, RunResult, Trigger};
 use crate::model::time::Millis;
 
+/// How long a look at one person is remembered.
+const LOOK_MILLIS: i64 = 24 * 3600 * 1000;
+
 /// What a sync's links belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
@@ -121,6 +124,11 @@ impl Store {
                 let run = transaction.last_insert_rowid();
                 if full {
                     transaction.execute("UPDATE sync SET runs = runs + 1 WHERE name = ?1", [&tenure.sync])?;
+                    // No run goes on for longer than that with what it read at its beginning.
+                    transaction.execute(
+                        "DELETE FROM look WHERE sync = ?1 AND observed_at < ?2",
+                        params![tenure.sync, now.0 - LOOK_MILLIS],
+                    )?;
                 }
                 Ok(run)
             })

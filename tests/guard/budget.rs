@@ -1,6 +1,9 @@
 //! The rolling budgets, counted over runs and triggers from the journal.
 
 use rosterd::exit;
+use rosterd::model::report::Trigger;
+use rosterd::reconcile::Who;
+use rosterd::sim::{Effect, Fault, Peer};
 
 use crate::support::{Bench, mail};
 
@@ -79,4 +82,42 @@ async fn a_mapping_mistake_that_rewrites_everybody_is_held() {
     let ended = broken.run().await;
     assert_eq!((ended.code, ended.facts.summary.held), (exit::HELD, 12), "{ended:#?}");
     assert!(broken.writes().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_overlap_share_one_budget() {
+    let bench = Bench::okta().await;
+    let crowd = bench.crowd(30);
+    bench.begin().await;
+    crowd[..6].iter().for_each(|person| bench.world().unassign(*person));
+    // Both plans are judged before either has sent anything.
+    let reads = Fault::on(Peer::Okta).then(Effect::Delay(std::time::Duration::from_millis(30)));
+    bench.sim.faults().add(reads);
+    let shared = bench.open().await;
+    let ids = |range: std::ops::Range<usize>| {
+        Who::Ids(crowd[range].iter().map(|id| bench.source_id(*id)).collect())
+    };
+    let (one, other) = tokio::join!(shared.run(ids(0..3)), shared.run(ids(3..6)));
+    let removed = one.facts.summary.deactivate + other.facts.summary.deactivate;
+    let held = one.facts.summary.held + other.facts.summary.held;
+    assert_eq!((removed, held), (3, 3), "{one:#?} {other:#?}");
+    let inactive = bench.world().accounts().iter().filter(|account| !account.active()).count();
+    assert_eq!(inactive, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_trigger_counts_for_the_same_hour() {
+    let mut bench = Bench::okta().await;
+    let crowd = bench.crowd(30);
+    bench.begin().await;
+    let triggers = [Trigger::Manual, Trigger::Schedule, Trigger::Watch, Trigger::Approval];
+    let mut removed = 0;
+    for (person, trigger) in crowd.iter().zip(triggers) {
+        bench.trigger = Some(trigger);
+        bench.world().unassign(*person);
+        let ended = bench.run_who(Who::Ids(vec![bench.source_id(*person)])).await;
+        removed += ended.facts.summary.deactivate;
+        assert_eq!(ended.facts.trigger, trigger);
+    }
+    assert_eq!(removed, 3, "the fourth is over 10 % of thirty, whoever asks for it");
 }

@@ -1,10 +1,13 @@
 //! What is held, how it is released, and what goes on meanwhile.
 
+use std::time::Duration;
+
 use rosterd::exit;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::Outcome;
 use rosterd::model::time::Millis;
 use rosterd::reconcile::Who;
+use rosterd::sim::{Effect, Fault, Peer};
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 
 use crate::support::Bench;
@@ -115,6 +118,67 @@ async fn a_hold_expires_after_72_hours_and_a_new_one_opens() {
     let hold = open_holds(&bench, now).await.remove(0);
     assert_eq!(hold.expires_at.since(hold.opened_at), 3 * DAY_MILLIS);
     assert!(open_holds(&bench, Millis(now.0 + 3 * DAY_MILLIS + 60_000)).await.is_empty());
+    bench.pass(Duration::from_secs(73 * 3600));
+    let ended = bench.run().await;
+    assert_eq!((ended.code, ended.facts.holds.len()), (exit::HELD, 1), "{ended:#?}");
+    assert_ne!(ended.facts.holds[0].id, hold.id(), "an expired hold is not revived");
+    let store = Store::open(&bench.directory.path().join("state"), false).await.unwrap();
+    let late = store.approve(hold.number, hold.revision, "uid 0", Millis::now()).await;
+    assert!(late.is_err(), "an expired hold cannot be approved");
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_removals_are_reminded_of_once_a_day() {
+    let (bench, _) = mass_leave().await;
+    let reminds = |ended: &crate::support::Ended| {
+        ended.facts.notes.iter().any(|note| note.contains("5 removals wait since"))
+    };
+    let mut told = Vec::new();
+    for hours in [0, 1, 23, 1, 22, 3] {
+        if hours > 0 {
+            bench.pass(Duration::from_secs(hours * 3600));
+        }
+        told.push(reminds(&bench.run().await));
+    }
+    assert_eq!(told, [false, false, true, false, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_outlives_a_workspace_that_is_down_and_is_dropped_after_a_day() {
+    for (hours, removed) in [(1, 5), (25, 0)] {
+        let (bench, _) = mass_leave().await;
+        bench.run().await;
+        let hold = open_holds(&bench, Millis::now()).await.remove(0);
+        let decided = approve(&bench, &hold).await;
+        bench.sim.faults().add(Fault::on(Peer::Scim).then(Effect::answer(503, "text/plain", "down")));
+        let ended = bench.run_who(Who::Ids(decided.people)).await;
+        assert_eq!(ended.facts.summary.deactivate, 0, "{ended:#?}");
+        bench.sim.faults().clear();
+        bench.pass(Duration::from_secs(hours * 3600));
+        let ended = bench.run().await;
+        assert_eq!(ended.facts.summary.deactivate, removed, "{hours} h: {ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_contact_that_would_rewrite_everybody_stores_the_links_and_holds_the_updates_at_once() {
+    let bench = Bench::okta().await;
+    bench.crowd(12);
+    for number in 0..12 {
+        bench.add_account(&format!("person{number}@acme.example"), true);
+    }
+    let ended = bench.run().await;
+    assert_eq!((ended.code, ended.facts.summary.adopt), (exit::HELD, 12), "{ended:#?}");
+    let hold = open_holds(&bench, Millis::now()).await.remove(0);
+    assert_eq!((hold.verb, hold.count), (Verb::Update, 12));
+    let again = bench.run().await;
+    assert_eq!((again.code, again.facts.summary.held), (exit::HELD, 12), "{again:#?}");
+    assert_eq!(open_holds(&bench, Millis::now()).await[0].digest, hold.digest, "the same hold");
+    let decided = approve(&bench, &hold).await;
+    let ended = bench.run_who(Who::Ids(decided.people)).await;
+    assert_eq!((ended.code, ended.facts.summary.update), (exit::OK, 12), "{ended:#?}");
+    bench.assert_quiet().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +282,28 @@ async fn seats_go_to_the_oldest_assignments_and_the_rest_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_syncs_have_limits_of_their_own() {
+async fn two_syncs_of_one_file_have_limits_and_budgets_of_their_own() {
+    let okta = Bench::okta().await.tables("[sync.guard]\nmax_removals = 1\n");
+    let onelogin = Bench::onelogin().await.tables("[sync.guard]\nmax_removals = 2\n");
+    let text = format!(
+        "state_dir = {:?}\n\n{}\n{}",
+        okta.directory.path().join("state"),
+        okta.sync_text("strict"),
+        onelogin.sync_text("lenient")
+    );
+    let crowds = [okta.crowd(40), onelogin.crowd(40)];
+    let run = async || okta.all_with(&text, &onelogin).await;
+    assert!(run().await.iter().all(|ended| ended.code == exit::OK));
+    for (bench, crowd) in [&okta, &onelogin].into_iter().zip(crowds) {
+        crowd[..2].iter().for_each(|person| bench.world().unassign(*person));
+    }
+    let ended = run().await;
+    assert_eq!((ended[0].facts.summary.held, ended[0].facts.summary.deactivate), (2, 0), "{ended:#?}");
+    assert_eq!((ended[1].facts.summary.held, ended[1].facts.summary.deactivate), (0, 2), "{ended:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_limit_holds_from_the_next_run_on() {
     let strict = Bench::okta().await.tables("[sync.guard]\nmax_removals = 1\n");
     let crowd = strict.crowd(40);
     strict.begin().await;

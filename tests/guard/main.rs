@@ -9,4 +9,5 @@ mod held;
 mod plan_file;
 mod protected;
 mod quarantine;
+mod whole_runs;
 mod windows;

@@ -3,7 +3,7 @@
 use rosterd::exit;
 use rosterd::model::plan::Verb;
 
-use crate::support::Bench;
+use crate::support::{Bench, WIDE_LIMITS};
 
 async fn guarded() -> Bench {
     Bench::okta().await.tables("[sync.guard]\nprotected = [\"owner@acme.example\", \"*@admins.example\"]\n")
@@ -53,4 +53,54 @@ async fn a_protected_account_is_never_updated_deactivated_or_reactivated() {
     bench = bench.tables("[sync.guard]\nprotected = [\"OWNER@acme.example\"]\n");
     bench.world().assign(owner);
     assert_untouched(&bench, &bench.run().await, "owner@acme.example");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_account_is_never_deleted_neither_at_once_nor_after_the_second_step() {
+    for lifecycle in ["on_unassigned = \"delete\"", "delete_after = \"30d\""] {
+        let mut bench = Bench::okta().await.tables(&format!("[sync.lifecycle]\n{lifecycle}\n"));
+        let owner = bench.hire("owner");
+        bench.crowd(5);
+        bench.begin().await;
+        bench.world().unassign(owner);
+        if lifecycle.starts_with("delete_after") {
+            bench.run().await;
+            bench.pass(std::time::Duration::from_secs(31 * 24 * 3600));
+        }
+        bench.sim.clear_requests();
+        let tables = format!("{}\n[sync.guard]\nprotected = [\"owner@*\"]\n", bench.tables);
+        bench = bench.tables(&tables);
+        assert_untouched(&bench, &bench.run().await, "owner@acme.example");
+        assert!(bench.world().account("owner@acme.example").is_some(), "{lifecycle}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_does_not_reach_a_protected_account() {
+    let bench = Bench::okta().await;
+    let crowd = bench.crowd(20);
+    bench.begin().await;
+    crowd[..5].iter().for_each(|person| bench.world().unassign(*person));
+    bench.run().await;
+    let state = bench.directory.path().join("state");
+    let store = rosterd::store::Store::open(&state, false).await.unwrap();
+    let now = rosterd::model::time::Millis::now();
+    let hold = store.snapshot().open_holds(None, now).await.unwrap().remove(0);
+    store.approve(hold.number, hold.revision, "uid 0", now).await.unwrap();
+    store.close().await.unwrap();
+    let bench = bench.tables("[sync.guard]\nprotected = [\"person3@acme.example\"]\n");
+    let ended = bench.run().await;
+    assert_eq!(ended.facts.summary.deactivate, 4, "{ended:#?}");
+    assert!(bench.is_active("person3@acme.example"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_onto_a_protected_login_is_not_sent() {
+    let bench = Bench::okta().await.tables(&format!("{WIDE_LIMITS}protected = [\"owner@acme.example\"]\n"));
+    let ann = bench.hire("ann");
+    bench.begin().await;
+    bench.world().rename(ann, "owner@acme.example");
+    let ended = bench.run().await;
+    assert_eq!(ended.facts.summary.skipped, 1, "{ended:#?}");
+    assert!(bench.is_active("ann") && bench.writes().is_empty());
 }

@@ -74,7 +74,8 @@ fn link(person: u64, state: LinkState) -> Link {
 async fn write(store: &Store, action: PlannedAction, link: Link, at: Millis) {
     let tenure = store.seize("default").await.unwrap();
     let run = store.begin_run(&tenure, Trigger::Manual, false, at).await.unwrap();
-    let intent = store.record_intent(&tenure, rosterd::store::Intent { run, action, at }).await.unwrap();
+    let intent =
+        store.record_intent(&tenure, rosterd::store::Intent { run, action, at, budget: None }).await.unwrap();
     let settlement = Settlement {
         intent,
         settled: Settled::Applied,

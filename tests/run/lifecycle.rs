@@ -273,9 +273,50 @@ async fn on_deleted_may_keep_what_on_unassigned_removes() {
     bench.world().unassign(ben);
     let ended = bench.run().await;
     ended.assert_end(exit::OK, RunResult::Ok);
-    assert_eq!(ended.of("ann").outcome, Outcome::Disabled, "{ended:#?}");
+    ended.assert_line("ann", Verb::Skip, Outcome::Skipped);
+    assert!(ended.words_of("ann").contains("kept by lifecycle.on_deleted"), "{ended:#?}");
     ended.assert_line("ben", Verb::Deactivate, Outcome::Applied);
     assert!(bench.is_active("ann"));
+}
+
+#[tokio::test]
+async fn people_who_are_kept_are_no_removals_for_the_guards_and_who_is_deleted_among_them_still_goes() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor)
+            .await
+            .tables("[sync.lifecycle]\non_unassigned = \"keep\"\non_deleted = \"deactivate\"\n");
+        let crowd = bench.crowd(20);
+        bench.begin().await;
+        crowd[..8].iter().for_each(|person| bench.world().unassign(*person));
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(ended.facts.summary.skipped, 8, "{ended:#?}");
+        bench.world().delete(crowd[0]);
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        ended.assert_line("person0@acme.example", Verb::Deactivate, Outcome::Applied);
+        assert!(bench.is_active("person1@acme.example"));
+    }
+}
+
+#[tokio::test]
+async fn kept_people_are_looked_at_in_turns_so_that_a_run_stays_cheap() {
+    let bench = Bench::okta()
+        .await
+        .tables("[sync.lifecycle]\non_unassigned = \"keep\"\non_deleted = \"deactivate\"\n");
+    let crowd = bench.crowd(130);
+    bench.begin().await;
+    crowd[..120].iter().for_each(|person| bench.world().unassign(*person));
+    bench.world().delete(crowd[119]);
+    let mut runs = 0;
+    while bench.is_active("person119@acme.example") {
+        runs += 1;
+        assert!(runs <= 3, "fifty a run: everybody had a turn after three");
+        bench.sim.clear_requests();
+        bench.run().await;
+        let looks = bench.sim.requests(rosterd::sim::Peer::Okta).len();
+        assert!(looks < 120, "{looks} requests in one run");
+    }
 }
 
 #[tokio::test]

@@ -46,6 +46,26 @@ async fn a_person_is_found_by_login_address_source_id_and_account_id() {
 }
 
 #[tokio::test]
+async fn two_new_people_for_one_login_are_held_back_even_where_only_one_of_them_is_named() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        bench.staff(["ben", "cleo"]);
+        bench.begin().await;
+        let ann = bench.hire("ann");
+        let twin = bench.hire("anna");
+        bench.world().edit(twin, |person| {
+            person.email = "ann@acme.example".to_owned();
+            person.app_username = Some("ann@acme.example".to_owned());
+            person.extra_onelogin.insert("username".to_owned(), json!("ann@acme.example"));
+        });
+        let id = bench.source_id(ann).to_string();
+        let ended = bench.run_for(&[&id]).await;
+        assert_eq!(ended.facts.summary.held_back, 1, "{vendor:?} {ended:#?}");
+        assert!(bench.writes().is_empty(), "{vendor:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_list_of_the_app_is_read() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;

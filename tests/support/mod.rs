@@ -71,6 +71,8 @@ pub struct Bench {
     pub max_apply: Option<Duration>,
     /// Runs as a timer would start them.
     pub unattended: bool,
+    /// What is said to have started the runs, where that is neither a person nor a timer.
+    pub trigger: Option<Trigger>,
     /// A saved plan's actions.
     pub only: std::sync::Mutex<Option<Vec<ActionRecord>>>,
 }
@@ -114,6 +116,7 @@ impl Bench {
             },
             max_apply: None,
             unattended: false,
+            trigger: None,
             only: std::sync::Mutex::new(None),
         }
     }
@@ -333,6 +336,20 @@ impl Bench {
         all
     }
 
+    /// Runs every sync of a configuration against the world of the bench with its vendor.
+    pub async fn all_with(&self, text: &str, other: &Bench) -> Vec<Ended> {
+        let config = self.parse(text);
+        let pacers = Pacers::with_retry(self.retry);
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        let mut all = Vec::new();
+        for sync in &config.syncs {
+            let bench = if vendor_of(sync) == self.vendor { self } else { other };
+            all.push(bench.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)).await);
+        }
+        store.close().await.unwrap();
+        all
+    }
+
     /// The state opened for several runs at once, as the daemon does.
     pub async fn open(&self) -> Shared<'_> {
         let config = self.parse(&self.text());
@@ -359,10 +376,7 @@ impl Bench {
         store: Option<&Store>,
     ) -> Ended {
         let user_type = sync.user_type.as_ref();
-        let vendor = match sync.source.kind {
-            config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
-            config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
-        };
+        let vendor = vendor_of(sync);
         let mapping =
             Mapping::compile(vendor, &sync.scope, &sync.attributes, user_type, snapshot.digest_key())
                 .unwrap();
@@ -382,7 +396,11 @@ impl Bench {
             snapshot,
             who,
             only: only.as_deref(),
-            trigger: if self.unattended { Trigger::Schedule } else { Trigger::Manual },
+            trigger: self.trigger.unwrap_or(if self.unattended {
+                Trigger::Schedule
+            } else {
+                Trigger::Manual
+            }),
             unattended: self.unattended,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
@@ -445,7 +463,11 @@ impl Bench {
 
     /// Lets time pass for what is stored: everything in the state becomes so much older.
     pub fn pass(&self, time: Duration) {
-        let by = time.as_millis() as i64;
+        self.shift(time.as_millis() as i64);
+    }
+
+    /// Moves the clock by so many milliseconds, backwards too, as far as the state can tell.
+    pub fn shift(&self, by: i64) {
         let path = self.directory.path().join("state/rosterd.db");
         let database = rusqlite::Connection::open(path).unwrap();
         database
@@ -454,6 +476,10 @@ impl Bench {
                                  observed_at = observed_at - {by};
                  UPDATE journal SET at = at - {by};
                  UPDATE run SET started_at = started_at - {by}, finished_at = finished_at - {by};
+                 UPDATE look SET observed_at = observed_at - {by};
+                 UPDATE hold SET opened_at = opened_at - {by}, expires_at = expires_at - {by},
+                                 reminded_at = reminded_at - {by}, decided_at = decided_at - {by};
+                 UPDATE hold_pair SET joined_at = joined_at - {by}, approved_at = approved_at - {by};
                  UPDATE failing SET first_at = first_at - {by}, last_at = last_at - {by};"
             ))
             .unwrap();
@@ -475,6 +501,13 @@ impl Shared<'_> {
     pub async fn run(&self, who: Who) -> Ended {
         let snapshot = self.store.snapshot();
         self.bench.run_sync(&self.config.syncs[0], &self.pacers, snapshot, who, Some(&self.store)).await
+    }
+}
+
+fn vendor_of(sync: &config::Sync) -> Vendor {
+    match sync.source.kind {
+        config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
+        config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
     }
 }
 

@@ -120,11 +120,18 @@ impl Okta {
             self.collect("users with this e-mail", first, |_| true, &mut found).await?;
         }
         if found.is_empty() && !who.is_empty() {
-            // The login at the app may be neither; `q` is the start of a name, login or address.
-            let first = self.url(&["apps", &self.app_id, "users"], &[("q", who), ("limit", "50")]);
-            let same = |user_name: &str| user_name.eq_ignore_ascii_case(who);
-            self.collect("app users with this login", first, same, &mut found).await?;
+            found = self.with_app_login(who).await?;
         }
+        Ok(found)
+    }
+
+    /// Everybody whose login at the app is this one. It may be neither the login nor the address at Okta.
+    pub(in crate::source) async fn with_app_login(&self, login: &str) -> Result<Vec<SourceId>, SourceError> {
+        // `q` is the start of a name, login or address.
+        let first = self.url(&["apps", &self.app_id, "users"], &[("q", login), ("limit", "50")]);
+        let same = |user_name: &str| user_name.eq_ignore_ascii_case(login);
+        let mut found = Vec::new();
+        self.collect("app users with this login", first, same, &mut found).await?;
         Ok(found)
     }
 

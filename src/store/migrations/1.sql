@@ -55,9 +55,20 @@ CREATE TABLE run (
     result      TEXT,
     active      INTEGER NOT NULL,
     facts       TEXT,
-    chain_head  BLOB
+    chain_head  BLOB,
+    -- The last intent it recorded: runs overlap, and the budgets are theirs together.
+    last_intent INTEGER
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
+CREATE INDEX run_intent ON run (sync, last_intent);
+
+-- The newest look at a person: what rests on an older one is not sent.
+CREATE TABLE look (
+    sync        TEXT NOT NULL,
+    source_id   TEXT NOT NULL,
+    observed_at INTEGER NOT NULL,
+    UNIQUE (sync, source_id)
+) STRICT;
 
 -- Append-only. The chain covers the salted digest of each payload, so that a payload can be erased later and
 -- the chain still verifies.
@@ -130,6 +141,7 @@ CREATE TABLE hold_pair (
     -- Where the person stood at the source: a rejection lasts until that changes.
     digest    BLOB,
     state     TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'consumed', 'dropped')),
+    joined_at   INTEGER NOT NULL,
     approved_at INTEGER,
     UNIQUE (hold, source_id)
 ) STRICT;
