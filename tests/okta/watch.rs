@@ -51,11 +51,11 @@ fn id(sim: &Sim, person: PersonId) -> SourceId {
 }
 
 fn reasons(subjects: &[Subject]) -> Vec<&str> {
-    let reason = |subject| match subject {
-        Subject::Everybody(reason) => Some(String::as_str(reason)),
+    let reasons = subjects.iter().filter_map(|subject| match subject {
+        Subject::Everybody(reason) => Some(reason.as_str()),
         Subject::Membership(_) | Subject::Person(_) => None,
-    };
-    subjects.iter().filter_map(reason).collect()
+    });
+    reasons.collect()
 }
 
 /// With a cursor of an earlier poll.
@@ -103,7 +103,7 @@ async fn lifecycle_and_profile_point_at_the_person_if_known() {
     ];
     for (number, change) in changes.into_iter().enumerate() {
         change(world, person);
-        assert_eq!(watch.subjects().await, [about.clone()], "change {number}");
+        assert_eq!(watch.subjects().await, std::slice::from_ref(&about), "change {number}");
     }
     world.lock(person);
     world.unlock(person);
@@ -150,7 +150,7 @@ async fn members_of_configured_groups_are_followed_and_of_no_others() {
     world.add_member(bots, person);
     world.add_member(others, person);
     let about = Subject::Membership(id(&sim, person));
-    assert_eq!(watch.subjects().await, [about.clone()]);
+    assert_eq!(watch.subjects().await, std::slice::from_ref(&about));
     world.remove_member(others, person);
     world.remove_member(bots, person);
     assert_eq!(watch.subjects().await, [about]);

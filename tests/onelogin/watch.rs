@@ -111,7 +111,7 @@ async fn lifecycle_and_profile_point_at_the_person_if_known() {
     ];
     for (number, change) in changes.into_iter().enumerate() {
         change(world, ann);
-        assert_eq!(watch.subjects().await, [about.clone()], "change {number}");
+        assert_eq!(watch.subjects().await, std::slice::from_ref(&about), "change {number}");
     }
 }
 

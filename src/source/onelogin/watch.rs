@@ -138,7 +138,7 @@ impl OneLogin {
                 Some(next) if after.as_deref() == Some(next) => {
                     return Err(place.incomplete("its next cursor leads to the same page again").into());
                 }
-                Some(next) if pages == MOST_PAGES => return walk.to_go_on(kept, next.to_owned(), &place),
+                Some(next) if pages == MOST_PAGES => return walk.interrupted(kept, next.to_owned(), &place),
                 Some(next) => after = Some(next.to_owned()),
             }
         }
@@ -235,7 +235,7 @@ impl Walk {
     }
 
     /// There are more pages than one poll reads.
-    fn to_go_on(mut self, kept: Kept, after: String, place: &Place) -> Result<Poll, PollError> {
+    fn interrupted(mut self, kept: Kept, after: String, place: &Place) -> Result<Poll, PollError> {
         let rest = Rest { after, begun: self.begun, seen: self.seen() };
         self.poll(&Kept { rest: Some(rest), ..kept }, place)
     }
