@@ -28,9 +28,11 @@ mod lenient;
 pub mod okta;
 pub mod onelogin;
 mod reader;
+mod watch;
 
 pub use self::check::{CheckContext, CheckLevel, RightCheck};
 pub use self::reader::Reader;
+pub use self::watch::{Hint, Poll, PollError, Subject};
 
 /// Gives the value behind a reference, each time afresh; the error is a sentence without the value.
 pub type ResolveSecret = Arc<dyn Fn(&SecretRef) -> Result<SecretString, String> + Send + Sync>;
@@ -147,6 +149,15 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.deletion_event(id).await,
             Source::OneLogin(onelogin) => onelogin.deletion_event(id).await,
+        }
+    }
+
+    /// What the event log tells since `cursor`, or of the last minutes without one. An error leaves the cursor as it
+    /// was; ask with it again later, unless the error says that it is lost.
+    pub async fn poll_events(&self, cursor: Option<&str>) -> Result<Poll, PollError> {
+        match self {
+            Source::Okta(okta) => okta.poll_events(cursor).await,
+            Source::OneLogin(onelogin) => onelogin.poll_events(cursor).await,
         }
     }
 

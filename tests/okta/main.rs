@@ -10,6 +10,7 @@ mod reading;
 mod rights;
 #[path = "../source_support/mod.rs"]
 mod source_support;
+mod watch;
 
 use rosterd::config;
 use rosterd::model::id::SourceId;

@@ -9,6 +9,7 @@ mod reading;
 mod rights;
 #[path = "../source_support/mod.rs"]
 mod source_support;
+mod watch;
 
 use rosterd::model::id::SourceId;
 use rosterd::model::identity::{OneLoginStatus, VendorStatus};

@@ -11,6 +11,7 @@ pub use refuse::ErrorShape;
 pub use token::TokenShape;
 
 use super::call::{Call, Reply};
+use super::refusal::http_date;
 use super::world::World;
 use axum::http::Method;
 use chrono::{DateTime, Duration, Utc};
@@ -106,7 +107,7 @@ impl OneLogin {
             }
         };
         let reply = reply.unwrap_or_else(|refusal| refusal.reply(self.options.errors));
-        reply.with("x-request-id", format!("{:016X}", fastrand::u64(..)))
+        reply.with("Date", http_date(now)).with("x-request-id", format!("{:016X}", fastrand::u64(..)))
     }
 
     fn limited(&mut self, world: &World, now: DateTime<Utc>, call: &Call) -> Result<Reply, Refusal> {

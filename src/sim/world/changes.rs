@@ -45,7 +45,7 @@ impl World {
                 let okta = "application.user_membership.update";
                 state.happened(&Happening::Assignment {
                     okta,
-                    onelogin: 14,
+                    onelogin: None,
                     person: &person,
                     by_group: false,
                 });
@@ -341,6 +341,8 @@ impl State {
             let now = self.now();
             self.change(id, |person| person.assigned = now);
         }
+        // OneLogin tells of logins that were given by hand; those by a role follow from the role's events.
+        let onelogin = Some(onelogin).filter(|_| !by_group);
         self.happened(&Happening::Assignment { okta, onelogin, person: &person, by_group });
     }
 

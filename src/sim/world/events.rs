@@ -6,10 +6,10 @@ use super::{Group, Person, State, World};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-/// An event in the order in which it was persisted.
+/// An event in the order in which it happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged {
-    /// Order of persistence, from 1.
+    /// Order in which the log came to show it, from 1; 0 while it does not show it yet.
     pub(crate) sequence: u64,
     pub(crate) published: DateTime<Utc>,
     /// When the log starts to show it.
@@ -20,7 +20,7 @@ pub(crate) struct Logged {
 /// What happened, told to both logs. The numbers are OneLogin's event type ids.
 pub(crate) enum Happening<'a> {
     Person { okta: &'static str, onelogin: Option<i64>, person: &'a Person },
-    Assignment { okta: &'static str, onelogin: i64, person: &'a Person, by_group: bool },
+    Assignment { okta: &'static str, onelogin: Option<i64>, person: &'a Person, by_group: bool },
     Membership { okta: &'static str, onelogin: i64, person: &'a Person, group: &'a Group },
     GroupApp { okta: &'static str, onelogin: i64, group: &'a Group },
     App { okta: &'static str },
@@ -39,6 +39,17 @@ impl World {
                 event.extend(body.clone());
             }
             state.persist_okta(event);
+        });
+    }
+
+    /// Appends an event of one's own making to OneLogin's log; `body` is laid over the usual frame of a kind.
+    pub fn log_onelogin_event(&self, kind: i64, body: &Value) {
+        self.with(|state| {
+            state.log_onelogin(kind, None, None, false);
+            let event = state.onelogin_log.last_mut().and_then(|event| event.body.as_object_mut());
+            if let (Some(event), Some(body)) = (event, body.as_object()) {
+                event.extend(body.clone());
+            }
         });
     }
 
@@ -75,7 +86,9 @@ impl State {
             Happening::Assignment { okta, onelogin, person, by_group } => {
                 let targets = vec![self.app_user_target(person), self.app_target(), user_target(person)];
                 self.log_okta(okta, *by_group, targets);
-                self.log_onelogin(*onelogin, Some(person), None, true);
+                if let Some(kind) = onelogin {
+                    self.log_onelogin(*kind, Some(person), None, true);
+                }
             }
             Happening::Membership { okta, onelogin, person, group } => {
                 self.log_okta(okta, false, vec![user_target(person), group_target(group)]);
@@ -104,7 +117,7 @@ impl State {
     }
 
     fn okta_frame(&self, event_type: &str, job: bool, targets: Vec<Value>) -> Value {
-        let number = self.okta_log.len() as u64;
+        let number = self.okta_events;
         let client = if job {
             json!({"zone": null, "device": null, "id": null, "ipAddress": null})
         } else {
@@ -137,13 +150,26 @@ impl State {
             .as_str()
             .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
             .map_or_else(|| self.okta_time(), |at| at.to_utc());
-        let sequence = self.okta_log.last().map_or(0, |event| event.sequence) + 1;
         let visible_at = self.now() + self.event_delay;
-        self.okta_log.push(Logged { sequence, published, visible_at, body });
+        self.okta_events += 1;
+        self.okta_log.push(Logged { sequence: 0, published, visible_at, body });
+    }
+
+    /// Numbers the events that the log has come to show: a late one comes behind those that it shows already.
+    pub(crate) fn show_okta_events(&mut self) {
+        let now = self.now();
+        let mut new: Vec<&mut Logged> =
+            self.okta_log.iter_mut().filter(|event| event.sequence == 0 && event.visible_at <= now).collect();
+        new.sort_by_key(|event| event.visible_at);
+        for event in new {
+            self.okta_shown += 1;
+            event.sequence = self.okta_shown;
+        }
     }
 
     fn log_onelogin(&mut self, kind: i64, person: Option<&Person>, group: Option<&Group>, app: bool) {
-        let sequence = self.onelogin_log.last().map_or(0, |event| event.sequence) + 1;
+        self.onelogin_events += 1;
+        let sequence = self.onelogin_events;
         let published = self.now();
         let body = json!({
             "id": 7_000_000_000_u64 + sequence,

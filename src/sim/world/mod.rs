@@ -30,6 +30,10 @@ pub(crate) struct State {
     pub(crate) app: App,
     pub(crate) okta_log: Vec<Logged>,
     pub(crate) onelogin_log: Vec<Logged>,
+    /// Events that either log ever got, and that Okta's ever showed: numbers are not used twice.
+    okta_events: u64,
+    okta_shown: u64,
+    onelogin_events: u64,
     pub(crate) accounts: Accounts,
     /// How long an event takes until the log shows it.
     pub(crate) event_delay: Duration,
@@ -64,6 +68,9 @@ impl World {
             app,
             okta_log: Vec::new(),
             onelogin_log: Vec::new(),
+            okta_events: 0,
+            okta_shown: 0,
+            onelogin_events: 0,
             accounts: Accounts::new(seed),
             event_delay: Duration::zero(),
             by_okta: HashMap::new(),

@@ -1,18 +1,16 @@
 //! Okta's System Log, asked about one person: the second witness that a user object is really gone.
 //!
-//! What lives here: the question for a deletion event. What must not: following the log as it grows.
+//! What lives here: the question for a deletion event. What must not: following the log as it grows (`watch`).
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::Okta;
 use super::pages::{Chain, ChainPage};
+use super::wire::LogEvent;
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::time::Millis;
 use crate::source::SourceError;
-use crate::source::lenient::Text;
 
 const DELETED: &str = "user.lifecycle.delete.completed";
 /// The log keeps 90 days; a question for exactly that long may be refused.
@@ -20,40 +18,10 @@ const RETENTION: Duration = Duration::from_secs(89 * 24 * 3600);
 /// One person has few such events; more pages mean that the filter was not understood.
 const MOST_PAGES: u64 = 20;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogEvent<'a> {
-    #[serde(borrow, default)]
-    event_type: Text<'a>,
-    #[serde(borrow, default)]
-    outcome: Option<EventOutcome<'a>>,
-    #[serde(borrow, default)]
-    target: Option<Vec<Target<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct EventOutcome<'a> {
-    #[serde(borrow, default)]
-    result: Text<'a>,
-}
-
-#[derive(Deserialize)]
-struct Target<'a> {
-    #[serde(borrow, default)]
-    id: Text<'a>,
-    #[serde(borrow, default, rename = "type")]
-    kind: Text<'a>,
-}
-
-impl LogEvent<'_> {
-    fn is_deletion_of(&self, id: &str) -> bool {
-        let succeeded = self.outcome.as_ref().is_none_or(|outcome| outcome.result.get() == Some("SUCCESS"));
-        // Targets are told apart by their type, never by their place.
-        let targets = self.target.as_deref().unwrap_or_default();
-        self.event_type.get() == Some(DELETED)
-            && succeeded
-            && targets.iter().any(|target| target.id.get() == Some(id) && target.kind.get() == Some("User"))
-    }
+fn is_deletion_of(event: &LogEvent<'_>, id: &str) -> bool {
+    event.event_type.get() == Some(DELETED)
+        && event.result().is_none_or(|result| result == "SUCCESS")
+        && event.targets("User").any(|target| target == id)
 }
 
 impl Okta {
@@ -76,7 +44,7 @@ impl Okta {
             let Some(ChainPage { answer, place }) = page else { return Ok(Some(false)) };
             let events: Vec<LogEvent<'_>> =
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
-            if events.iter().any(|event| event.is_deletion_of(id.as_str())) {
+            if events.iter().any(|event| is_deletion_of(event, id.as_str())) {
                 return Ok(Some(true));
             }
             // A polling request has a next link for ever; an empty page is its end for now.

@@ -20,6 +20,13 @@ const GROUPS_PAGE_SIZE: &str = "200";
 #[derive(Debug)]
 pub(super) struct GroupIds(Vec<(Arc<str>, String)>);
 
+impl GroupIds {
+    /// The ids, in configured order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, id)| id.as_str())
+    }
+}
+
 /// Who is in which configured group.
 #[derive(Debug, Default)]
 pub(super) struct Membership(Vec<(Arc<str>, IdSet)>);
@@ -71,15 +78,7 @@ impl Okta {
         if self.group_names.is_empty() {
             return Ok(Vec::new());
         }
-        let known = self.group_ids.lock().await.clone();
-        let ids = match known {
-            Some(ids) => ids,
-            None => {
-                let ids = self.resolve_groups(lane).await?;
-                *self.group_ids.lock().await = Some(Arc::clone(&ids));
-                ids
-            }
-        };
+        let ids = self.known_groups(lane).await?;
         let first = self.url(&["users", id, "groups"], &[]);
         let mut chain = Chain::new(&self.client, format!("the groups of {id}"), first, lane);
         let mut own = IdSet::default();
@@ -91,6 +90,19 @@ impl Okta {
             }
         }
         Ok(ids.0.iter().filter(|(_, id)| own.contains(id)).map(|(name, _)| Arc::clone(name)).collect())
+    }
+
+    /// The configured groups as last resolved.
+    pub(super) async fn known_groups(&self, lane: Lane) -> Result<Arc<GroupIds>, SourceError> {
+        let known = self.group_ids.lock().await.clone();
+        match known {
+            Some(ids) => Ok(ids),
+            None => {
+                let ids = self.resolve_groups(lane).await?;
+                *self.group_ids.lock().await = Some(Arc::clone(&ids));
+                Ok(ids)
+            }
+        }
     }
 
     /// Each configured name to exactly one group.

@@ -1,7 +1,8 @@
 //! Okta as a source: the people assigned to one app.
 //!
 //! What lives here: the adapter and its full read. Point reads are in `person`, the rights in `check`, the event log
-//! in `events`, logging in in `auth`, shapes in `wire`, paging in `pages`. What must not: judgement about a person.
+//! in `events` (one person) and `watch` (as it grows), logging in in `auth`, shapes in `wire`, paging in `pages`. What
+//! must not: judgement about a person.
 //!
 //! Source: Okta Management API 2026.06.3 (OpenAPI); limits and paging: developer.okta.com, "Core Okta API".
 
@@ -13,6 +14,7 @@ mod groups;
 mod keys;
 mod pages;
 mod person;
+mod watch;
 mod wire;
 
 use std::sync::Arc;

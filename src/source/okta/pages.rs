@@ -24,7 +24,6 @@ pub(super) struct Chain<'c> {
     /// What is read, for messages: `the app's users`.
     what: String,
     help: &'static str,
-    path: String,
     /// Parameters that the vendor's next link forgets.
     keep: &'static [(&'static str, &'static str)],
     next: Option<Url>,
@@ -48,7 +47,6 @@ impl<'c> Chain<'c> {
             client,
             what: what.into(),
             help: "check the admin role and the scopes of the credentials (`rosterd check` names each right)",
-            path: first.path().to_owned(),
             keep: &[],
             next: Some(first),
             cursors: IdSet::default(),
@@ -99,27 +97,7 @@ impl<'c> Chain<'c> {
     }
 
     fn follow(&mut self, place: &Place, here: &Url, link: &str) -> Result<Option<Url>, SourceError> {
-        let mut next = here
-            .join(link)
-            .map_err(|error| place.incomplete(format_args!("its next link is no URL: {error}")))?;
-        if next.origin() != here.origin() {
-            return Err(place.incomplete(format_args!(
-                "its next link leads to another origin, {}; only {} may be asked; help: if the other \
-                 one is the organization's own address, write it as `url`",
-                next.origin().ascii_serialization(),
-                here.origin().ascii_serialization()
-            )));
-        }
-        if next.path() != self.path {
-            return Err(
-                place.incomplete(format_args!("its next link leads to another list, {}", next.path()))
-            );
-        }
-        for (name, value) in self.keep {
-            if !next.query_pairs().any(|(given, _)| given == *name) {
-                next.query_pairs_mut().append_pair(name, value);
-            }
-        }
+        let next = followed(place, here, link, self.keep)?;
         if self.pages == 1 {
             self.cursors.insert(here.as_str());
         }
@@ -129,6 +107,36 @@ impl<'c> Chain<'c> {
             false => Err(place.incomplete("its next link repeats a page that was read already")),
         }
     }
+}
+
+/// Where a page's next link leads: on the same origin and in the same list, or nowhere. Gets the parameters that the
+/// vendor forgot.
+pub(super) fn followed(
+    place: &Place,
+    here: &Url,
+    link: &str,
+    keep: &[(&str, &str)],
+) -> Result<Url, SourceError> {
+    let mut next = here
+        .join(link)
+        .map_err(|error| place.incomplete(format_args!("its next link is no URL: {error}")))?;
+    if next.origin() != here.origin() {
+        return Err(place.incomplete(format_args!(
+            "its next link leads to another origin, {}; only {} may be asked; help: if the other one is the \
+             organization's own address, write it as `url`",
+            next.origin().ascii_serialization(),
+            here.origin().ascii_serialization()
+        )));
+    }
+    if next.path() != here.path() {
+        return Err(place.incomplete(format_args!("its next link leads to another list, {}", next.path())));
+    }
+    for (name, value) in keep {
+        if !next.query_pairs().any(|(given, _)| given == *name) {
+            next.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    Ok(next)
 }
 
 /// A `Link` header that is not text hides whether there is a next page.

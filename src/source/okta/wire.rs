@@ -189,6 +189,53 @@ pub(super) struct GroupProfile<'a> {
     pub(super) name: Text<'a>,
 }
 
+/// An event of the System Log (`/api/v1/logs`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LogEvent<'a> {
+    #[serde(borrow, default)]
+    pub(super) uuid: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) event_type: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) published: Text<'a>,
+    #[serde(borrow, default)]
+    outcome: Option<EventOutcome<'a>>,
+    #[serde(borrow, default)]
+    target: Option<Vec<EventTarget<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EventOutcome<'a> {
+    #[serde(borrow, default)]
+    result: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EventTarget<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Text<'a>,
+}
+
+impl LogEvent<'_> {
+    /// How it ended: `SUCCESS`, `FAILURE` and others; not every event tells.
+    pub(super) fn result(&self) -> Option<&str> {
+        self.outcome.as_ref().and_then(|outcome| outcome.result.get())
+    }
+
+    /// The ids of the targets of this type (`User`, `AppInstance`, `UserGroup`): targets are told apart by their
+    /// type, never by their place.
+    pub(super) fn targets<'e>(&'e self, kind: &'e str) -> impl Iterator<Item = &'e str> {
+        let targets = self.target.as_deref().unwrap_or_default();
+        targets
+            .iter()
+            .filter(move |target| target.kind.get() == Some(kind))
+            .filter_map(|target| target.id.get())
+    }
+}
+
 /// Any entry with an id.
 #[derive(Debug, Deserialize)]
 pub(super) struct WithId<'a> {

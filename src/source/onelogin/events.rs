@@ -1,100 +1,109 @@
-//! OneLogin's event log (API v1), asked about one person: the second witness that a user object is really gone.
+//! OneLogin's event log (API v1): its kinds of events, one request to it, and the question about one person: the
+//! second witness that a user object is really gone.
 //!
-//! What lives here: the question for a deletion event. What must not: following the log as it grows.
+//! What lives here: the above. What must not: following the log as it grows (`watch`).
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::wire::{ErrorBody, V1};
-use super::{CREDENTIALS_HELP, OneLogin, VENDOR, numeric};
+use tokio::time::Instant;
+
+use super::wire::{ErrorBody, Event, EventType, V1};
+use super::{OneLogin, VENDOR, numeric};
 use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
 use crate::source::SourceError;
 use crate::source::fault::Place;
-use crate::source::lenient::Text;
+use crate::source::watch::PollError;
 
-/// The name of the type, and its number where the list of types cannot be read.
+/// The name of the type, and its number where the list of types lacks it.
 const DELETED: &str = "USER_DELETED";
-const DELETED_TYPE: u64 = 17;
+const DELETED_TYPE: &str = "17";
 /// One person is deleted once; more pages mean that the filter was not understood.
 const MOST_PAGES: u32 = 20;
+/// "Cache event types up to 24 hours" (developers.onelogin.com, Get Event Types).
+const TYPES_LAST: Duration = Duration::from_secs(24 * 3600);
+const LOG_HELP: &str = "use API credentials with the scope `Read All`, or set `watch = \"off\"`";
 
-#[derive(Deserialize)]
-struct EventType<'a> {
-    #[serde(borrow, default)]
-    id: Text<'a>,
-    #[serde(borrow, default)]
-    name: Text<'a>,
-}
+/// The kinds of events, as this account tells them: number and name.
+pub(super) type EventTypes = Vec<(String, String)>;
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, default)]
-    event_type_id: Text<'a>,
-    #[serde(borrow, default)]
-    user_id: Text<'a>,
+/// The same, and when they were read.
+pub(super) struct KnownTypes {
+    types: Arc<EventTypes>,
+    read_at: Instant,
 }
 
 impl OneLogin {
     /// Whether the log shows that this user was deleted; `None` where these credentials may not read events.
     pub(in crate::source) async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
-        let Some(number) = numeric(id) else { return Ok(Some(false)) };
-        let Some(kind) = self.deletion_type().await? else { return Ok(None) };
-        let (kind, user) = (kind.to_string(), number.to_string());
+        match self.find_deletion(id).await {
+            Ok(found) => Ok(Some(found)),
+            Err(PollError::NotAllowed(_)) => Ok(None),
+            Err(PollError::Source(error)) => Err(error),
+            Err(PollError::CursorLost(message)) => Err(SourceError::Incomplete(message)),
+        }
+    }
+
+    async fn find_deletion(&self, id: &SourceId) -> Result<bool, PollError> {
+        let Some(number) = numeric(id) else { return Ok(false) };
+        let types = self.event_types().await?;
+        let deleted = types.iter().find(|(_, name)| name.eq_ignore_ascii_case(DELETED));
+        let kind = deleted.map_or(DELETED_TYPE, |(kind, _)| kind);
+        let user = number.to_string();
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            let mut query = vec![("event_type_id", kind.as_str()), ("user_id", user.as_str())];
+            let mut query = vec![("event_type_id", kind), ("user_id", user.as_str())];
             query.extend(cursor.as_deref().map(|cursor| ("after_cursor", cursor)));
-            let Some((answer, place)) = self.events(&["1", "events"], &query).await? else { return Ok(None) };
+            let (answer, place) = self.ask_log(&["1", "events"], &query, false).await?;
             let malformed = |error| place.malformed(&answer, &error);
             let page: V1<'_> = serde_json::from_slice(&answer.body).map_err(malformed)?;
             for raw in &page.data {
                 let event: Event<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
-                if event.event_type_id.get() == Some(&kind) && event.user_id.get() == Some(&user) {
-                    return Ok(Some(true));
+                if event.event_type_id.get() == Some(kind) && event.user_id.get() == Some(&user) {
+                    return Ok(true);
                 }
             }
             match page.next_cursor() {
                 Some(next) if cursor.as_deref() != Some(next) => cursor = Some(next.to_owned()),
-                Some(_) | None => return Ok(Some(false)),
+                Some(_) | None => return Ok(false),
             }
         }
-        Ok(Some(false))
+        Ok(false)
     }
 
-    /// The number of the deletion event's type, as this account tells it.
-    async fn deletion_type(&self) -> Result<Option<u64>, SourceError> {
-        let Some((answer, place)) = self.events(&["1", "events", "types"], &[]).await? else {
-            return Ok(None);
-        };
+    /// The kinds of events, read at most once a day.
+    pub(super) async fn event_types(&self) -> Result<Arc<EventTypes>, PollError> {
+        let mut known = self.event_types.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.read_at.elapsed() < TYPES_LAST) {
+            return Ok(Arc::clone(&known.types));
+        }
+        let (answer, place) = self.ask_log(&["1", "events", "types"], &[], false).await?;
         let malformed = |error| place.malformed(&answer, &error);
-        let types: V1<'_> = serde_json::from_slice(&answer.body).map_err(malformed)?;
-        for raw in types.data {
-            let kind: EventType<'_> = parse(raw).map_err(malformed)?;
-            if kind.name.get().is_some_and(|name| name.eq_ignore_ascii_case(DELETED)) {
-                return Ok(kind.id.get().and_then(|id| id.parse().ok()).or(Some(DELETED_TYPE)));
-            }
+        let list: V1<'_> = serde_json::from_slice(&answer.body).map_err(malformed)?;
+        let mut types = EventTypes::new();
+        for raw in list.data {
+            let kind: EventType<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
+            types.extend(kind.id.owned().zip(kind.name.owned()));
         }
-        Ok(Some(DELETED_TYPE))
+        let types = Arc::new(types);
+        *known = Some(KnownTypes { types: Arc::clone(&types), read_at: Instant::now() });
+        Ok(types)
     }
 
-    /// `None` = not allowed.
-    async fn events(
+    /// An answer with status 200. `kept`: the request carries what an earlier poll left.
+    pub(super) async fn ask_log(
         &self,
         segments: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Option<(Answer, Place)>, SourceError> {
+        kept: bool,
+    ) -> Result<(Answer, Place), PollError> {
         let url = self.url(segments, query);
         let place = Place::new(VENDOR, "the event log", &url);
         let answer = self.send(&place, url, Lane::Removal).await?;
         match answer.status {
-            200 => Ok(Some((answer, place))),
-            401 | 403 => Ok(None),
-            _ => Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP)),
+            200 => Ok((answer, place)),
+            _ => Err(PollError::refused(&place, &answer, &ErrorBody::words(&answer), kept, LOG_HELP)),
         }
     }
-}
-
-fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, serde_json::Error> {
-    serde_json::from_str(raw.get())
 }

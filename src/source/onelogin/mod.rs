@@ -1,7 +1,7 @@
 //! OneLogin as a source: the people assigned to one app.
 //!
 //! What lives here: the adapter and its full read of two lists, the app's and the users'. Point reads are in
-//! `person`, the rights in `check`, events in `events`, logging in in `auth`, shapes in `wire`, paging in `pages`.
+//! `person`, the rights in `check`, events in `events` (one person) and `watch` (as they come), logging in in `auth`, shapes in `wire`, paging in `pages`.
 //! What must not: judgement about a person.
 //!
 //! Source: developers.onelogin.com, API v2; OpenAPI document 3.1.1 of the vendor's Java SDK.
@@ -12,6 +12,7 @@ mod events;
 mod listed;
 mod pages;
 mod person;
+mod watch;
 mod wire;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use self::auth::ApiCredentials;
+use self::events::KnownTypes;
 use self::listed::{Listed, Sighted};
 use self::pages::{Chain, ChainPage};
 use self::wire::{Context, ErrorBody, Named, Roles, User};
@@ -58,6 +60,8 @@ pub struct OneLogin {
     role_names: Arc<[String]>,
     /// The configured roles, resolved once and again with each full read.
     roles: Arc<tokio::sync::Mutex<Option<Arc<Roles>>>>,
+    /// The kinds of events that this account knows, read again each day.
+    event_types: Arc<tokio::sync::Mutex<Option<KnownTypes>>>,
     rate_share_percent: u8,
 }
 
@@ -98,6 +102,7 @@ impl OneLogin {
             app_id: config.app_id.as_str().into(),
             role_names: config.groups.clone().into(),
             roles: Arc::default(),
+            event_types: Arc::default(),
             rate_share_percent: config.rate_share_percent,
         })
     }

@@ -219,6 +219,32 @@ impl V1<'_> {
     }
 }
 
+/// A kind of event (`/api/1/events/types`).
+#[derive(Debug, Deserialize)]
+pub(super) struct EventType<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+}
+
+/// An event (`/api/1/events`).
+#[derive(Debug, Deserialize)]
+pub(super) struct Event<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) created_at: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) event_type_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) user_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) app_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) role_name: Text<'a>,
+}
+
 /// A cursor; an empty one and the text `null` (as the vendor's own example has it) are the end.
 pub(super) fn cursor(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty() && *text != "null")
