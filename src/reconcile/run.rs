@@ -18,12 +18,14 @@ use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, r
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::http::Lane;
+use crate::http::counters::Counters;
 use crate::model::id::SourceId;
 use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
-use crate::store::{Binding, HoldScope, Snapshot, Spool, Store, Tenure};
+use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
@@ -117,6 +119,14 @@ pub(super) struct Tally {
     pub notes: Vec<String>,
 }
 
+/// How things stood when a run began.
+pub(super) struct Beginning {
+    pub at: Millis,
+    pub census: Census,
+    pub source: Counters,
+    pub target: Counters,
+}
+
 pub(super) struct Written<'a, P> {
     pub writing: &'a Writing<'a, P>,
     pub tenure: Tenure,
@@ -128,12 +138,16 @@ pub async fn run<O: Observe, P: Provision>(
     request: Request<'_, O>,
     writing: Option<&Writing<'_, P>>,
 ) -> Finished {
-    let started_at = Millis::now();
+    let beginning = Beginning {
+        at: Millis::now(),
+        census: request.snapshot.census(&request.config.name).await.unwrap_or_default(),
+        source: request.source.counters(),
+        target: request.target.counters(),
+    };
     let mut tally = Tally::default();
     let mut written = None;
-    let before = request.snapshot.census(&request.config.name).await.unwrap_or_default();
     let outcome = phases(&request, writing, &mut written, &mut tally).await;
-    let mut facts = facts(&request, &tally, written.as_ref(), started_at, before);
+    let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     match &outcome {
         Ok(()) => {}
         Err(error) => blame(&mut facts, error),
@@ -203,6 +217,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         interrupted: request.interrupted.clone(),
         waiting,
         unattended: request.unattended,
+        lane: if request.trigger == Trigger::Watch { Lane::Removal } else { Lane::General },
     };
     if let Some(Written { writing, tenure, .. }) = written {
         let settled = recover(&context, writing.store, tenure).await?;

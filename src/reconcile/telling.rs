@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::run::{Request, Tally, Written};
+use super::run::{Beginning, Request, Tally, Written};
 use super::{Context, RunError};
 use crate::core::quarantine::{Health, quarantine};
 use crate::model::plan::Verb;
@@ -114,9 +114,9 @@ pub(super) fn facts<O: Observe, P>(
     request: &Request<'_, O>,
     tally: &Tally,
     written: Option<&Written<'_, P>>,
-    started_at: Millis,
-    before: crate::store::Census,
+    beginning: &Beginning,
 ) -> RunFacts {
+    let Beginning { at, census, source: source_before, target: target_before } = beginning;
     let source = request.source.counters();
     let target = request.target.counters();
     let mut notes = tally.notes.clone();
@@ -136,28 +136,28 @@ pub(super) fn facts<O: Observe, P>(
         mode: if written.is_some() { Mode::Apply } else { Mode::DryRun },
         trigger: request.trigger,
         result: result(tally),
-        started_at,
+        started_at: *at,
         finished_at: Millis::now(),
         passes: tally.passes,
-        first_contact: before.links == 0,
+        first_contact: census.links == 0,
         source: SourceFacts {
             kind: request.source.vendor().as_str().to_owned(),
             users: tally.users,
             pages: tally.pages,
-            requests: source.requests,
+            requests: source.requests - source_before.requests,
             complete: tally.complete,
             problem: None,
         },
         target: TargetFacts {
             dialect: request.config.target.dialect.as_str().to_owned(),
-            requests: target.requests,
-            rate_limited: target.rate_limited,
+            requests: target.requests - target_before.requests,
+            rate_limited: target.rate_limited - target_before.rate_limited,
             problem: None,
         },
         summary: tally.summary,
         seats: Seats {
-            before: before.billable,
-            after: before.billable.saturating_add_signed(tally.seats_delta),
+            before: census.billable,
+            after: census.billable.saturating_add_signed(tally.seats_delta),
             limit: request.config.guard.max_seats.map(u64::from),
         },
         guards: tally.judgement.facts().to_vec(),
