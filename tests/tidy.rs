@@ -417,7 +417,7 @@ fn no_test_is_ignored_or_sleeps() {
 /// Everything that people read or write here, generated files aside.
 fn texts() -> Vec<(String, String)> {
     let mut paths = Vec::new();
-    for directory in ["src", "tests", "benches", "fuzz", ".ci", "systemd"] {
+    for directory in ["src", "tests", "benches", "fuzz", ".ci", "systemd", "contrib"] {
         files(&root().join(directory), &mut paths);
     }
     let at_root = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
