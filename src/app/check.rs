@@ -1,12 +1,10 @@
 //! `rosterd check`: the configuration, each secret, both sides and each right they need; one line each.
 
-use std::time::Duration;
-
 use super::runs::{complain, open};
 use super::{chosen, secrets};
 use crate::cli::Cli;
 use crate::config::{Config, SourceKind, Sync};
-use crate::core::schedule::Schedule;
+use crate::core::schedule::shortest_interval;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::{CheckLevel, RightCheck};
@@ -60,7 +58,7 @@ async fn online(config: &Config, sync: &Sync) -> Vec<u8> {
         }
     };
     let people = snapshot.census(&sync.name).await.ok().map(|census| census.links).filter(|links| *links > 0);
-    let context = CheckContext { interval: interval(sync), people };
+    let context = CheckContext { interval: shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()), people };
     let source = sides.source.check(&context).await;
     source.iter().for_each(print_line);
     let target = sides.target.check().await;
@@ -102,22 +100,6 @@ pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
             }
         })
         .collect()
-}
-
-/// The shortest time between two of the next scheduled runs.
-pub(super) fn interval(sync: &Sync) -> Option<Duration> {
-    let schedule = Schedule::parse(&sync.schedule).ok()?;
-    let mut last = chrono::Utc::now();
-    let mut shortest: Option<Duration> = None;
-    for index in 0..8 {
-        let next = schedule.next_after(last, sync.timezone)?;
-        if index > 0 {
-            let gap = (next - last).to_std().ok()?;
-            shortest = Some(shortest.map_or(gap, |known| known.min(gap)));
-        }
-        last = next;
-    }
-    shortest
 }
 
 fn print_line(line: &RightCheck) {

@@ -12,6 +12,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config};
 use crate::core::mapping::Mapping;
 use crate::core::quarantine::quarantine;
+use crate::core::schedule::shortest_interval;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::CheckLevel;
@@ -178,7 +179,7 @@ async fn quarantined(
         return Ok(None);
     }
     let health = store.snapshot().health(&sync.name).await.map_err(state_complaint)?;
-    let interval = super::check::interval(sync).unwrap_or(FALLBACK_INTERVAL);
+    let interval = shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
     Ok(quarantine(&health, interval).filter(|quarantine| Millis::now() < quarantine.until).map(|quarantine| {
         let text = format!(
             "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",

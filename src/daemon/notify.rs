@@ -60,8 +60,9 @@ impl Notifier {
     }
 
     /// The addresses of a new configuration. What was told stays told; what is queued still goes to the old ones.
-    pub fn reconfigure(self, config: &Daemon) -> Notifier {
-        Notifier { told: self.told, ..Notifier::start(config) }
+    pub fn reconfigure(&mut self, config: &Daemon) {
+        let told = std::mem::take(&mut self.told);
+        *self = Notifier { told, ..Notifier::start(config) };
     }
 
     /// Takes note of a run: returns at once, whatever the receivers do. A dry run is nobody's news.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod hints;
 mod holds;
 mod journal;
 mod links;
@@ -21,6 +22,7 @@ mod pins;
 mod runs;
 mod spool;
 
+pub use hints::{Heard, Waiting as WaitingForALook};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;

@@ -116,10 +116,10 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 transaction.execute(
-                    "INSERT INTO run (sync, epoch, trigger, started_at, active)
-                     VALUES (?1, ?2, ?3, ?4,
+                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active)
+                     VALUES (?1, ?2, ?3, ?5, ?4,
                              (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'))",
-                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0],
+                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0, full],
                 )?;
                 let run = transaction.last_insert_rowid();
                 if full {

@@ -252,7 +252,7 @@ async fn a_new_configuration_sends_elsewhere_and_remembers_what_was_told() {
     let (mut before, mut after) = (receiver(&[]).await, receiver(&[]).await);
     let notifier = Notifier::start(&configured(Some(&before), None));
     notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
-    let notifier = notifier.reconfigure(&configured(Some(&after), Some(&after)));
+    notifier.reconfigure(&configured(Some(&after), Some(&after)));
     notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
     notifier.run_ended(&ended(RunResult::Ok), exit::OK, false);
     notifier.drain(PATIENCE).await;
