@@ -85,6 +85,8 @@ pub struct GlobalOptions {
 /// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The long-running service, in the foreground: what systemd starts.
+    Daemon,
     /// Print a short commented configuration to start from.
     Init {
         /// The identity provider.
@@ -235,6 +237,7 @@ rosterd keeps a workspace's member list true to the identity provider.
 
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
+  rosterd daemon             the long-running service
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides
   rosterd demo               see it work against built-in doubles; needs nothing

@@ -46,11 +46,7 @@ impl ScheduleError {
 }
 
 /// The shortest time between two of the next firings after `instant`; `None` where there are not two.
-pub fn shortest_interval(
-    expression: &str,
-    zone: Tz,
-    instant: DateTime<Utc>,
-) -> Option<std::time::Duration> {
+pub fn shortest_interval(expression: &str, zone: Tz, instant: DateTime<Utc>) -> Option<std::time::Duration> {
     let schedule = Schedule::parse(expression).ok()?;
     let mut last = schedule.next_after(instant, zone)?;
     let mut shortest: Option<std::time::Duration> = None;

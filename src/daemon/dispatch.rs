@@ -248,7 +248,8 @@ impl Dispatcher {
         self.running.insert(id, Running { replies });
         let mut all: Vec<Arc<dyn Watcher>> = vec![Arc::new(LogWatcher::new(sync))];
         all.extend(watchers);
-        let (store, events, interrupted) = (self.store.clone(), self.events.clone(), self.interrupted.clone());
+        let (store, events, interrupted) =
+            (self.store.clone(), self.events.clone(), self.interrupted.clone());
         let sync = sync.to_owned();
         tokio::spawn(async move {
             let began_at = Millis::now();
@@ -315,7 +316,10 @@ impl Dispatcher {
                 reply_to(replies, finished);
             }
             None => {
-                tracing::error!(sync, "a run broke off by a defect; what it left open is settled by the next one");
+                tracing::error!(
+                    sync,
+                    "a run broke off by a defect; what it left open is settled by the next one"
+                );
                 self.store.give_up_tenure(&sync).await;
                 self.look_again(&sync, now);
             }
@@ -346,7 +350,9 @@ impl Dispatcher {
             let tenure = self.store.tenure(sync).await?;
             match looked {
                 Some(ids) => self.store.drop_heard(&tenure, Some(ids.to_vec()), began_at).await?,
-                None if full && order.only.is_none() => self.store.drop_heard(&tenure, None, began_at).await?,
+                None if full && order.only.is_none() => {
+                    self.store.drop_heard(&tenure, None, began_at).await?
+                }
                 None => {}
             }
         }
@@ -389,7 +395,8 @@ impl Dispatcher {
             let Some(id) = record.source_id.filter(|_| removed && record.outcome == Outcome::Applied) else {
                 continue;
             };
-            let event = heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
+            let event =
+                heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
             if let Some(since) = event.or(last_well) {
                 let seconds = now.since(since).max(0) as f64 / 1000.0;
                 tracing::info!(sync, by_watch, seconds, "access ended");
@@ -418,7 +425,8 @@ impl Dispatcher {
             Some(_) => "a run is due".to_owned(),
             None => "no run is scheduled".to_owned(),
         };
-        let holds = self.store.snapshot().open_holds(None, now).await.map(|holds| holds.len()).unwrap_or_default();
+        let holds =
+            self.store.snapshot().open_holds(None, now).await.map(|holds| holds.len()).unwrap_or_default();
         let held = match holds {
             0 => String::new(),
             1 => "; 1 hold waits for approval".to_owned(),

@@ -144,8 +144,7 @@ pub(super) fn reply_to(waiting: Vec<oneshot::Sender<Done>>, finished: Finished) 
     while let Some(reply) = waiting.next() {
         let own = if waiting.peek().is_some() { copy(&mut records) } else { std::mem::take(&mut records) };
         // Who does not wait any more has lost interest in the report only.
-        let _ = reply
-            .send(Done { report: SyncReport { facts: facts.clone(), records: own }, refused });
+        let _ = reply.send(Done { report: SyncReport { facts: facts.clone(), records: own }, refused });
     }
 }
 

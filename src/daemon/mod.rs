@@ -263,7 +263,8 @@ impl Daemon {
     }
 
     async fn reloaded(&mut self, old: &Loaded) -> Result<(), String> {
-        let config = config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
+        let config =
+            config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
         if config.state_dir != old.config.state_dir
             || config.daemon.socket != old.config.daemon.socket
             || config.daemon.listen != old.config.daemon.listen

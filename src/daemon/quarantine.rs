@@ -16,7 +16,8 @@ pub const FALLBACK_INTERVAL: Duration = Duration::from_secs(900);
 /// The quarantine of a sync, if it is in one.
 pub async fn of(store: &Store, sync: &config::Sync) -> Result<Option<Quarantine>, StoreError> {
     let health = store.snapshot().health(&sync.name).await?;
-    let interval = shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
+    let interval =
+        shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
     Ok(quarantine(&health, interval))
 }
 

@@ -87,11 +87,15 @@ impl Follower {
             Err(PollError::CursorLost(why)) => {
                 let tenure = self.store.tenure(self.sync()).await?;
                 self.store.forget_cursor(&tenure).await?;
-                self.soon(format!("the event log begins anew, and what happened in between is read whole: {why}"));
+                self.soon(format!(
+                    "the event log begins anew, and what happened in between is read whole: {why}"
+                ));
                 Ok(Polled::Read(true))
             }
             Err(PollError::NotAllowed(why)) => {
-                self.tell_once(&format!("without the event log a change waits for the next scheduled run: {why}"));
+                self.tell_once(&format!(
+                    "without the event log a change waits for the next scheduled run: {why}"
+                ));
                 Ok(Polled::Failed(LONGEST_PAUSE))
             }
             Err(PollError::Source(error)) => {

@@ -250,7 +250,7 @@ async fn nothing_configured_starts_nothing() {
 #[tokio::test]
 async fn a_new_configuration_sends_elsewhere_and_remembers_what_was_told() {
     let (mut before, mut after) = (receiver(&[]).await, receiver(&[]).await);
-    let notifier = Notifier::start(&configured(Some(&before), None));
+    let mut notifier = Notifier::start(&configured(Some(&before), None));
     notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
     notifier.reconfigure(&configured(Some(&after), Some(&after)));
     notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
