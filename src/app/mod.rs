@@ -47,6 +47,15 @@ pub async fn run(cli: Cli) -> u8 {
 
 /// The commands that need a configuration.
 async fn obey(cli: &Cli, config: &Config, command: &Command) -> u8 {
+    let decides = matches!(
+        command,
+        Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume
+    );
+    if cli.dry_run && decides {
+        let message =
+            "--dry-run does not go with a decision\nhelp: `rosterd holds` shows what waits, without deciding";
+        return runs::complain(message, exit::USAGE);
+    }
     match command {
         Command::Check { offline } => check::run(cli, config, *offline).await,
         Command::Holds => holds::list(config).await,
