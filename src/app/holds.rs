@@ -34,19 +34,19 @@ async fn listed(config: &Config) -> Result<(), Complaint> {
         println!("nothing is held");
     }
     for hold in holds {
-        print_hold(&snapshot, &hold).await?;
+        print!("{}", shown(&snapshot, &hold, hold.revision).await?);
     }
     Ok(())
 }
 
 /// Releases the pairs of a hold and runs them.
 pub(super) async fn approve(cli: &Cli, config: &Config, id: &str, yes: bool, no_run: bool) -> u8 {
-    let decided = match release(cli, config, id, yes).await {
+    let decided = match release(cli, config, id, yes, no_run).await {
         Ok(Some(decided)) => decided,
         Ok(None) => return complain("nothing was approved", exit::HELD),
         Err((message, code)) => return complain(&message, code),
     };
-    eprintln!("approved {} people of sync \"{}\"", decided.people.len(), visible(&decided.sync));
+    eprintln!("approved {} of sync \"{}\"", people(decided.people.len()), visible(&decided.sync));
     if no_run {
         eprintln!("the next run sends them; an approval that cannot be sent lasts 24 hours");
         return exit::OK;
@@ -62,14 +62,25 @@ async fn release(
     config: &Config,
     id: &str,
     yes: bool,
+    no_run: bool,
 ) -> Result<Option<crate::store::Decided>, Complaint> {
     let (number, revision) = parse(id)?;
     let store = open_store(cli, config).await?;
     let hold = find(&store, number).await?;
-    print_hold(store.snapshot(), &hold).await?;
     let revision = revision.unwrap_or(hold.revision);
-    let question = format!("Release these {} and run them now?", hold.count);
-    if !yes && !confirmed(&question)? {
+    if !(1..=hold.revision).contains(&revision) {
+        let now = hold.revision;
+        let id = hold.id();
+        let message =
+            format!("{id} has revision {now} now, and no {revision}\nhelp: `rosterd holds` lists what waits");
+        return Err((message, exit::USAGE));
+    }
+    // On stderr, as the question is: standard output belongs to the report.
+    let pairs = shown(store.snapshot(), &hold, revision).await?;
+    anstream::eprint!("{pairs}");
+    let question =
+        if no_run { "Release these? The next run sends them." } else { "Release these and run them now?" };
+    if !yes && !confirmed(question)? {
         return Ok(None);
     }
     let decided =
@@ -81,7 +92,12 @@ async fn release(
 /// Drops a hold and pins its pairs.
 pub(super) async fn reject(cli: &Cli, config: &Config, id: &str) -> u8 {
     let rejected = async {
-        let (number, _) = parse(id)?;
+        let (number, revision) = parse(id)?;
+        if revision.is_some() {
+            let message =
+                format!("reject drops a whole hold, not a revision of it\nhelp: rosterd reject h{number}");
+            return Err((message, exit::USAGE));
+        }
         let store = open_store(cli, config).await?;
         let decided = store.reject(number, &who_am_i(), Millis::now()).await.map_err(state_complaint)?;
         store.close().await.map_err(state_complaint)?;
@@ -90,8 +106,8 @@ pub(super) async fn reject(cli: &Cli, config: &Config, id: &str) -> u8 {
     match rejected.await {
         Ok(decided) => {
             eprintln!(
-                "rejected: {} people of sync \"{}\" are not planned this way again until the source changes for them",
-                decided.people.len(),
+                "rejected: {} of sync \"{}\", not planned this way again until the source changes for them",
+                people(decided.people.len()),
                 visible(&decided.sync)
             );
             exit::OK
@@ -133,32 +149,32 @@ async fn find(store: &Store, number: i64) -> Result<Hold, Complaint> {
         .ok_or_else(|| state_complaint(crate::store::StoreError::NoSuchHold(number)))
 }
 
-async fn print_hold(snapshot: &Snapshot, hold: &Hold) -> Result<(), Complaint> {
-    let pairs = snapshot.waiting(hold.number).await.map_err(state_complaint)?;
-    println!(
-        "{}@{}  sync \"{}\": {} to {}, waiting since {}, open until {}",
-        hold.id(),
-        hold.revision,
-        visible(&hold.sync),
-        hold.count,
-        hold.verb.as_str(),
-        hold.opened_at.rfc3339(),
-        hold.expires_at.rfc3339()
-    );
-    println!("  why: {}", visible(&hold.reason));
-    for pair in pairs.iter().take(SHOWN) {
-        println!("  {}  {} ({})", hold.verb.as_str(), visible(&pair.user), pair.source_id);
-    }
+/// A hold as people see it: the pairs up to a revision, why they wait, and the commands that decide.
+async fn shown(snapshot: &Snapshot, hold: &Hold, revision: u32) -> Result<String, Complaint> {
+    let mut pairs = snapshot.waiting(hold.number).await.map_err(state_complaint)?;
+    pairs.retain(|pair| pair.revision <= revision);
+    let (id, verb) = (hold.id(), hold.verb.as_str());
+    let mut lines = vec![
+        format!(
+            "{id}@{revision}  sync \"{}\": {} to {verb}, waiting since {}, open until {}",
+            visible(&hold.sync),
+            pairs.len(),
+            hold.opened_at.rfc3339(),
+            hold.expires_at.rfc3339()
+        ),
+        format!("  why: {}", visible(&hold.reason)),
+    ];
+    let people = pairs.iter().take(SHOWN);
+    lines.extend(people.map(|pair| format!("  {verb}  {} ({})", visible(&pair.user), pair.source_id)));
     if pairs.len() > SHOWN {
-        println!("  … and {} more", pairs.len() - SHOWN);
+        lines.push(format!("  … and {} more", pairs.len() - SHOWN));
     }
-    println!(
-        "  release: rosterd approve {}@{}    drop: rosterd reject {}",
-        hold.id(),
-        hold.revision,
-        hold.id()
-    );
-    Ok(())
+    lines.push(format!("  release: rosterd approve {id}@{revision}    drop: rosterd reject {id}\n"));
+    Ok(lines.join("\n"))
+}
+
+fn people(number: usize) -> String {
+    format!("{number} {}", if number == 1 { "person" } else { "people" })
 }
 
 /// `h7` or `h7@2`.
