@@ -95,12 +95,12 @@ pub(super) async fn apply(cli: &Cli, config: &Config, file: &Path) -> u8 {
 async fn read(config: &Config, file: &Path) -> Result<SavedPlan, Complaint> {
     let help = "help: make and read a new one with `rosterd plan --out FILE`";
     let refuse = |why: String| (format!("cannot apply {}: {why}\n{help}", file.display()), exit::HELD);
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     std::fs::File::open(file)
-        .and_then(|opened| opened.take(LARGEST_BYTES).read_to_string(&mut text))
-        .map_err(|error| (format!("cannot read {}: {error}", file.display()), exit::USAGE))?;
+        .and_then(|opened| opened.take(LARGEST_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| (format!("cannot read {}: {error}\n{help}", file.display()), exit::USAGE))?;
     let plan: SavedPlan =
-        serde_json::from_str(&text).map_err(|error| refuse(format!("it is no plan: {error}")))?;
+        serde_json::from_slice(&bytes).map_err(|error| refuse(format!("it is no plan: {error}")))?;
     if let Some(problem) = plan.problem(&config.digest, Millis::now()) {
         return Err(refuse(problem));
     }

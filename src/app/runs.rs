@@ -184,7 +184,7 @@ async fn quarantined(
             "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
             sync.name,
             quarantine.until.rfc3339(),
-            quarantine.reason.lines().next().unwrap_or_default()
+            visible(quarantine.reason.lines().next().unwrap_or_default())
         );
         (text, if health.target { exit::TARGET } else { exit::SOURCE })
     }))
