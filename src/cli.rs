@@ -23,7 +23,7 @@ pub struct Cli {
     #[arg(long)]
     pub reconcile_now: bool,
     /// Show what a run would do, person by person, and write nothing.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub dry_run: bool,
     /// Options of a run.
     #[command(flatten)]
@@ -49,13 +49,13 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
     pub format: FormatName,
     /// Write the report to this file (atomically) and one line to stderr.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub output: Option<PathBuf>,
     /// This run was started by a timer: the limits for unattended runs apply.
     #[arg(long)]
     pub unattended: bool,
     /// Dry run: exit 2 when changes are pending.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub detailed_exitcode: bool,
     /// Accept a state directory that was last written on another machine.
     #[arg(long)]

@@ -89,6 +89,15 @@ fn is_the_daemons(cli: &Cli) -> bool {
 
 /// Carries a command out at its desk.
 async fn obey(desk: &Desk<'_>) -> u8 {
+    let decides = matches!(
+        desk.cli.command,
+        Some(Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume)
+    );
+    if desk.cli.dry_run && decides {
+        let message =
+            "--dry-run does not go with a decision\nhelp: `rosterd holds` shows what waits, without deciding";
+        return desk.console.complain(message, exit::USAGE);
+    }
     match &desk.cli.command {
         None => runs::run(desk).await,
         Some(Command::Check { offline }) => check::run(desk, *offline).await,

@@ -22,7 +22,7 @@ use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
 use crate::reconcile::{Finished, Order, Refused, Who};
-use crate::report::SyncReport;
+use crate::report::{SyncReport, visible};
 use crate::store::Store;
 use crate::telemetry::log::LogWatcher;
 
@@ -207,7 +207,7 @@ async fn quarantined(
             "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
             sync.name,
             quarantine.until.rfc3339(),
-            quarantine.reason.lines().next().unwrap_or_default()
+            visible(quarantine.reason.lines().next().unwrap_or_default())
         );
         (text, if health.target { exit::TARGET } else { exit::SOURCE })
     }))

@@ -304,7 +304,12 @@ impl Daemon {
         }
         let Dispatcher { notifier, store, .. } = self.dispatcher;
         notifier.drain(LAST_WORDS).await;
-        drop(store);
+        // A client's command may still hold it; what is written is written either way.
+        if let Some(store) = Arc::into_inner(store)
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(%error, "the state could not be closed cleanly");
+        }
         tracing::info!("stopped");
     }
 }
@@ -314,7 +319,7 @@ impl Daemon {
 fn hold_still_for_tests() {
     if let Some(file) = std::env::var_os("ROSTERD_SIM_STUCK_WHILE") {
         while std::path::Path::new(&file).exists() {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

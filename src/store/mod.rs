@@ -27,7 +27,7 @@ pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
 pub use pins::Pin;
-pub use runs::{Binding, Census, Failing};
+pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
 
 /// Read access to a state directory.

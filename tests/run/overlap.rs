@@ -47,13 +47,12 @@ async fn an_update_that_rests_on_an_older_look_does_not_touch_a_leaver_who_was_r
         bench.begin().await;
         // Both differ; the first write is about one of them, and ann is taken away while it is under way.
         bench.world().edit(ben, |person| person.title = Some("Lead".to_owned()));
-        let joiner = bench.hire("zoe");
+        bench.hire("zoe");
         let shared = bench.open().await;
         let (full, later) = interleaved(&bench, &shared, ann, || bench.world().unassign(ann)).await;
         assert_eq!(later.facts.summary.deactivate, 1, "{vendor:?} {later:#?}");
         assert_eq!(full.code, exit::OK, "{vendor:?} {full:#?}");
         assert!(!bench.is_active("ann") && bench.is_active("zoe"));
-        let _ = joiner;
     }
 }
 
@@ -106,7 +105,7 @@ async fn somebody_who_joins_while_a_full_run_applies_gets_one_account() {
         assert_eq!((full.code, full.of("ann").outcome), (exit::OK, Outcome::Skipped), "{vendor:?} {full:#?}");
         let accounts = bench.world().accounts();
         assert_eq!(accounts.iter().filter(|account| account.user_name() == "ann@acme.example").count(), 1);
-        drop(shared);
+        shared.close().await;
         bench.assert_quiet().await;
     }
 }
