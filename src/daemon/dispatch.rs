@@ -13,14 +13,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
 use super::notify::Notifier;
-use super::quarantine;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::plan::Verb;
-use crate::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
+use crate::model::report::{ActionRecord, Outcome, RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who};
+use crate::reconcile::{Finished, Order, Who, put_off, quarantine_of};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
@@ -51,8 +50,6 @@ pub(super) struct Turn {
     last_well: Option<Millis>,
     /// Somebody did something about the quarantine.
     cleared: bool,
-    /// What the secrets were when the last run failed.
-    secrets: Option<[u8; 32]>,
 }
 
 struct Queued {
@@ -93,7 +90,6 @@ impl Turn {
             bystanders: HashSet::new(),
             last_well,
             cleared: false,
-            secrets: None,
         }
     }
 
@@ -173,12 +169,9 @@ impl Dispatcher {
     async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
-        let Some(quarantine) = quarantine::of(&self.store, &sides.config).await? else { return Ok(None) };
-        let Some(turn) = self.turns.get_mut(sync) else { return Ok(None) };
-        let changed = turn.secrets.is_some()
-            && turn.secrets != Some(quarantine::secrets_digest(&sides.config, &self.secrets));
-        let tries = std::mem::take(&mut turn.cleared) || changed || quarantine.until <= now;
-        Ok((!tries).then_some(quarantine.until))
+        let quarantine = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
+        let cleared = self.turns.get_mut(sync).is_some_and(|turn| std::mem::take(&mut turn.cleared));
+        Ok(quarantine.filter(|_| !cleared).map(|quarantine| quarantine.until))
     }
 
     /// Somebody wants a run.
@@ -338,12 +331,12 @@ impl Dispatcher {
         now: Millis,
     ) -> Result<(), StoreError> {
         let facts = finished.facts.clone();
-        let well = is_well(facts.result);
+        let well = facts.result.reached_both_sides();
         let full = order.who == Who::Everybody;
         self.tell_revocations(sync, looked.is_some(), finished, now).await?;
         let loaded = self.loaded.borrow().clone();
         let quarantined = match loaded.sides.get(sync) {
-            Some(sides) => quarantine::of(&self.store, &sides.config).await?.is_some(),
+            Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
             None => false,
         };
         if well {
@@ -356,15 +349,9 @@ impl Dispatcher {
                 None => {}
             }
         }
-        if let Some(turn) = self.turns.get_mut(sync) {
-            turn.secrets = match loaded.sides.get(sync).filter(|_| quarantined) {
-                Some(sides) => Some(quarantine::secrets_digest(&sides.config, &self.secrets)),
-                None => None,
-            };
-            if well && full && order.only.is_none() {
-                turn.last_well = Some(began_at);
-                turn.bystanders = bystanders(finished);
-            }
+        if let Some(turn) = self.turns.get_mut(sync).filter(|_| well && full && order.only.is_none()) {
+            turn.last_well = Some(began_at);
+            turn.bystanders = bystanders(finished);
         }
         if looked.is_some() {
             // Whom the watch heard of meanwhile was left for now.
@@ -438,17 +425,6 @@ impl Dispatcher {
             more => format!("{more} runs under way; "),
         };
         format!("{going_on}{}; {next}{held}", self.last)
-    }
-}
-
-fn is_well(result: RunResult) -> bool {
-    match result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held => true,
-        RunResult::SourceIncomplete
-        | RunResult::SourceUnavailable
-        | RunResult::TargetUnavailable
-        | RunResult::Interrupted
-        | RunResult::Error => false,
     }
 }
 

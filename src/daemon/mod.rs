@@ -30,7 +30,6 @@ pub mod control;
 mod dispatch;
 pub mod event;
 pub mod notify;
-mod quarantine;
 mod systemd;
 mod watching;
 
@@ -194,7 +193,7 @@ impl Daemon {
     fn follow(&mut self, loaded: &Loaded) {
         self.followers.drain(..).for_each(|follower| follower.abort());
         for sides in loaded.sides.values() {
-            let lag: Arc<dyn Fn(&str, f64) + Send + Sync> = Arc::new(|_, _| {});
+            let lag: watching::Lag = Arc::new(|_, _| {});
             self.followers.push(tokio::spawn(watching::follow(
                 sides.clone(),
                 self.dispatcher.store.clone(),

@@ -375,6 +375,15 @@ fn refuse_stale(
         params![tenure.sync, action.source_id.as_str()],
         |row| row.get(0),
     )?;
+    // Another run has linked this person since, so there is nothing to create or to adopt any more.
+    let linked: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND state <> 'gone')",
+        params![tenure.sync, action.source_id.as_str()],
+        |row| row.get(0),
+    )?;
+    if linked && matches!(action.verb, Verb::Create | Verb::Adopt) {
+        return Err(StoreError::Stale);
+    }
     let in_flight: i64 = transaction.query_row(
         "SELECT count(*) FROM in_flight WHERE sync = ?1 AND source_id = ?2",
         params![tenure.sync, action.source_id.as_str()],

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::quarantine::Health;
+use crate::model::digest::Digest;
 use crate::model::id::SourceId;
 use crate::model::report::{RunFacts, RunResult, Trigger};
 use crate::model::time::Millis;
@@ -180,6 +181,20 @@ impl Store {
             .await
     }
 
+    /// Remembers a digest over the secrets of a run that failed; `None` after one that did not.
+    pub async fn note_secrets(&self, sync: &str, digest: Option<Digest>) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute(
+                    "UPDATE sync SET secrets = ?2 WHERE name = ?1",
+                    params![sync, digest.map(|digest| digest.0.to_vec())],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Remembers what a sync's target was seen to do. A hint, so it asks for no tenure.
     pub async fn save_profile(&self, sync: &str, profile: String) -> Result<(), StoreError> {
         let sync = sync.to_owned();
@@ -255,6 +270,18 @@ impl Snapshot {
                 )
                 .optional()?;
             Ok(health.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The digest over the secrets of the run that failed last.
+    pub async fn secrets_at_failure(&self, sync: &str) -> Result<Option<Digest>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let digest: Option<Option<Vec<u8>>> = transaction
+                .query_row("SELECT secrets FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
+                .optional()?;
+            Ok(digest.flatten().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest))
         })
         .await
     }

@@ -21,7 +21,9 @@ CREATE TABLE sync (
     failed_result TEXT,
     failed_at     INTEGER,
     -- 1 where either side refused the credentials.
-    refused       INTEGER NOT NULL DEFAULT 0
+    refused       INTEGER NOT NULL DEFAULT 0,
+    -- A keyed digest over the secrets of the run that failed last.
+    secrets       BLOB
 ) STRICT;
 
 CREATE TABLE link (

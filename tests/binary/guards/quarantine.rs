@@ -60,13 +60,30 @@ fn a_refused_token_leads_into_quarantine_at_once_and_a_success_out_of_it() {
 }
 
 #[test]
+fn a_changed_secret_is_a_reason_for_the_timer_to_try_at_once() {
+    let stage = Stage::new();
+    stage.hire("Ann", "Engineer");
+    stage.reconcile();
+    for (name, right) in [("okta.token", stage.sim.okta_token()), ("workspace.token", stage.sim.scim_token())]
+    {
+        stage.home.secret(name, "not-the-token");
+        stage.hire(name.split('.').next().unwrap(), "Engineer");
+        let code = if name == "okta.token" { 5 } else { 6 };
+        stage.run(&BY_TIMER).exits(code);
+        assert_rests(&stage, code, "401");
+        stage.home.secret(name, &right);
+        assert_eq!(told(&stage.run(&BY_TIMER).exits(0)), (false, true), "{name}");
+    }
+}
+
+#[test]
 fn a_dry_run_looks_at_once_and_changes_nothing_about_a_quarantine() {
     let stage = Stage::new();
     stage.hire("Ann", "Engineer");
     stage.reconcile();
-    stage.home.secret("okta.token", "not-the-token");
+    stage.sim.okta(|okta| okta.api_token_valid = false);
     stage.run(&BY_TIMER).exits(5);
-    stage.home.secret("okta.token", &stage.sim.okta_token());
+    stage.sim.okta(|okta| okta.api_token_valid = true);
     stage.run(&["--dry-run"]).exits(0).says(&["1 unchanged"]);
     assert_rests(&stage, 5, "401");
 }
