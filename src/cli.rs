@@ -189,12 +189,14 @@ impl From<FormatName> for Format {
 /// `--log-format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormatName {
-    /// Text.
+    /// Journal fields where stderr is the journal, else text.
     Auto,
     /// Text.
     Text,
     /// One JSON object a line.
     Json,
+    /// To the journal, with fields.
+    Journald,
 }
 
 /// `--color`

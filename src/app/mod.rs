@@ -168,7 +168,9 @@ fn install_log(cli: &Cli) {
         (false, _) => LevelFilter::TRACE,
     };
     let format = match cli.global.log_format {
+        LogFormatName::Auto if log::stderr_is_the_journal() => LogFormat::Journald,
         LogFormatName::Auto | LogFormatName::Text => LogFormat::Text,
+        LogFormatName::Journald => LogFormat::Journald,
         LogFormatName::Json => LogFormat::Json,
     };
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
