@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::model::id::Vendor;
+use crate::model::time::Millis;
 use crate::report::Format;
 
 /// Where the configuration is looked for when neither `-c` nor `$ROSTERD_CONFIG` says.
@@ -108,6 +109,10 @@ pub enum Command {
         /// The plan file.
         file: PathBuf,
     },
+    /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
+    Status,
+    /// What happened: runs, every attempt for one person, or one run again.
+    History(HistoryOptions),
     /// List what waits for approval.
     Holds,
     /// Release the people of a hold, once, and run them.
@@ -150,6 +155,37 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryOptions {
+    /// Every attempt for this person: login, source id or target id.
+    #[arg(long, value_name = "WHO", conflicts_with = "run")]
+    pub user: Option<String>,
+    /// One run again, as a report.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["since", "failed", "limit"])]
+    pub run: Option<i64>,
+    /// Not older than this: 2h, 7d, or a time such as 2026-11-22T10:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Millis>,
+    /// Only runs that did not do all they wanted, or attempts that were refused.
+    #[arg(long)]
+    pub failed: bool,
+    /// At most so many, the newest.
+    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// So long ago, or RFC 3339.
+fn since(text: &str) -> Result<Millis, String> {
+    if let Some(at) = Millis::parse(text) {
+        return Ok(at);
+    }
+    let ago = duration(text).map_err(|_| {
+        "write how long ago, such as 2h or 7d, or a time such as 2026-11-22T10:00:00Z".to_owned()
+    })?;
+    Ok(Millis(Millis::now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))))
 }
 
 /// `30s`, `15m`, `2h` or `7d`.
@@ -235,6 +271,7 @@ rosterd keeps a workspace's member list true to the identity provider.
 
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
+  rosterd status             how each sync is doing; `rosterd history` tells what happened
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides
   rosterd demo               see it work against built-in doubles; needs nothing

@@ -19,6 +19,7 @@ mod holds;
 mod plans;
 mod runs;
 mod signal;
+mod status;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -54,6 +55,8 @@ async fn obey(cli: &Cli, config: &Config, command: &Command) -> u8 {
         Command::Reject { id } => holds::reject(cli, config, id).await,
         Command::Pause { length } => holds::pause(cli, config, Some(*length)).await,
         Command::Resume => holds::pause(cli, config, None).await,
+        Command::Status => status::show(cli, config).await,
+        Command::History(options) => status::history(cli, config, options).await,
         Command::Plan { out } => plans::plan(cli, config, out).await,
         Command::Apply { file } => plans::apply(cli, config, file).await,
         Command::Init { .. } | Command::Completions { .. } | Command::Man => exit::USAGE,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod history;
 mod holds;
 mod journal;
 mod links;
@@ -20,7 +21,9 @@ mod open;
 mod pins;
 mod runs;
 mod spool;
+mod status;
 
+pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
