@@ -148,7 +148,7 @@ fn failing(transaction: &Transaction<'_>, sync: &str) -> Result<Failures, StoreE
     let count: i64 =
         transaction.query_row("SELECT count(*) FROM failing WHERE sync = ?1", [sync], |row| row.get(0))?;
     let mut statement = transaction.prepare(
-        "SELECT user_name, source_id, failures, first_at, max(retry_run - sync.runs, 0), detail
+        "SELECT user_name, source_id, failures, first_at, max(retry_run - sync.runs - 1, 0), detail
          FROM failing JOIN sync ON sync.name = failing.sync
          WHERE failing.sync = ?1 ORDER BY first_at, source_id LIMIT ?2",
     )?;

@@ -7,8 +7,10 @@
 mod check;
 mod commands;
 mod exit_codes;
+mod history;
 mod json_report;
 mod options;
 mod state;
+mod status;
 mod support;
 mod text_report;
