@@ -5,6 +5,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod daemon;
 pub mod exit;
 pub mod http;
 pub mod model;

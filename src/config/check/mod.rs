@@ -84,7 +84,8 @@ fn check_listen(section: &Section<'_>, public: bool) -> Option<SocketAddr> {
         Ok(_) => {
             let problem = "`listen` must be a loopback address: the status page asks for no password";
             let finding = Finding::new(written.span, problem).label("not loopback").help(help);
-            section.report(finding.help("or, where everybody who reaches it may read it, listen_public = true"));
+            section
+                .report(finding.help("or, where everybody who reaches it may read it, listen_public = true"));
             None
         }
         Err(_) => {
