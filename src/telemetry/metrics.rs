@@ -143,6 +143,7 @@ impl Metrics {
             return;
         }
         let Inner { runs, run_duration, .. } = &*self.0;
+        self.introduce(&facts.sync);
         runs.get_or_create(&labels(&facts.sync, [("result", facts.result.as_str())])).inc();
         let millis = facts.finished_at.since(facts.started_at).max(0);
         run_duration.get_or_create(&only(&facts.sync)).observe(millis as f64 / 1000.0);
@@ -166,16 +167,15 @@ impl Metrics {
 
     /// The newest event that was read is so old.
     pub fn event_lag(&self, sync: &str, seconds: f64) {
+        self.introduce(sync);
         self.0.event_lag.get_or_create(&only(sync)).set(seconds.max(0.0));
     }
 
     /// Sets the gauges of one sync, and shows its counters from zero on.
     pub fn set_status(&self, status: &SyncStatus) {
-        let Inner { accounts, held, failing, quarantined, shown, .. } = &*self.0;
+        let Inner { accounts, held, failing, quarantined, .. } = &*self.0;
         let sync = status.name.as_str();
-        if shown.lock().unwrap_or_else(PoisonError::into_inner).insert(sync.to_owned()) {
-            self.introduce(sync);
-        }
+        self.introduce(sync);
         self.succeeded(sync, status.last_success_at);
         for (state, number) in status.accounts.by_state() {
             accounts.get_or_create(&labels(sync, [("state", state)])).set(whole(number));
@@ -219,9 +219,12 @@ impl Metrics {
         self.0.last_success.get_or_create(&only(sync)).set(seconds);
     }
 
-    /// A counter that appears with its first event hides that event from `increase()`.
+    /// Shows a sync from zero on: a counter that appears with its first event hides that event from `increase()`.
     fn introduce(&self, sync: &str) {
-        let Inner { runs, run_duration, actions, revoke, event_lag, .. } = &*self.0;
+        let Inner { runs, run_duration, actions, revoke, event_lag, shown, .. } = &*self.0;
+        if !shown.lock().unwrap_or_else(PoisonError::into_inner).insert(sync.to_owned()) {
+            return;
+        }
         for result in RESULTS {
             drop(runs.get_or_create(&labels(sync, [("result", result.as_str())])));
         }
