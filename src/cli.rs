@@ -26,7 +26,7 @@ pub struct Cli {
     #[arg(long)]
     pub reconcile_now: bool,
     /// Show what a run would do, person by person, and write nothing.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub dry_run: bool,
     /// Options of a run.
     #[command(flatten)]
@@ -52,13 +52,13 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
     pub format: FormatName,
     /// Write the report to this file (atomically) and one line to stderr.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub output: Option<PathBuf>,
     /// This run was started by a timer: the limits for unattended runs apply.
     #[arg(long)]
     pub unattended: bool,
     /// Dry run: exit 2 when changes are pending.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub detailed_exitcode: bool,
     /// Accept a state directory that was last written on another machine.
     #[arg(long)]
@@ -88,6 +88,8 @@ pub struct GlobalOptions {
 /// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The long-running service, in the foreground: what systemd starts.
+    Daemon,
     /// Print a short commented configuration to start from.
     Init {
         /// The identity provider.
@@ -274,6 +276,7 @@ rosterd keeps a workspace's member list true to the identity provider.
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
   rosterd status             how each sync is doing; `rosterd history` tells what happened
+  rosterd daemon             the long-running service
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides
   rosterd demo               see it work against built-in doubles; needs nothing

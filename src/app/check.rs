@@ -1,12 +1,9 @@
 //! `rosterd check`: the configuration, each secret, both sides and each right they need; one line each.
 
-use std::time::Duration;
-
-use super::runs::{complain, open};
-use super::{chosen, secrets};
-use crate::cli::Cli;
-use crate::config::{Config, SourceKind, Sync};
-use crate::core::schedule::Schedule;
+use super::desk::Desk;
+use super::secrets;
+use crate::config::{SourceKind, Sync};
+use crate::core::schedule::shortest_interval;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::{CheckLevel, RightCheck};
@@ -15,56 +12,54 @@ use crate::source::CheckContext;
 use crate::store::Snapshot;
 
 /// Checks the chosen syncs and prints what it finds. The exit code says which side is at fault.
-pub(super) async fn run(cli: &Cli, config: &Config, offline: bool) -> u8 {
-    let syncs = match chosen(cli, config) {
+pub(super) async fn run(desk: &Desk<'_>, offline: bool) -> u8 {
+    let syncs = match desk.chosen() {
         Ok(syncs) => syncs,
-        Err(message) => {
-            return complain(&message, exit::USAGE);
-        }
+        Err(complaint) => return desk.complain(complaint),
     };
-    print_line(&RightCheck::ok("configuration", format!("{} is valid", config.path.display())));
+    let valid = format!("{} is valid", desk.config.path.display());
+    print_line(desk, &RightCheck::ok("configuration", valid));
     let mut codes = Vec::new();
     for sync in syncs {
-        println!("sync \"{}\"", visible(&sync.name));
+        desk.console.print(&format!("sync \"{}\"\n", visible(&sync.name)));
         let readable = secrets_of(sync);
-        readable.iter().for_each(print_line);
+        readable.iter().for_each(|line| print_line(desk, line));
         if readable.iter().any(|line| line.level == CheckLevel::Fail) {
             codes.push(exit::CONFIG);
             continue;
         }
         if !offline {
-            codes.extend(online(config, sync).await);
+            codes.extend(online(desk, sync).await);
         }
     }
     exit::combine(codes)
 }
 
-async fn online(config: &Config, sync: &Sync) -> Vec<u8> {
-    let snapshot = match Snapshot::open(&config.state_dir).await {
+async fn online(desk: &Desk<'_>, sync: &Sync) -> Vec<u8> {
+    let fail = |what: &str, message: &str| {
+        print_line(desk, &RightCheck::fail(what, first_line(message), help_of(message)));
+    };
+    let snapshot = match desk.read().await {
         Ok(snapshot) => snapshot,
-        Err(error) => {
-            print_line(&RightCheck::fail(
-                "state",
-                first_line(&error.to_string()),
-                help_of(&error.to_string()),
-            ));
+        Err((message, _)) => {
+            fail("state", &message);
             return vec![exit::CONFIG];
         }
     };
-    print_line(&state_line(config, &snapshot));
-    let sides = match open(sync, &Pacers::new(), &snapshot).await {
+    print_line(desk, &state_line(desk, &snapshot));
+    let sides = match desk.sides(sync, &Pacers::new(), &snapshot).await {
         Ok(sides) => sides,
         Err((message, code)) => {
-            print_line(&RightCheck::fail("set-up", first_line(&message), help_of(&message)));
+            fail("set-up", &message);
             return vec![code];
         }
     };
     let people = snapshot.census(&sync.name).await.ok().map(|census| census.links).filter(|links| *links > 0);
-    let context = CheckContext { interval: interval(sync), people };
-    let source = sides.source.check(&context).await;
-    source.iter().for_each(print_line);
+    let interval = shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now());
+    let source = sides.source.check(&CheckContext { interval, people }).await;
+    source.iter().for_each(|line| print_line(desk, line));
     let target = sides.target.check().await;
-    target.iter().for_each(print_line);
+    target.iter().for_each(|line| print_line(desk, line));
     let failed = |lines: &[RightCheck]| lines.iter().any(|line| line.level == CheckLevel::Fail);
     let mut codes = Vec::new();
     if failed(&source) {
@@ -76,8 +71,8 @@ async fn online(config: &Config, sync: &Sync) -> Vec<u8> {
     codes
 }
 
-fn state_line(config: &Config, snapshot: &Snapshot) -> RightCheck {
-    let place = config.state_dir.display();
+fn state_line(desk: &Desk<'_>, snapshot: &Snapshot) -> RightCheck {
+    let place = desk.config.state_dir.display();
     if snapshot.exists() {
         RightCheck::ok("state", format!("{place} is readable"))
     } else {
@@ -104,33 +99,18 @@ pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
         .collect()
 }
 
-/// The shortest time between two of the next scheduled runs.
-pub(super) fn interval(sync: &Sync) -> Option<Duration> {
-    let schedule = Schedule::parse(&sync.schedule).ok()?;
-    let mut last = chrono::Utc::now();
-    let mut shortest: Option<Duration> = None;
-    for index in 0..8 {
-        let next = schedule.next_after(last, sync.timezone)?;
-        if index > 0 {
-            let gap = (next - last).to_std().ok()?;
-            shortest = Some(shortest.map_or(gap, |known| known.min(gap)));
-        }
-        last = next;
-    }
-    shortest
-}
-
-fn print_line(line: &RightCheck) {
+fn print_line(desk: &Desk<'_>, line: &RightCheck) {
     let style = match line.level {
         CheckLevel::Ok => anstyle::AnsiColor::Green.on_default(),
         CheckLevel::Warn => anstyle::AnsiColor::Yellow.on_default(),
         CheckLevel::Fail => anstyle::AnsiColor::Red.on_default(),
     };
-    let word = line.level.as_str();
-    anstream::println!("  {style}{word:<4}{style:#}  {:<14} {}", visible(&line.right), visible(&line.detail));
+    let (word, right) = (line.level.as_str(), visible(&line.right));
+    let mut text = format!("  {style}{word:<4}{style:#}  {right:<14} {}\n", visible(&line.detail));
     if let Some(help) = &line.help {
-        anstream::println!("        help: {}", visible(help.trim_start_matches("help: ")));
+        text.push_str(&format!("        help: {}\n", visible(help.trim_start_matches("help: "))));
     }
+    desk.console.print(&text);
 }
 
 fn first_line(text: &str) -> String {

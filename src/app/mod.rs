@@ -2,19 +2,25 @@
 //! both sides, starts runs and hands their reports to a renderer.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
+
+use self::console::Console;
+use self::desk::Desk;
 
 use crate::cli::{Cli, ColorName, Command, LogFormatName, SHORT_HELP};
 use crate::config::{self, Config, Environment};
 use crate::exit;
-use crate::report::{self, Format, SyncReport};
 use crate::source::ResolveSecret;
+use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
 mod check;
+mod client;
+mod console;
+mod daemon;
 #[cfg(feature = "sim")]
 mod demo;
+mod desk;
 mod holds;
 mod plans;
 mod runs;
@@ -31,14 +37,8 @@ pub async fn run(cli: Cli) -> u8 {
         Some(Command::Man) => man(),
         #[cfg(feature = "sim")]
         Some(Command::Demo { keep }) => demo::run(*keep).await,
-        Some(command) => match load(&cli) {
-            Ok(config) => obey(&cli, &config, command).await,
-            Err(code) => code,
-        },
-        None if cli.reconcile_now || cli.dry_run => match load(&cli) {
-            Ok(config) => runs::run(&cli, &config).await,
-            Err(code) => code,
-        },
+        Some(_) => command(&cli).await,
+        None if cli.reconcile_now || cli.dry_run => command(&cli).await,
         None => {
             eprint!("{SHORT_HELP}");
             exit::USAGE
@@ -46,22 +46,78 @@ pub async fn run(cli: Cli) -> u8 {
     }
 }
 
-/// The commands that need a configuration.
-async fn obey(cli: &Cli, config: &Config, command: &Command) -> u8 {
-    match command {
-        Command::Check { offline } => check::run(cli, config, *offline).await,
-        Command::Holds => holds::list(config).await,
-        Command::Approve { id, yes, no_run } => holds::approve(cli, config, id, *yes, *no_run).await,
-        Command::Reject { id } => holds::reject(cli, config, id).await,
-        Command::Pause { length } => holds::pause(cli, config, Some(*length)).await,
-        Command::Resume => holds::pause(cli, config, None).await,
-        Command::Status => status::show(cli, config).await,
-        Command::History(options) => status::history(cli, config, options).await,
-        Command::Plan { out } => plans::plan(cli, config, out).await,
-        Command::Apply { file } => plans::apply(cli, config, file).await,
-        Command::Init { .. } | Command::Completions { .. } | Command::Man => exit::USAGE,
+/// A command that needs a configuration: carried out by a running daemon where there is one and it matters.
+async fn command(cli: &Cli) -> u8 {
+    let config = match load(cli) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    if matches!(cli.command, Some(Command::Daemon)) {
+        return daemon::run(cli, config).await;
+    }
+    if is_the_daemons(cli)
+        && let Some(stream) = client::connect(&config).await
+    {
+        return client::ask(cli, &config, stream).await;
+    }
+    obey(&Desk { cli, config: &config, console: &Console::Here, daemon: None }).await
+}
+
+/// Whether a command reads fresh or writes: a daemon that holds the state does that.
+fn is_the_daemons(cli: &Cli) -> bool {
+    match &cli.command {
+        None => true,
+        Some(Command::Check { offline }) => !offline,
+        Some(
+            Command::Approve { .. }
+            | Command::Reject { .. }
+            | Command::Pause { .. }
+            | Command::Resume
+            | Command::Plan { .. }
+            | Command::Apply { .. },
+        ) => true,
+        Some(
+            Command::Daemon
+            | Command::Status
+            | Command::History(_)
+            | Command::Holds
+            | Command::Init { .. }
+            | Command::Completions { .. }
+            | Command::Man,
+        ) => false,
         #[cfg(feature = "sim")]
-        Command::Demo { .. } => exit::USAGE,
+        Some(Command::Demo { .. }) => false,
+    }
+}
+
+/// Carries a command out at its desk.
+async fn obey(desk: &Desk<'_>) -> u8 {
+    let decides = matches!(
+        desk.cli.command,
+        Some(Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume)
+    );
+    if desk.cli.dry_run && decides {
+        let message =
+            "--dry-run does not go with a decision\nhelp: `rosterd holds` shows what waits, without deciding";
+        return desk.console.complain(message, exit::USAGE);
+    }
+    match &desk.cli.command {
+        None => runs::run(desk).await,
+        Some(Command::Check { offline }) => check::run(desk, *offline).await,
+        Some(Command::Holds) => holds::list(desk).await,
+        Some(Command::Approve { id, yes, no_run }) => holds::approve(desk, id, *yes, *no_run).await,
+        Some(Command::Reject { id }) => holds::reject(desk, id).await,
+        Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
+        Some(Command::Resume) => holds::pause(desk, None).await,
+        Some(Command::Status) => status::show(desk).await,
+        Some(Command::History(options)) => status::history(desk, options).await,
+        Some(Command::Plan { out }) => plans::plan(desk, out).await,
+        Some(Command::Apply { file }) => plans::apply(desk, file).await,
+        Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {
+            exit::USAGE
+        }
+        #[cfg(feature = "sim")]
+        Some(Command::Demo { .. }) => exit::USAGE,
     }
 }
 
@@ -73,22 +129,27 @@ fn load(cli: &Cli) -> Result<Config, u8> {
     })
 }
 
-/// The syncs that `--sync` chose; the error is for people.
-fn chosen<'a>(cli: &Cli, config: &'a Config) -> Result<Vec<&'a config::Sync>, String> {
-    let names = || config.syncs.iter().map(|sync| sync.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(unknown) =
-        cli.run.sync.iter().find(|name| !config.syncs.iter().any(|sync| sync.name == **name))
-    {
-        let unknown = report::visible(unknown);
-        return Err(format!("there is no sync \"{unknown}\"\nhelp: the configuration has {}", names()));
-    }
-    let wanted = |sync: &&config::Sync| cli.run.sync.is_empty() || cli.run.sync.contains(&sync.name);
-    Ok(config.syncs.iter().filter(wanted).collect())
-}
-
 /// How secrets are read, whenever one is needed.
 fn secrets() -> ResolveSecret {
     Arc::new(|reference| reference.resolve(&Environment::process()).map_err(|error| error.to_string()))
+}
+
+/// What cannot be done, and the exit code that says so.
+type Complaint = (String, u8);
+
+/// What is wrong with the state.
+fn state_complaint(error: StoreError) -> Complaint {
+    let code = match &error {
+        StoreError::Busy { .. } => exit::BUSY,
+        StoreError::Unusable(_) => exit::CONFIG,
+        StoreError::NoSuchHold(_) => exit::USAGE,
+        StoreError::LostTenure(_)
+        | StoreError::Stale
+        | StoreError::Overrun(_)
+        | StoreError::AlreadyLinked(_)
+        | StoreError::Database(_) => exit::FAILURE,
+    };
+    (error.to_string(), code)
 }
 
 fn set_colours(color: ColorName) {
@@ -117,46 +178,6 @@ fn install_log(cli: &Cli) {
     };
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     log::install(format, level, colour);
-}
-
-/// Writes a report to stdout, or atomically to a file.
-fn deliver(format: Format, output: Option<&Path>, reports: &mut [SyncReport]) -> Result<(), String> {
-    match output {
-        None => {
-            // Reports come in small pieces; a plan of thousands would be tens of thousands of writes.
-            let mut out = std::io::BufWriter::new(anstream::stdout().lock());
-            let written = report::write(format, reports, &mut out).and_then(|()| out.flush());
-            written.or_else(|error| match error.kind() {
-                // `| head` is not an error.
-                std::io::ErrorKind::BrokenPipe => Ok(()),
-                _ => Err(format!("cannot write the report to stdout: {error}")),
-            })
-        }
-        Some(path) => {
-            let failed = |error: &dyn std::fmt::Display| {
-                format!(
-                    "cannot write the report to {}: {error}\nhelp: check the directory and its rights",
-                    path.display()
-                )
-            };
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
-                .map_err(|error| failed(&error))?;
-            let twin = file.reopen().map_err(|error| failed(&error))?;
-            let boxed: Box<dyn Write + Send> = Box::new(std::io::BufWriter::new(twin));
-            let mut plain = anstream::StripStream::new(boxed);
-            report::write(format, reports, &mut plain)
-                .and_then(|()| plain.flush())
-                .map_err(|error| failed(&error))?;
-            drop(plain);
-            file.as_file().sync_all().map_err(|error| failed(&error))?;
-            file.persist(path).map_err(|error| failed(&error.error))?;
-            for report in reports {
-                eprintln!("{}", report::summary_line(&report.facts));
-            }
-            Ok(())
-        }
-    }
 }
 
 fn print(text: &str) -> u8 {

@@ -1,56 +1,36 @@
-//! `--reconcile-now` and `--dry-run`: the state and both sides opened, one run per sync, one report.
+//! `--reconcile-now` and `--dry-run`: one run per sync, one report, one exit code.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use super::check::secrets_of;
-use super::{chosen, deliver, secrets, signal::Signals};
-use crate::cli::Cli;
-use crate::config::secret::SecretRef;
-use crate::config::{self, Config};
-use crate::core::mapping::Mapping;
+use super::desk::{Desk, Writing};
+use super::signal::Signals;
+use super::{Complaint, state_complaint};
+use crate::config;
 use crate::core::quarantine::quarantine;
+use crate::core::schedule::shortest_interval;
+use crate::daemon::Done;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::CheckLevel;
-use crate::model::id::Vendor;
 use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
-use crate::reconcile::event::{RunEvent, Watcher};
-use crate::reconcile::{Finished, Refused, Request, Who, Writing};
-use crate::report::{Progress, SyncReport, visible};
-use crate::source::Source;
-use crate::store::{Snapshot, Store, StoreError};
-use crate::target::scim::{Profile, Provisioner, ScimTarget};
+use crate::reconcile::event::Watcher;
+use crate::reconcile::{Finished, Order, Refused, Who};
+use crate::report::{SyncReport, visible};
+use crate::store::Store;
 use crate::telemetry::log::LogWatcher;
 
 /// The cadence assumed where the schedule does not tell one.
-const FALLBACK_INTERVAL: Duration = Duration::from_secs(900);
-
-/// Everything that one sync needs, opened.
-pub(super) struct Sides {
-    pub(super) mapping: Mapping,
-    pub(super) source: Source,
-    pub(super) target: ScimTarget,
-}
-
-/// Tells the log and the progress bars.
-struct Watchers {
-    log: LogWatcher,
-    progress: Progress,
-}
-
-impl Watcher for Watchers {
-    fn tell(&self, event: &RunEvent) {
-        self.log.tell(event);
-        self.progress.tell(event);
-    }
-}
+const FALLBACK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(900);
 
 /// What is to be run, beyond what the command line says of reports.
-pub(super) struct Order<'a> {
+pub(super) struct Orders<'a> {
     /// The syncs.
     pub syncs: Vec<&'a config::Sync>,
     /// Whom it is about.
@@ -63,53 +43,76 @@ pub(super) struct Order<'a> {
     pub only: HashMap<String, Vec<ActionRecord>>,
 }
 
+impl Orders<'_> {
+    fn of(&self, sync: &config::Sync, unattended: bool) -> Order {
+        Order {
+            who: self.who.clone(),
+            trigger: self.trigger,
+            unattended,
+            only: self.only.get(&sync.name).cloned(),
+        }
+    }
+}
+
+/// The reports, and the exit codes.
+type Ended = (Vec<SyncReport>, Vec<u8>);
+
 /// `--reconcile-now` and `--dry-run`.
-pub(super) async fn run(cli: &Cli, config: &Config) -> u8 {
-    let syncs = match chosen(cli, config) {
+pub(super) async fn run(desk: &Desk<'_>) -> u8 {
+    let cli = desk.cli;
+    let syncs = match desk.chosen() {
         Ok(syncs) => syncs,
-        Err(message) => return complain(&message, exit::USAGE),
+        Err(complaint) => return desk.complain(complaint),
     };
     let who = if cli.run.user.is_empty() { Who::Everybody } else { Who::Named(cli.run.user.clone()) };
     let trigger = if cli.run.unattended { Trigger::Schedule } else { Trigger::Manual };
-    carry_out(cli, config, Order { syncs, who, trigger, dry: cli.dry_run, only: HashMap::new() }).await
+    carry_out(desk, Orders { syncs, who, trigger, dry: cli.dry_run, only: HashMap::new() }).await
 }
 
-/// Carries an order out and delivers the report.
-pub(super) async fn carry_out(cli: &Cli, config: &Config, order: Order<'_>) -> u8 {
-    let (mut reports, code) = match runs(cli, config, &order).await {
+/// Carries orders out and delivers the report.
+pub(super) async fn carry_out(desk: &Desk<'_>, orders: Orders<'_>) -> u8 {
+    let (mut reports, code) = match runs(desk, &orders).await {
         Ok(ended) => ended,
-        Err((message, code)) => return complain(&message, code),
+        Err(complaint) => return desk.complain(complaint),
     };
-    match deliver(cli.run.format.into(), cli.run.output.as_deref(), &mut reports) {
+    let options = &desk.cli.run;
+    match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
         Ok(()) => code,
-        Err(message) => complain(&message, exit::FAILURE),
+        Err(message) => desk.complain((message, exit::FAILURE)),
     }
 }
 
-/// Carries an order out: the reports, and the exit code.
-pub(super) async fn runs(
-    cli: &Cli,
-    config: &Config,
-    order: &Order<'_>,
-) -> Result<(Vec<SyncReport>, u8), Complaint> {
-    if let Some(message) = unreadable_secrets(&order.syncs) {
+/// Carries orders out: the reports, and the exit code.
+pub(super) async fn runs(desk: &Desk<'_>, orders: &Orders<'_>) -> Result<(Vec<SyncReport>, u8), Complaint> {
+    if let Some(message) = unreadable_secrets(&orders.syncs) {
         return Err((message, exit::CONFIG));
     }
-    let signals =
-        Signals::listen().map_err(|error| (format!("cannot listen for signals: {error}"), exit::FAILURE))?;
-    let (reports, codes) = if order.dry {
-        dry(cli, config, order, &signals).await?
-    } else {
-        real(cli, config, order, &signals).await?
+    // The daemon listens for its own signals; a client's are the client's.
+    let signals = match desk.daemon {
+        Some(_) => None,
+        None => Some(
+            Signals::listen()
+                .map_err(|error| (format!("cannot listen for signals: {error}"), exit::FAILURE))?,
+        ),
     };
-    let interrupted = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
-    let code = signals.exit_code().filter(|_| interrupted).unwrap_or_else(|| exit::combine(codes));
-    Ok((reports, code))
+    let interrupted = match (desk.daemon, &signals) {
+        (Some(daemon), _) => daemon.stop(),
+        (None, Some(signals)) => signals.interrupted(),
+        (None, None) => watch::channel(false).1,
+    };
+    let (reports, codes) = if orders.dry {
+        dry(desk, orders, &interrupted).await?
+    } else {
+        real(desk, orders, &interrupted).await?
+    };
+    let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
+    let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
+    Ok((reports, by_signal.unwrap_or_else(|| exit::combine(codes))))
 }
 
 /// What is wrong with the secrets of these syncs, all at once. A secret that cannot be read is a mistake in the
 /// configuration and no answer of the side that it is for.
-fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
+pub(super) fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
     let lines: Vec<String> = syncs
         .iter()
         .flat_map(|sync| secrets_of(sync).into_iter().map(move |line| (sync, line)))
@@ -122,173 +125,117 @@ fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\nerror: "))
 }
 
-type Ended = (Vec<SyncReport>, Vec<u8>);
-/// What cannot be done, and the exit code that says so.
-pub(super) type Complaint = (String, u8);
-
-async fn dry(cli: &Cli, config: &Config, order: &Order<'_>, signals: &Signals) -> Result<Ended, Complaint> {
-    let snapshot = Snapshot::open(&config.state_dir).await.map_err(state_complaint)?;
+async fn dry(
+    desk: &Desk<'_>,
+    orders: &Orders<'_>,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Ended, Complaint> {
+    let snapshot = desk.read().await?;
     let pacers = Pacers::new();
     let mut ended = (Vec::new(), Vec::new());
-    for sync in &order.syncs {
-        let sides = open(sync, &pacers, &snapshot).await?;
-        let watchers = watchers(cli, sync);
-        let request = request(cli, order, sync, &sides, &snapshot, &watchers, signals);
-        let nothing: Option<&Writing<'_, Provisioner>> = None;
-        note(cli, crate::reconcile::run(request, nothing).await, &mut ended);
+    for sync in &orders.syncs {
+        let sides = desk.sides(sync, &pacers, &snapshot).await?;
+        let order = orders.of(sync, desk.cli.run.unattended);
+        let watcher = watcher(desk, sync);
+        let finished = sides.dry_run(&order, &snapshot, watcher.as_ref(), interrupted.clone()).await;
+        note(desk, done(finished), &mut ended);
     }
     Ok(ended)
 }
 
-async fn real(cli: &Cli, config: &Config, order: &Order<'_>, signals: &Signals) -> Result<Ended, Complaint> {
-    let store = open_store(cli, config).await?;
-    let pacers = Pacers::new();
+async fn real(
+    desk: &Desk<'_>,
+    orders: &Orders<'_>,
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Ended, Complaint> {
+    let store = desk.write().await?;
     let mut ended = (Vec::new(), Vec::new());
-    for sync in &order.syncs {
-        if let Some(refusal) = quarantined(&store, sync, order).await? {
-            eprintln!("{}", refusal.0);
-            ended.1.push(refusal.1);
-            continue;
+    match &store {
+        Writing::Shared(_) => by_the_daemon(desk, orders, &mut ended).await?,
+        Writing::Own(store) => {
+            let pacers = Pacers::new();
+            for sync in &orders.syncs {
+                if let Some((message, code)) = quarantined(store, sync, orders).await? {
+                    desk.console.say(&message);
+                    ended.1.push(code);
+                    continue;
+                }
+                let sides = desk.sides(sync, &pacers, store.snapshot()).await?;
+                let order = orders.of(sync, desk.cli.run.unattended);
+                let watcher = watcher(desk, sync);
+                let finished = sides.reconcile(&order, store, watcher.as_ref(), interrupted.clone()).await;
+                note(desk, done(finished), &mut ended);
+            }
         }
-        let sides = open(sync, &pacers, store.snapshot()).await?;
-        let watchers = watchers(cli, sync);
-        let request = request(cli, order, sync, &sides, store.snapshot(), &watchers, signals);
-        let provisioner = sides.target.provisioner();
-        let writing = Writing { store: &store, provisioner: &provisioner };
-        note(cli, crate::reconcile::run(request, Some(&writing)).await, &mut ended);
-        remember_profile(&store, sync, &sides.target).await;
     }
-    store.close().await.map_err(state_complaint)?;
+    store.close().await?;
     Ok(ended)
 }
 
-/// Opens the state for writing, as the user that owns it.
-pub(super) async fn open_store(cli: &Cli, config: &Config) -> Result<Store, Complaint> {
-    refuse_root_in_somebody_elses_state(&config.state_dir).map_err(|message| (message, exit::CONFIG))?;
-    Store::open(&config.state_dir, cli.run.take_over).await.map_err(state_complaint)
+/// The daemon's loop runs them, all syncs at once.
+async fn by_the_daemon(desk: &Desk<'_>, orders: &Orders<'_>, ended: &mut Ended) -> Result<(), Complaint> {
+    let Some(daemon) = desk.daemon else { return Ok(()) };
+    let runs = orders.syncs.iter().map(|sync| {
+        let order = orders.of(sync, desk.cli.run.unattended);
+        let progress = desk.console.progress(desk.cli.global.quiet);
+        async move { daemon.run(&sync.name, order, progress).await }
+    });
+    for done in futures_util::future::join_all(runs).await {
+        let Some(done) = done else {
+            let text = "the daemon ended before the run did\nhelp: what was sent is recorded; `rosterd history` shows it";
+            return Err((text.to_owned(), exit::FAILURE));
+        };
+        note(desk, done, ended);
+    }
+    Ok(())
 }
 
 /// A run that nobody started by hand keeps to the slower cadence of a sync in quarantine.
 async fn quarantined(
     store: &Store,
     sync: &config::Sync,
-    order: &Order<'_>,
+    orders: &Orders<'_>,
 ) -> Result<Option<Complaint>, Complaint> {
-    if order.trigger != Trigger::Schedule {
+    if orders.trigger != Trigger::Schedule {
         return Ok(None);
     }
     let health = store.snapshot().health(&sync.name).await.map_err(state_complaint)?;
-    let interval = super::check::interval(sync).unwrap_or(FALLBACK_INTERVAL);
+    let interval =
+        shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
     Ok(quarantine(&health, interval).filter(|quarantine| Millis::now() < quarantine.until).map(|quarantine| {
         let text = format!(
             "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
             sync.name,
             quarantine.until.rfc3339(),
-            quarantine.reason.lines().next().unwrap_or_default()
+            visible(quarantine.reason.lines().next().unwrap_or_default())
         );
         (text, if health.target { exit::TARGET } else { exit::SOURCE })
     }))
 }
 
-fn note(cli: &Cli, finished: Finished, (reports, codes): &mut Ended) {
-    let code = match finished.refused {
+fn note(desk: &Desk<'_>, Done { report, refused }: Done, (reports, codes): &mut Ended) {
+    let code = match refused {
         Some(Refused::Binding) => exit::CONFIG,
         Some(Refused::StalePlan) => exit::HELD,
-        None => exit::of_run(&finished.facts, cli.run.detailed_exitcode),
+        None => exit::of_run(&report.facts, desk.cli.run.detailed_exitcode),
     };
     codes.push(code);
-    reports.push(SyncReport { facts: finished.facts, records: finished.records });
+    reports.push(report);
 }
 
-fn request<'a>(
-    cli: &Cli,
-    order: &'a Order<'_>,
-    sync: &'a config::Sync,
-    sides: &'a Sides,
-    snapshot: &'a Snapshot,
-    watcher: &'a dyn Watcher,
-    signals: &Signals,
-) -> Request<'a, ScimTarget> {
-    Request {
-        config: sync,
-        mapping: &sides.mapping,
-        source: &sides.source,
-        target: &sides.target,
-        snapshot,
-        who: order.who.clone(),
-        only: order.only.get(&sync.name).map(Vec::as_slice),
-        trigger: order.trigger,
-        unattended: cli.run.unattended,
-        watcher,
-        interrupted: signals.interrupted(),
-    }
+fn done(finished: Finished) -> Done {
+    let Finished { facts, records, refused } = finished;
+    Done { report: SyncReport { facts, records }, refused }
 }
 
-fn watchers(cli: &Cli, sync: &config::Sync) -> Watchers {
-    Watchers { log: LogWatcher::new(&sync.name), progress: Progress::new(!cli.global.quiet) }
-}
-
-/// Opens both sides of a sync. Nothing is sent yet.
-pub(super) async fn open(
-    sync: &config::Sync,
-    pacers: &Pacers,
-    snapshot: &Snapshot,
-) -> Result<Sides, Complaint> {
-    let vendor = vendor(&sync.source);
-    let mapping = Mapping::compile(
-        vendor,
-        &sync.scope,
-        &sync.attributes,
-        sync.user_type.as_ref(),
-        snapshot.digest_key(),
-    )
-    .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::CONFIG))?;
-    let source = Source::new(&sync.source, pacers, secrets())
-        .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::SOURCE))?;
-    let stored = snapshot.profile(&sync.name).await.map_err(state_complaint)?;
-    // A profile of another version is learned anew.
-    let profile = stored.and_then(|text| serde_json::from_str::<Profile>(&text).ok()).unwrap_or_default();
-    let resolve = secrets();
-    let target =
-        ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| resolve(reference), profile)
-            .map_err(|error| (format!("sync \"{}\": {error}", sync.name), exit::TARGET))?;
-    Ok(Sides { mapping, source, target })
-}
-
-fn vendor(source: &config::Source) -> Vendor {
-    match source.kind {
-        config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
-        config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
-    }
-}
-
-/// What the target was seen to do is worth keeping, and never worth failing for.
-async fn remember_profile(store: &Store, sync: &config::Sync, target: &ScimTarget) {
-    let saved = match serde_json::to_string(&target.profile()) {
-        Ok(profile) => store.save_profile(&sync.name, profile).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(error) = saved {
-        tracing::warn!(sync = sync.name, %error, "what the target was seen to do could not be kept");
-    }
-}
-
-pub(super) fn state_complaint(error: StoreError) -> Complaint {
-    let code = match &error {
-        StoreError::Busy { .. } => exit::BUSY,
-        StoreError::Unusable(_) => exit::CONFIG,
-        StoreError::NoSuchHold(_) => exit::USAGE,
-        StoreError::LostTenure(_)
-        | StoreError::Stale
-        | StoreError::Overrun(_)
-        | StoreError::AlreadyLinked(_)
-        | StoreError::Database(_) => exit::FAILURE,
-    };
-    (error.to_string(), code)
+/// Tells the log and whoever watches the command.
+fn watcher(desk: &Desk<'_>, sync: &config::Sync) -> Arc<dyn Watcher> {
+    let log: Arc<dyn Watcher> = Arc::new(LogWatcher::new(&sync.name));
+    Arc::new(crate::daemon::event::All(vec![log, desk.console.progress(desk.cli.global.quiet)]))
 }
 
 /// Files that root makes in another user's state directory would lock that user's service out.
-fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<(), String> {
+pub(super) fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<(), String> {
     let Ok(facts) = std::fs::metadata(directory) else { return Ok(()) };
     if !rustix::process::geteuid().is_root() || facts.uid() == 0 {
         return Ok(());
@@ -311,12 +258,4 @@ fn user_name(uid: u32) -> String {
         (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
     });
     named.unwrap_or_else(|| format!("'#{uid}'"))
-}
-
-pub(super) fn complain(message: &str, code: u8) -> u8 {
-    for (index, line) in message.lines().enumerate() {
-        let lead = if index == 0 { "error: " } else { "" };
-        anstream::eprintln!("{lead}{}", visible(line));
-    }
-    code
 }

@@ -45,6 +45,20 @@ impl ScheduleError {
     }
 }
 
+/// The shortest time between two of the next firings after `instant`; `None` where there are not two.
+pub fn shortest_interval(expression: &str, zone: Tz, instant: DateTime<Utc>) -> Option<std::time::Duration> {
+    let schedule = Schedule::parse(expression).ok()?;
+    let mut last = schedule.next_after(instant, zone)?;
+    let mut shortest: Option<std::time::Duration> = None;
+    for _ in 0..7 {
+        let next = schedule.next_after(last, zone)?;
+        let gap = (next - last).to_std().ok()?;
+        shortest = Some(shortest.map_or(gap, |known| known.min(gap)));
+        last = next;
+    }
+    shortest
+}
+
 impl Schedule {
     /// Reads five fields (minute, hour, day of month, month, weekday) or six (seconds first).
     ///

@@ -1,7 +1,330 @@
-//! The daemon: when runs happen, and what the outside may ask meanwhile.
+//! The long-running service: when to run, and whom to tell.
 //!
-//! What lives here: the HTTP side (read-only) and the pulse of the loop. What must not: what a run does (`reconcile`),
-//! words for a terminal (`report`).
+//! What lives here: everything that only a process that stays needs: one loop over one closed [`Event`] enum; runs,
+//! the watch and clients are tasks that send it events. What must not: how a run goes (`reconcile`), what a command
+//! prints (`app`).
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use self::agenda::Agenda;
+use self::control::Client;
+use self::dispatch::{Dispatcher, Turn};
+use self::notify::Notifier;
+use crate::config::{self, Config, Environment};
+use crate::http::pacer::Pacers;
+use crate::model::time::Millis;
+use crate::reconcile::{OpenError, Sides};
+use crate::source::ResolveSecret;
+use crate::store::{Store, StoreError};
+
+pub mod agenda;
+pub mod control;
+mod dispatch;
+pub mod event;
 pub mod http;
+pub mod notify;
 pub mod pulse;
+mod quarantine;
+mod systemd;
+mod watching;
+
+pub use event::{Done, Event, Handle, Loaded};
+
+/// How long the writes under way may take once the end is asked for.
+const PATIENCE: Duration = Duration::from_secs(9);
+/// How long queued notices may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The loop looks at the clock at least this often: it may have been set, or the machine may have slept.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What the daemon is made of.
+pub struct Service {
+    /// The configuration, checked.
+    pub config: Config,
+    /// The state, locked.
+    pub store: Store,
+    /// How secrets are read.
+    pub secrets: ResolveSecret,
+    /// Carries out what clients of the control socket ask for.
+    pub serve: Arc<dyn Fn(Handle, Arc<Client>) -> BoxFuture<'static, u8> + Send + Sync>,
+}
+
+/// Why the daemon could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A sync could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The state failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The machine does not give what is needed; the text ends with what to do.
+    #[error("{0}")]
+    Machine(String),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(service: Service) -> Result<(), DaemonError> {
+    let Service { config, store, secrets, serve } = service;
+    let store = Arc::new(store);
+    let loaded = Arc::new(load(config, &store, &secrets).await?);
+    let listener = control::listen(&loaded.config.daemon.socket).map_err(DaemonError::Machine)?;
+    let socket = loaded.config.daemon.socket.clone();
+    let (events, incoming) = mpsc::unbounded_channel();
+    let (loaded_sender, loaded_receiver) = watch::channel(loaded.clone());
+    let (stop, stopped) = watch::channel(false);
+    listen_for_signals(events.clone(), stop.clone())?;
+    let handle = Handle {
+        store: store.clone(),
+        events: events.clone(),
+        loaded: loaded_receiver,
+        stop: stopped.clone(),
+    };
+    let serve_client: control::Serve = {
+        let handle = handle.clone();
+        Arc::new(move |client| serve(handle.clone(), client))
+    };
+    tokio::spawn(control::serve(listener, serve_client, stopped.clone()));
+    let notifier = Notifier::start(&loaded.config.daemon);
+    let dispatcher =
+        Dispatcher::new(store.clone(), loaded_sender, events, stopped.clone(), notifier, secrets.clone());
+    let mut daemon = Daemon { dispatcher, incoming, followers: Vec::new(), secrets, stopped };
+    daemon.begin(&loaded).await?;
+    let outcome = daemon.turn().await;
+    daemon.end(&socket).await;
+    outcome
+}
+
+/// Opens every sync of a configuration.
+async fn load(config: Config, store: &Store, secrets: &ResolveSecret) -> Result<Loaded, OpenError> {
+    let pacers = Pacers::new();
+    let mut sides = BTreeMap::new();
+    for sync in &config.syncs {
+        let opened = Sides::open(sync, &pacers, store.snapshot(), secrets).await?;
+        sides.insert(sync.name.clone(), Arc::new(opened));
+    }
+    Ok(Loaded { config, sides })
+}
+
+/// SIGTERM and SIGINT ask for the end, once more ends at once; SIGHUP asks for the configuration to be read again.
+fn listen_for_signals(
+    events: mpsc::UnboundedSender<Event>,
+    stop: watch::Sender<bool>,
+) -> Result<(), DaemonError> {
+    let listen = |kind: SignalKind| -> Result<Signal, DaemonError> {
+        signal(kind).map_err(|error| DaemonError::Machine(format!("cannot listen for signals: {error}")))
+    };
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            let code = tokio::select! {
+                _ = terminate.recv() => 143,
+                _ = interrupt.recv() => 130,
+                _ = hangup.recv() => {
+                    let _ = events.send(Event::Reload);
+                    continue;
+                }
+            };
+            if stop.send_replace(true) {
+                // What was sent is journaled before it is sent; the next start settles it by reading.
+                std::process::exit(code);
+            }
+            let _ = events.send(Event::Stop);
+        }
+    });
+    Ok(())
+}
+
+struct Daemon {
+    dispatcher: Dispatcher,
+    incoming: mpsc::UnboundedReceiver<Event>,
+    followers: Vec<JoinHandle<()>>,
+    secrets: ResolveSecret,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Daemon {
+    /// Sets the syncs' turns up, starts the watch and says that we are ready.
+    async fn begin(&mut self, loaded: &Arc<Loaded>) -> Result<(), DaemonError> {
+        self.take_turns(loaded).await?;
+        self.follow(loaded);
+        let now = Millis::now();
+        tracing::info!(
+            syncs = loaded.config.syncs.len(),
+            state = %loaded.config.state_dir.display(),
+            socket = %loaded.config.daemon.socket.display(),
+            "rosterd is ready"
+        );
+        systemd::ready(&self.dispatcher.status_line(now).await);
+        Ok(())
+    }
+
+    /// One turn per sync of the configuration; a sync that is no longer there has none.
+    async fn take_turns(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
+        let now = Millis::now();
+        let dispatcher = &mut self.dispatcher;
+        dispatcher.turns.retain(|name, _| loaded.sides.contains_key(name));
+        for (name, sides) in &loaded.sides {
+            let (begun, well) = dispatcher.store.snapshot().last_full_runs(name).await?;
+            let agenda = match Agenda::new(&sides.config, begun, now) {
+                Ok(agenda) => agenda,
+                Err(error) => {
+                    // The configuration was checked, so this cannot be; a sync without a schedule would be silent.
+                    tracing::error!(sync = name, %error, "the schedule cannot be followed");
+                    continue;
+                }
+            };
+            match dispatcher.turns.get_mut(name) {
+                Some(turn) => turn.reloaded(agenda),
+                None => {
+                    dispatcher.turns.insert(name.clone(), Turn::new(agenda, well));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, loaded: &Loaded) {
+        self.followers.drain(..).for_each(|follower| follower.abort());
+        for sides in loaded.sides.values() {
+            let lag: Arc<dyn Fn(&str, f64) + Send + Sync> = Arc::new(|_, _| {});
+            self.followers.push(tokio::spawn(watching::follow(
+                sides.clone(),
+                self.dispatcher.store.clone(),
+                self.dispatcher.events.clone(),
+                lag,
+                self.stopped.clone(),
+            )));
+        }
+    }
+
+    /// The loop. It waits for nothing but the next event or the next due time.
+    async fn turn(&mut self) -> Result<(), DaemonError> {
+        let watchdog = systemd::watchdog();
+        loop {
+            let now = Millis::now();
+            if *self.stopped.borrow() {
+                return Ok(());
+            }
+            self.dispatcher.tick(now).await?;
+            systemd::beat();
+            hold_still_for_tests();
+            let until_next = match self.dispatcher.next_at() {
+                Some(at) => Duration::from_millis(at.since(Millis::now()).max(0) as u64),
+                None => LONGEST_SLEEP,
+            };
+            let longest = watchdog.map_or(LONGEST_SLEEP, |often| (often / 2).min(LONGEST_SLEEP));
+            tokio::select! {
+                event = self.incoming.recv() => if let Some(event) = event { self.handle(event).await? },
+                () = tokio::time::sleep(until_next.min(longest)) => {}
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), DaemonError> {
+        let now = Millis::now();
+        let dispatcher = &mut self.dispatcher;
+        match event {
+            Event::Asked(wish) => dispatcher.asked(wish),
+            Event::Ended(ended) => dispatcher.ended(*ended, now).await?,
+            Event::Heard { sync } => dispatcher.look(&sync, now).await?,
+            Event::Soon { sync, reason } => dispatcher.soon(&sync, &reason, now),
+            Event::Decided { sync } => dispatcher.decided(&sync),
+            Event::Reload => self.reload().await,
+            Event::Stop => return Ok(()),
+        }
+        systemd::status(&self.dispatcher.status_line(now).await);
+        Ok(())
+    }
+
+    /// Reads the configuration again. A bad one is refused whole and the old one stays.
+    async fn reload(&mut self) {
+        systemd::reloading();
+        let old = self.dispatcher.loaded.borrow().clone();
+        let told = match self.reloaded(&old).await {
+            Ok(()) => "the configuration was read again".to_owned(),
+            Err(problem) => {
+                tracing::error!(
+                    file = %old.config.path.display(),
+                    "the new configuration is refused and the old one stays:\n{problem}"
+                );
+                "the new configuration was refused, see the log; the old one stays".to_owned()
+            }
+        };
+        let line = self.dispatcher.status_line(Millis::now()).await;
+        systemd::ready(&format!("{told}; {line}"));
+    }
+
+    async fn reloaded(&mut self, old: &Loaded) -> Result<(), String> {
+        let config =
+            config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
+        if config.state_dir != old.config.state_dir
+            || config.daemon.socket != old.config.daemon.socket
+            || config.daemon.listen != old.config.daemon.listen
+        {
+            tracing::warn!("state_dir, daemon.socket and daemon.listen take effect after a restart");
+        }
+        let loaded =
+            load(config, &self.dispatcher.store, &self.secrets).await.map_err(|error| error.to_string())?;
+        let loaded = Arc::new(loaded);
+        self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
+        self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
+        self.dispatcher.loaded.send_replace(loaded.clone());
+        self.follow(&loaded);
+        tracing::info!(file = %loaded.config.path.display(), "the configuration was read again");
+        Ok(())
+    }
+
+    /// Lets the writes under way end, then lets go of everything.
+    async fn end(mut self, socket: &PathBuf) {
+        systemd::stopping();
+        tracing::info!("stopping after the writes under way");
+        self.followers.drain(..).for_each(|follower| follower.abort());
+        let last_runs = async {
+            while !self.dispatcher.is_idle() {
+                if let Some(Event::Ended(ended)) = self.incoming.recv().await
+                    && let Err(error) = self.dispatcher.ended(*ended, Millis::now()).await
+                {
+                    tracing::warn!(%error, "the end of a run could not be noted");
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, last_runs).await.is_err() {
+            tracing::warn!("a write was still under way; the next start settles it by reading");
+        }
+        if let Err(error) = std::fs::remove_file(socket) {
+            tracing::debug!(%error, "the control socket was gone already");
+        }
+        let Dispatcher { notifier, store, .. } = self.dispatcher;
+        notifier.drain(LAST_WORDS).await;
+        // A client's command may still hold it; what is written is written either way.
+        if let Some(store) = Arc::into_inner(store)
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(%error, "the state could not be closed cleanly");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// A test of the watchdog needs a loop that is stuck: it is, while this file exists.
+#[cfg(feature = "sim")]
+fn hold_still_for_tests() {
+    if let Some(file) = std::env::var_os("ROSTERD_SIM_STUCK_WHILE") {
+        while std::path::Path::new(&file).exists() {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+#[cfg(not(feature = "sim"))]
+fn hold_still_for_tests() {}

@@ -16,6 +16,7 @@ pub mod credentials;
 mod discreet;
 pub mod pacer;
 pub mod ratelimit;
+pub mod webhook;
 
 /// A request before it is authorised and paced.
 #[derive(Debug, Clone)]

@@ -1,10 +1,12 @@
 //! Everything worth telling about a run, as one closed enum: progress bars, logs and metrics consume it, so they
 //! cannot disagree.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::report::{ActionRecord, RunResult};
 
 /// Something happened in a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum RunEvent {
     /// A page of people was read and mapped.
     PageRead {

@@ -49,7 +49,7 @@ pub async fn choose_finder<O: Observe>(
     target: &O,
     ladder: &[MatchBy],
     people: u64,
-    tell: &dyn Fn(RunEvent),
+    tell: &(dyn Fn(RunEvent) + Sync),
 ) -> Result<Finder, RunError> {
     let rungs = ladder.iter().filter(|rung| is_searchable(target, **rung)).count() as u64;
     let lookups = people * rungs;

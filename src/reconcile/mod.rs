@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::http::Lane;
 use crate::model::report::RunResult;
 use crate::source::{Source, SourceError};
 use crate::store::{Snapshot, StoreError};
@@ -28,10 +29,12 @@ pub mod rulings;
 mod run;
 mod seats;
 mod settle;
+mod sides;
 mod telling;
 mod unlisted;
 
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
+pub use sides::{OpenError, Order, Sides, vendor};
 
 /// What every phase of a run may look at. Nothing in it can write.
 pub struct Context<'a, O> {
@@ -55,6 +58,8 @@ pub struct Context<'a, O> {
     pub waiting: Waiting,
     /// Nobody stands behind this run: the limits for unattended runs apply.
     pub unattended: bool,
+    /// The lane for looking at people: the watch has the reserved one.
+    pub lane: Lane,
 }
 
 /// How waiting is counted for people whose last write was refused.

@@ -262,7 +262,7 @@ pub async fn one<O: Observe>(
     id: &SourceId,
     link: Option<&Link>,
 ) -> Result<Option<Candidate>, RunError> {
-    let read = context.source.point_read(id, Lane::General).await?;
+    let read = context.source.point_read(id, context.lane).await?;
     let linked = link.is_some();
     let bare = |standing| Candidate {
         id: id.clone(),

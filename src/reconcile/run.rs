@@ -14,16 +14,18 @@ use super::planning::{Plan, make_plan};
 use super::prove::Prover;
 use super::rulings::Rulings;
 use super::settle::recover;
-use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind};
+use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind, tell_holds};
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
+use crate::http::Lane;
+use crate::http::counters::Counters;
 use crate::model::id::SourceId;
 use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
-use crate::store::{Binding, HoldScope, Snapshot, Spool, Store, Tenure};
+use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure, Verdict};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
@@ -117,6 +119,14 @@ pub(super) struct Tally {
     pub notes: Vec<String>,
 }
 
+/// How things stood when a run began.
+pub(super) struct Beginning {
+    pub at: Millis,
+    pub census: Census,
+    pub source: Counters,
+    pub target: Counters,
+}
+
 pub(super) struct Written<'a, P> {
     pub writing: &'a Writing<'a, P>,
     pub tenure: Tenure,
@@ -128,24 +138,25 @@ pub async fn run<O: Observe, P: Provision>(
     request: Request<'_, O>,
     writing: Option<&Writing<'_, P>>,
 ) -> Finished {
-    let started_at = Millis::now();
+    let beginning = Beginning {
+        at: Millis::now(),
+        census: request.snapshot.census(&request.config.name).await.unwrap_or_default(),
+        source: request.source.counters(),
+        target: request.target.counters(),
+    };
     let mut tally = Tally::default();
     let mut written = None;
-    let before = request.snapshot.census(&request.config.name).await.unwrap_or_default();
     let outcome = phases(&request, writing, &mut written, &mut tally).await;
-    let mut facts = facts(&request, &tally, written.as_ref(), started_at, before);
+    let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     match &outcome {
         Ok(()) => {}
         Err(error) => blame(&mut facts, error),
     }
     let mut chain_head = String::new();
     if let Some(Written { writing, tenure, .. }) = &written {
-        let credentials = matches!(
-            &outcome,
-            Err(RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)))
-        );
-        quarantine_notes(&request, writing.store, &mut facts, credentials).await;
-        match writing.store.finish_run(tenure, facts.clone(), credentials).await {
+        let verdict = verdict(&outcome);
+        quarantine_notes(&request, writing.store, &mut facts, verdict).await;
+        match writing.store.finish_run(tenure, facts.clone(), verdict).await {
             Ok(head) => chain_head = head,
             Err(error) => facts.notes.push(error.to_string()),
         }
@@ -164,6 +175,25 @@ pub async fn run<O: Observe, P: Provision>(
         ) => None,
     };
     Finished { facts, records: tally.records, refused }
+}
+
+/// What the end says of the sync's health.
+fn verdict(outcome: &Result<(), RunError>) -> Verdict {
+    match outcome {
+        Err(
+            RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)),
+        ) => Verdict::CredentialsRefused,
+        Err(RunError::StalePlan(_)) => Verdict::Nothing,
+        Ok(())
+        | Err(
+            RunError::Source(_)
+            | RunError::Target(_)
+            | RunError::Store(_)
+            | RunError::Spool(_)
+            | RunError::Binding(_)
+            | RunError::Interrupted,
+        ) => Verdict::ByResult,
+    }
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
@@ -203,6 +233,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         interrupted: request.interrupted.clone(),
         waiting,
         unattended: request.unattended,
+        lane: if request.trigger == Trigger::Watch { Lane::Removal } else { Lane::General },
     };
     if let Some(Written { writing, tenure, .. }) = written {
         let settled = recover(&context, writing.store, tenure).await?;
@@ -276,6 +307,7 @@ async fn pass<O: Observe, P: Provision>(
                 let held = std::mem::take(&mut carried.held);
                 let wanted = std::mem::take(&mut carried.wanted);
                 let holds = writing.store.sync_holds(tenure, held, wanted, scope, Millis::now()).await?;
+                tell_holds(&holds);
                 remind(&holds, &mut tally.notes);
                 tally.holds = holds.iter().map(hold_fact).collect();
             }

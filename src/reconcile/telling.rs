@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::run::{Request, Tally, Written};
+use super::run::{Beginning, Request, Tally, Written};
 use super::{Context, RunError};
 use crate::core::quarantine::{Health, quarantine};
 use crate::model::plan::Verb;
 use crate::model::report::{HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts};
 use crate::model::time::Millis;
-use crate::store::{HeldPair, Hold, Store};
+use crate::store::{HeldPair, Hold, Store, Verdict};
 use crate::target::Observe;
 
 /// Entering and leaving quarantine is told once, in the run that does it.
@@ -16,8 +16,11 @@ pub(super) async fn quarantine_notes<O>(
     request: &Request<'_, O>,
     store: &Store,
     facts: &mut RunFacts,
-    credentials: bool,
+    verdict: Verdict,
 ) {
+    if verdict == Verdict::Nothing {
+        return;
+    }
     let Ok(health) = store.snapshot().health(&request.config.name).await else { return };
     let was = quarantine(&health, Duration::ZERO).is_some();
     let failed = match facts.result {
@@ -29,7 +32,7 @@ pub(super) async fn quarantine_notes<O>(
     };
     let now = Health {
         failed_runs: if failed { health.failed_runs + 1 } else { 0 },
-        refused: credentials,
+        refused: verdict == Verdict::CredentialsRefused,
         failed_at: Some(facts.finished_at),
         ..health
     };
@@ -81,6 +84,23 @@ pub(super) fn hold_fact(hold: &Hold) -> HoldFact {
     }
 }
 
+/// The log says what waits, for whoever reads it alone.
+pub(super) fn tell_holds(holds: &[Hold]) {
+    for hold in holds {
+        tracing::info!(
+            sync = hold.sync,
+            hold = hold.id(),
+            action = hold.verb.as_str(),
+            people = hold.count,
+            expires_at = hold.expires_at.rfc3339(),
+            "held: {}; `rosterd approve {}@{}` releases",
+            hold.reason,
+            hold.id(),
+            hold.revision
+        );
+    }
+}
+
 /// Held removals are never silently forgotten.
 pub(super) fn remind(holds: &[Hold], notes: &mut Vec<String>) {
     for hold in holds.iter().filter(|hold| hold.remind && hold.verb.is_removal()) {
@@ -114,9 +134,9 @@ pub(super) fn facts<O: Observe, P>(
     request: &Request<'_, O>,
     tally: &Tally,
     written: Option<&Written<'_, P>>,
-    started_at: Millis,
-    before: crate::store::Census,
+    beginning: &Beginning,
 ) -> RunFacts {
+    let Beginning { at, census, source: source_before, target: target_before } = beginning;
     let source = request.source.counters();
     let target = request.target.counters();
     let mut notes = tally.notes.clone();
@@ -136,28 +156,28 @@ pub(super) fn facts<O: Observe, P>(
         mode: if written.is_some() { Mode::Apply } else { Mode::DryRun },
         trigger: request.trigger,
         result: result(tally),
-        started_at,
+        started_at: *at,
         finished_at: Millis::now(),
         passes: tally.passes,
-        first_contact: before.links == 0,
+        first_contact: census.links == 0,
         source: SourceFacts {
             kind: request.source.vendor().as_str().to_owned(),
             users: tally.users,
             pages: tally.pages,
-            requests: source.requests,
+            requests: source.requests - source_before.requests,
             complete: tally.complete,
             problem: None,
         },
         target: TargetFacts {
             dialect: request.config.target.dialect.as_str().to_owned(),
-            requests: target.requests,
-            rate_limited: target.rate_limited,
+            requests: target.requests - target_before.requests,
+            rate_limited: target.rate_limited - target_before.rate_limited,
             problem: None,
         },
         summary: tally.summary,
         seats: Seats {
-            before: before.billable,
-            after: before.billable.saturating_add_signed(tally.seats_delta),
+            before: census.billable,
+            after: census.billable.saturating_add_signed(tally.seats_delta),
             limit: request.config.guard.max_seats.map(u64::from),
         },
         guards: tally.judgement.facts().to_vec(),

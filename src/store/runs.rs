@@ -35,6 +35,17 @@ pub struct Census {
     pub billable: u64,
 }
 
+/// What a run's end says of the health of its sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As its result says.
+    ByResult,
+    /// It failed because either side refused the credentials.
+    CredentialsRefused,
+    /// Nothing: what was asked for did not fit, and both sides are as they were.
+    Nothing,
+}
+
 /// Somebody whose last write was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failing {
@@ -116,10 +127,10 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 transaction.execute(
-                    "INSERT INTO run (sync, epoch, trigger, started_at, active)
-                     VALUES (?1, ?2, ?3, ?4,
+                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active)
+                     VALUES (?1, ?2, ?3, ?5, ?4,
                              (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'))",
-                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0],
+                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0, full],
                 )?;
                 let run = transaction.last_insert_rowid();
                 if full {
@@ -135,12 +146,12 @@ impl Store {
             .await
     }
 
-    /// Records how a run ended (`refused`: either side refused the credentials), and the head of the journal's chain with it. Gives the head, for the log.
+    /// Records how a run ended, and the head of the journal's chain with it. Gives the head, for the log.
     pub async fn finish_run(
         &self,
         tenure: &Tenure,
         facts: RunFacts,
-        refused: bool,
+        verdict: Verdict,
     ) -> Result<String, StoreError> {
         let tenure = tenure.clone();
         self.snapshot
@@ -150,7 +161,7 @@ impl Store {
                     .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
                     .optional()?;
                 let head = head.unwrap_or_default();
-                note_health(transaction, &tenure, &facts, refused)?;
+                note_health(transaction, &tenure, &facts, verdict)?;
                 transaction.execute(
                     "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5,
                          active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
@@ -187,8 +198,11 @@ fn note_health(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     facts: &RunFacts,
-    refused: bool,
+    verdict: Verdict,
 ) -> Result<(), StoreError> {
+    if verdict == Verdict::Nothing {
+        return Ok(());
+    }
     let reason = match facts.result {
         RunResult::Ok | RunResult::Partial | RunResult::Held => {
             transaction.execute(
@@ -211,7 +225,7 @@ fn note_health(
             tenure.sync,
             reason.unwrap_or_else(|| facts.result.as_str().to_owned()),
             facts.finished_at.0,
-            refused,
+            verdict == Verdict::CredentialsRefused,
             facts.result.as_str()
         ],
     )?;

@@ -266,3 +266,13 @@ fn several_syncs_are_told_one_by_one_and_one_that_is_ill_decides() {
     assert!(!ran.stdout.contains("\"second\""), "{}", ran.stdout);
     stage.run(&["status", "--sync", "third"]).exits(64).complains(&["there is no sync \"third\""]);
 }
+
+#[test]
+fn the_document_goes_to_a_file_where_one_is_named() {
+    let stage = ten();
+    let file = stage.home.path().join("status.json");
+    let ran = stage.run(&["status", "--format", "json", "--output", file.to_str().unwrap()]).exits(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(document["syncs"][0]["accounts"]["active"], 10);
+}

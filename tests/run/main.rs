@@ -13,6 +13,7 @@ mod lifecycle;
 mod named;
 mod order;
 mod outcomes;
+mod overlap;
 mod removal;
 mod scope;
 mod wrike;

@@ -50,6 +50,7 @@ CREATE TABLE run (
     sync        TEXT NOT NULL REFERENCES sync (name),
     epoch       INTEGER NOT NULL,
     trigger     TEXT NOT NULL,
+    is_full     INTEGER NOT NULL,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     result      TEXT,
@@ -153,6 +154,16 @@ CREATE TABLE pin (
     verb       TEXT,
     digest     BLOB,
     pinned_at  INTEGER NOT NULL,
+    UNIQUE (sync, source_id)
+) STRICT;
+
+-- People whom events named and nobody has looked at since.
+CREATE TABLE hint (
+    sync       TEXT NOT NULL,
+    source_id  TEXT NOT NULL,
+    event_at   INTEGER NOT NULL,
+    noted_at   INTEGER NOT NULL,
+    membership INTEGER NOT NULL,
     UNIQUE (sync, source_id)
 ) STRICT;
 

@@ -1,0 +1,206 @@
+//! Where a command speaks and asks: at this process's own terminal, or at a client's by way of the control socket.
+
+use std::io::{IsTerminal, Read, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Complaint;
+use crate::daemon::control::Client;
+use crate::daemon::control::wire::Frame;
+use crate::exit;
+use crate::model::saved_plan::SavedPlan;
+use crate::reconcile::event::Watcher;
+use crate::report::{self, Format, Progress, SyncReport, visible};
+
+/// Bytes of a report held in memory before they go to a file.
+const REPORT_IN_MEMORY_BYTES: usize = 1 << 20;
+
+/// Where a command speaks.
+#[derive(Clone)]
+pub(super) enum Console {
+    /// Here.
+    Here,
+    /// At a client's.
+    Afar(Arc<Client>),
+}
+
+impl Console {
+    /// Text for standard output, with its line ends. Styles are stripped where they are not wanted.
+    pub(super) fn print(&self, text: &str) {
+        match self {
+            // Nobody reads it any more where writing fails: `| head` is no error.
+            Console::Here => {
+                let _ = anstream::stdout().lock().write_all(text.as_bytes());
+            }
+            Console::Afar(client) => client.print(text),
+        }
+    }
+
+    /// A line for standard error.
+    pub(super) fn say(&self, line: &str) {
+        match self {
+            Console::Here => anstream::eprintln!("{line}"),
+            Console::Afar(client) => client.say(line),
+        }
+    }
+
+    /// An error for people, and its exit code.
+    pub(super) fn complain(&self, message: &str, code: u8) -> u8 {
+        for (index, line) in message.lines().enumerate() {
+            let lead = if index == 0 { "error: " } else { "" };
+            self.say(&format!("{lead}{}", visible(line)));
+        }
+        code
+    }
+
+    /// Asks where somebody is there to answer; elsewhere `--yes` is needed.
+    pub(super) async fn confirmed(&self, question: &str) -> Result<bool, Complaint> {
+        let nobody = || {
+            let help = "nobody is there to confirm\nhelp: read the list above, then repeat with --yes";
+            (help.to_owned(), exit::USAGE)
+        };
+        match self {
+            Console::Here if !std::io::stdin().is_terminal() => Err(nobody()),
+            Console::Here => asked_here(question),
+            Console::Afar(client) if !client.request.interactive => Err(nobody()),
+            Console::Afar(client) => Ok(client.ask(question).await.unwrap_or(false)),
+        }
+    }
+
+    /// Shows how a run goes on.
+    pub(super) fn progress(&self, quiet: bool) -> Arc<dyn Watcher> {
+        match self {
+            Console::Here => Arc::new(Progress::new(!quiet)),
+            Console::Afar(client) => client.clone(),
+        }
+    }
+
+    /// Who decides, for the record.
+    pub(super) fn who(&self) -> String {
+        let (uid, sudo_user) = match self {
+            Console::Here => (rustix::process::getuid().as_raw(), std::env::var("SUDO_USER").ok()),
+            Console::Afar(client) => (client.uid, client.request.sudo_user.clone()),
+        };
+        match sudo_user.filter(|user| !user.is_empty()) {
+            Some(user) => format!("{} (by sudo, uid {uid})", visible(&user)),
+            None => format!("uid {uid}"),
+        }
+    }
+
+    /// Delivers a report to standard output, or atomically to a file.
+    pub(super) async fn deliver(
+        &self,
+        format: Format,
+        output: Option<&Path>,
+        reports: &mut [SyncReport],
+    ) -> Result<(), String> {
+        match (self, output) {
+            (Console::Here, None) => to_stdout(format, reports),
+            (Console::Here, Some(path)) => {
+                to_file("the report", path, |out| report::write(format, reports, out))?;
+                self.summarise(reports);
+                Ok(())
+            }
+            // The file is the client's: its user may write there, the daemon's may not.
+            (Console::Afar(client), output) => {
+                stream(client, format, reports).await?;
+                if output.is_some() {
+                    self.summarise(reports);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn summarise(&self, reports: &[SyncReport]) {
+        reports.iter().for_each(|report| self.say(&report::summary_line(&report.facts)));
+    }
+
+    /// Saves a plan: atomic, and nobody else's to read, because it names people.
+    pub(super) async fn save_plan(&self, plan: &SavedPlan, out: &Path) -> Result<(), String> {
+        match self {
+            Console::Here => to_file("the plan", out, |file| {
+                serde_json::to_writer(&mut *file, plan)?;
+                file.write_all(b"\n")
+            }),
+            Console::Afar(client) => {
+                let mut text = serde_json::to_vec(plan).map_err(|error| error.to_string())?;
+                text.push(b'\n');
+                client.stream(text.as_slice(), Frame::Plan).await.map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// What a file holds that the command names.
+    pub(super) fn read_file(&self, path: &Path, longest_bytes: u64) -> std::io::Result<Vec<u8>> {
+        match self {
+            Console::Here => {
+                let mut bytes = Vec::new();
+                std::fs::File::open(path)?.take(longest_bytes).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            }
+            Console::Afar(client) => Ok(client.attachment.clone()),
+        }
+    }
+}
+
+fn asked_here(question: &str) -> Result<bool, Complaint> {
+    eprint!("{question} [y/N] ");
+    let failed = |error: std::io::Error| (format!("cannot ask: {error}"), exit::FAILURE);
+    std::io::stderr().flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(is_yes(&answer))
+}
+
+/// Whether somebody said yes.
+pub(super) fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn to_stdout(format: Format, reports: &mut [SyncReport]) -> Result<(), String> {
+    // Reports come in small pieces; a plan of thousands would be tens of thousands of writes.
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+    let written = report::write(format, reports, &mut out).and_then(|()| out.flush());
+    written.or_else(|error| match error.kind() {
+        // `| head` is not an error.
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(format!("cannot write the report to stdout: {error}")),
+    })
+}
+
+/// Makes a file whole or not at all, mode 0600.
+pub(super) fn to_file(
+    what: &str,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| {
+        format!(
+            "cannot write {what} to {}: {error}\nhelp: check the directory and its rights",
+            path.display()
+        )
+    };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
+        .map_err(|error| failed(&error))?;
+    let twin = file.reopen().map_err(|error| failed(&error))?;
+    let boxed: Box<dyn Write + Send> = Box::new(std::io::BufWriter::new(twin));
+    let mut plain = anstream::StripStream::new(boxed);
+    write(&mut plain).and_then(|()| plain.flush()).map_err(|error| failed(&error))?;
+    drop(plain);
+    file.as_file().sync_all().map_err(|error| failed(&error))?;
+    file.persist(path).map_err(|error| failed(&error.error))?;
+    Ok(())
+}
+
+async fn stream(client: &Client, format: Format, reports: &mut [SyncReport]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot write the report: {error}");
+    let mut whole = tempfile::SpooledTempFile::new(REPORT_IN_MEMORY_BYTES);
+    {
+        let mut out = std::io::BufWriter::new(&mut whole);
+        report::write(format, reports, &mut out).and_then(|()| out.flush()).map_err(failed)?;
+    }
+    whole.rewind().map_err(failed)?;
+    client.stream(whole, Frame::Out).await.map_err(failed)
+}

@@ -1,0 +1,68 @@
+//! `rosterd daemon`: the service itself, and what its clients ask of it.
+
+use std::sync::Arc;
+
+use clap::Parser;
+
+use super::console::Console;
+use super::desk::{Desk, open_complaint};
+use super::{runs, secrets, state_complaint};
+use crate::cli::Cli;
+use crate::config::Config;
+use crate::daemon::control::Client;
+use crate::daemon::control::wire::VERSION;
+use crate::daemon::{self, DaemonError, Handle, Service};
+use crate::exit;
+
+/// Runs the service until a signal.
+pub(super) async fn run(cli: &Cli, config: Config) -> u8 {
+    let console = Console::Here;
+    let desk = Desk { cli, config: &config, console: &console, daemon: None };
+    let syncs: Vec<_> = config.syncs.iter().collect();
+    if let Some(message) = runs::unreadable_secrets(&syncs) {
+        return console.complain(&message, exit::CONFIG);
+    }
+    let store = match desk.write().await {
+        Ok(super::desk::Writing::Own(store)) => store,
+        Ok(super::desk::Writing::Shared(_)) => return exit::FAILURE,
+        Err(complaint) => return desk.complain(complaint),
+    };
+    let serve = Arc::new(|handle: Handle, client: Arc<Client>| {
+        let serving: futures_util::future::BoxFuture<'static, u8> = Box::pin(serve(handle, client));
+        serving
+    });
+    let service = Service { config: config.clone(), store, secrets: secrets(), serve };
+    match daemon::run(service).await {
+        Ok(()) => exit::OK,
+        Err(DaemonError::Open(error)) => desk.complain(open_complaint(error)),
+        Err(DaemonError::Store(error)) => desk.complain(state_complaint(error)),
+        Err(DaemonError::Machine(message)) => console.complain(&message, exit::FAILURE),
+    }
+}
+
+/// Carries out what a client asks for, with its own command line and the daemon's state.
+async fn serve(handle: Handle, client: Arc<Client>) -> u8 {
+    let console = Console::Afar(client.clone());
+    let request = &client.request;
+    if request.version != VERSION {
+        let text = format!(
+            "the daemon speaks {VERSION}, this command {}\nhelp: restart the daemon, so that both are of one version",
+            request.version
+        );
+        return console.complain(&text, exit::BUSY);
+    }
+    let loaded = handle.loaded();
+    if request.config != loaded.config.digest {
+        let text = "the daemon runs another configuration than the file says now\nhelp: reload first: `systemctl reload \
+                    rosterd`, or send it SIGHUP";
+        return console.complain(text, exit::CONFIG);
+    }
+    let words = std::iter::once("rosterd".to_owned()).chain(request.arguments.iter().cloned());
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => return console.complain(&error.to_string(), exit::USAGE),
+    };
+    tracing::info!(by = console.who(), command = request.arguments.join(" "), "a client asks");
+    let desk = Desk { cli: &cli, config: &loaded.config, console: &console, daemon: Some(&handle) };
+    super::obey(&desk).await
+}

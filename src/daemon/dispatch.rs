@@ -1,0 +1,477 @@
+//! Who runs when: one full run of a sync at a time beside any number of runs of named people; wishes that one run
+//! fulfils become one run; whom the watch heard of is looked at at once.
+//!
+//! What lives here: the state between runs. What must not: waiting (the loop must turn), and how a run goes.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::agenda::Agenda;
+use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
+use super::notify::Notifier;
+use super::quarantine;
+use crate::exit;
+use crate::model::id::SourceId;
+use crate::model::plan::Verb;
+use crate::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
+use crate::model::time::Millis;
+use crate::reconcile::event::Watcher;
+use crate::reconcile::{Finished, Order, Who};
+use crate::source::ResolveSecret;
+use crate::store::{Store, StoreError};
+use crate::telemetry::log::LogWatcher;
+
+/// So many people to look at are quicker read whole.
+const BURST: usize = 200;
+/// Runs of people whom the watch heard of, at a time and sync.
+const LOOK_RUNS: usize = 8;
+/// A full run that events ask for waits this long for further ones.
+const DEBOUNCE_MILLIS: i64 = 5_000;
+/// How soon people are looked at again whom the source could not tell of.
+const LOOK_AGAIN_MILLIS: i64 = 30_000;
+
+/// What the loop knows of one sync.
+pub(super) struct Turn {
+    pub agenda: Agenda,
+    /// The full run under way.
+    full: Option<u64>,
+    queue: VecDeque<Queued>,
+    /// Whom runs of the watch are about right now.
+    looking: HashSet<SourceId>,
+    look_runs: usize,
+    /// When to look again at whom the watch heard of.
+    look_at: Option<Millis>,
+    /// People without a link whom the last full run told of: waiting or held back.
+    bystanders: HashSet<SourceId>,
+    /// When the last good full run began: whoever it still showed had access until then at least.
+    last_well: Option<Millis>,
+    /// Somebody did something about the quarantine.
+    cleared: bool,
+    /// What the secrets were when the last run failed.
+    secrets: Option<[u8; 32]>,
+}
+
+struct Queued {
+    order: Order,
+    watchers: Vec<Arc<dyn Watcher>>,
+    replies: Vec<oneshot::Sender<Done>>,
+}
+
+struct Running {
+    replies: Vec<oneshot::Sender<Done>>,
+}
+
+/// Starts runs and takes in their ends.
+pub(super) struct Dispatcher {
+    pub store: Arc<Store>,
+    pub loaded: watch::Sender<Arc<Loaded>>,
+    pub events: mpsc::UnboundedSender<Event>,
+    pub interrupted: watch::Receiver<bool>,
+    pub notifier: Notifier,
+    pub secrets: ResolveSecret,
+    pub turns: BTreeMap<String, Turn>,
+    running: BTreeMap<u64, Running>,
+    next_id: u64,
+    /// One sentence about the last run, for `systemctl status`.
+    last: String,
+}
+
+impl Turn {
+    pub(super) fn new(agenda: Agenda, last_well: Option<Millis>) -> Turn {
+        Turn {
+            agenda,
+            full: None,
+            queue: VecDeque::new(),
+            looking: HashSet::new(),
+            look_runs: 0,
+            // What was heard before a restart has not been looked at.
+            look_at: Some(Millis(0)),
+            bystanders: HashSet::new(),
+            last_well,
+            cleared: false,
+            secrets: None,
+        }
+    }
+
+    /// The same turn with a new agenda: runs under way and what is known go on.
+    pub(super) fn reloaded(&mut self, agenda: Agenda) {
+        self.agenda = agenda;
+        self.cleared = true;
+    }
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        store: Arc<Store>,
+        loaded: watch::Sender<Arc<Loaded>>,
+        events: mpsc::UnboundedSender<Event>,
+        interrupted: watch::Receiver<bool>,
+        notifier: Notifier,
+        secrets: ResolveSecret,
+    ) -> Dispatcher {
+        Dispatcher {
+            store,
+            loaded,
+            events,
+            interrupted,
+            notifier,
+            secrets,
+            turns: BTreeMap::new(),
+            running: BTreeMap::new(),
+            next_id: 0,
+            last: "no run yet".to_owned(),
+        }
+    }
+
+    /// Whether no run is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// When the next thing is due.
+    pub(super) fn next_at(&self) -> Option<Millis> {
+        let turns = self.turns.values();
+        turns.flat_map(|turn| [turn.agenda.next_at(), turn.look_at]).flatten().min()
+    }
+
+    /// Starts what is due.
+    pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
+        let names: Vec<String> = self.turns.keys().cloned().collect();
+        for sync in names {
+            let Some(turn) = self.turns.get_mut(&sync) else { continue };
+            turn.agenda.look_at_the_clock(now);
+            let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
+            if look {
+                self.look(&sync, now).await?;
+            }
+            if due {
+                self.due(&sync, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The schedule, or an event at the source, asks for a full run.
+    async fn due(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
+        let put_off = self.put_off(sync, now).await?;
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        turn.agenda.dealt_with(now);
+        if let Some(until) = put_off {
+            turn.agenda.soon(until);
+            return Ok(());
+        }
+        let order = Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, only: None };
+        self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        Ok(())
+    }
+
+    /// Until when a sync in quarantine waits; a changed secret, a reload or something decided by hand ends that.
+    async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let loaded = self.loaded.borrow().clone();
+        let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
+        let Some(quarantine) = quarantine::of(&self.store, &sides.config).await? else { return Ok(None) };
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(None) };
+        let changed = turn.secrets.is_some()
+            && turn.secrets != Some(quarantine::secrets_digest(&sides.config, &self.secrets));
+        let tries = std::mem::take(&mut turn.cleared) || changed || quarantine.until <= now;
+        Ok((!tries).then_some(quarantine.until))
+    }
+
+    /// Somebody wants a run.
+    pub(super) fn asked(&mut self, wish: Wish) {
+        let Wish { sync, order, watcher, reply } = wish;
+        if !self.turns.contains_key(&sync) {
+            return;
+        }
+        let queued = Queued { order, watchers: vec![watcher], replies: vec![reply] };
+        if queued.order.who == Who::Everybody {
+            self.enqueue(&sync, queued);
+        } else {
+            self.start(&sync, queued);
+        }
+    }
+
+    /// A full run is wanted soon.
+    pub(super) fn soon(&mut self, sync: &str, reason: &str, now: Millis) {
+        tracing::info!(sync, reason, "a full run comes soon");
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.agenda.soon(Millis(now.0 + DEBOUNCE_MILLIS));
+        }
+    }
+
+    /// Somebody decided something: a quarantine may end by it.
+    pub(super) fn decided(&mut self, sync: &str) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.cleared = true;
+        }
+    }
+
+    /// One full run at a time; what one run fulfils waits as one.
+    fn enqueue(&mut self, sync: &str, queued: Queued) {
+        let Some(turn) = self.turns.get_mut(sync) else { return };
+        let alone = turn.queue.is_empty();
+        match turn.queue.iter_mut().find(|other| is_same_wish(&other.order, &queued.order)) {
+            Some(other) => {
+                other.watchers.extend(queued.watchers);
+                other.replies.extend(queued.replies);
+            }
+            // A full run by hand does what a scheduled one would, so that one is not run twice.
+            None if alone || !queued.replies.is_empty() => turn.queue.push_back(queued),
+            None => {}
+        }
+        self.start_next(sync);
+    }
+
+    fn start_next(&mut self, sync: &str) {
+        let Some(turn) = self.turns.get_mut(sync) else { return };
+        if turn.full.is_none()
+            && !*self.interrupted.borrow()
+            && let Some(queued) = turn.queue.pop_front()
+        {
+            let id = self.start(sync, queued);
+            if let Some(turn) = self.turns.get_mut(sync) {
+                turn.full = id;
+            }
+        }
+    }
+
+    fn start(&mut self, sync: &str, queued: Queued) -> Option<u64> {
+        let loaded = self.loaded.borrow().clone();
+        let sides = loaded.sides.get(sync)?.clone();
+        let Queued { order, watchers, replies } = queued;
+        let id = self.next_id;
+        self.next_id += 1;
+        self.running.insert(id, Running { replies });
+        let mut all: Vec<Arc<dyn Watcher>> = vec![Arc::new(LogWatcher::new(sync))];
+        all.extend(watchers);
+        let (store, events, interrupted) =
+            (self.store.clone(), self.events.clone(), self.interrupted.clone());
+        let sync = sync.to_owned();
+        tokio::spawn(async move {
+            let began_at = Millis::now();
+            let watchers = All(all);
+            let run = sides.reconcile(&order, &store, &watchers, interrupted);
+            let finished = AssertUnwindSafe(run).catch_unwind().await.ok();
+            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, finished })));
+        });
+        Some(id)
+    }
+
+    /// Looks at whom the watch heard of.
+    pub(super) async fn look(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
+        let waiting = self.store.snapshot().heard(sync).await?;
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        turn.look_at = None;
+        let (mut people, mut strangers) = (Vec::new(), Vec::new());
+        for waits in waiting {
+            let id = waits.heard.source_id;
+            if !(waits.known || waits.heard.membership || turn.bystanders.contains(&id)) {
+                strangers.push(id);
+            } else if !turn.looking.contains(&id) {
+                people.push(id);
+            }
+        }
+        if people.len() > BURST {
+            self.soon(sync, "events named very many people", now);
+        } else if !people.is_empty() && turn.look_runs < LOOK_RUNS && !*self.interrupted.borrow() {
+            turn.look_runs += 1;
+            turn.looking.extend(people.iter().cloned());
+            let who = Who::Ids(people);
+            let order = Order { who, trigger: Trigger::Watch, unattended: true, only: None };
+            self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        }
+        if !strangers.is_empty() {
+            let tenure = self.store.tenure(sync).await?;
+            self.store.drop_heard(&tenure, Some(strangers), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the end of a run.
+    pub(super) async fn ended(&mut self, ended: Ended, now: Millis) -> Result<(), StoreError> {
+        let Ended { id, sync, order, began_at, finished } = ended;
+        let replies = self.running.remove(&id).map(|running| running.replies).unwrap_or_default();
+        let looked = match (&order.who, order.trigger) {
+            (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
+            (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
+        };
+        if let Some(turn) = self.turns.get_mut(&sync) {
+            if turn.full == Some(id) {
+                turn.full = None;
+            }
+            if let Some(ids) = &looked {
+                turn.look_runs -= 1;
+                ids.iter().for_each(|id| {
+                    turn.looking.remove(id);
+                });
+            }
+        }
+        match finished {
+            Some(mut finished) => {
+                self.take_note(&sync, &order, began_at, looked.as_deref(), &mut finished, now).await?;
+                reply_to(replies, finished);
+            }
+            None => {
+                tracing::error!(
+                    sync,
+                    "a run broke off by a defect; what it left open is settled by the next one"
+                );
+                self.store.give_up_tenure(&sync).await;
+                self.look_again(&sync, now);
+            }
+        }
+        self.start_next(&sync);
+        Ok(())
+    }
+
+    async fn take_note(
+        &mut self,
+        sync: &str,
+        order: &Order,
+        began_at: Millis,
+        looked: Option<&[SourceId]>,
+        finished: &mut Finished,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let facts = finished.facts.clone();
+        let well = is_well(facts.result);
+        let full = order.who == Who::Everybody;
+        self.tell_revocations(sync, looked.is_some(), finished, now).await?;
+        let loaded = self.loaded.borrow().clone();
+        let quarantined = match loaded.sides.get(sync) {
+            Some(sides) => quarantine::of(&self.store, &sides.config).await?.is_some(),
+            None => false,
+        };
+        if well {
+            let tenure = self.store.tenure(sync).await?;
+            match looked {
+                Some(ids) => self.store.drop_heard(&tenure, Some(ids.to_vec()), began_at).await?,
+                None if full && order.only.is_none() => {
+                    self.store.drop_heard(&tenure, None, began_at).await?
+                }
+                None => {}
+            }
+        }
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.secrets = match loaded.sides.get(sync).filter(|_| quarantined) {
+                Some(sides) => Some(quarantine::secrets_digest(&sides.config, &self.secrets)),
+                None => None,
+            };
+            if well && full && order.only.is_none() {
+                turn.last_well = Some(began_at);
+                turn.bystanders = bystanders(finished);
+            }
+        }
+        if looked.is_some() {
+            // Whom the watch heard of meanwhile was left for now.
+            if well { self.look_now(sync, now) } else { self.look_again(sync, now) }
+        }
+        self.notifier.run_ended(&facts, exit::of_run(&facts, false), quarantined);
+        self.last = sentence(&facts);
+        Ok(())
+    }
+
+    /// How long leavers had access after they had left: from the event, else from the last full read that still
+    /// showed them.
+    async fn tell_revocations(
+        &mut self,
+        sync: &str,
+        by_watch: bool,
+        finished: &mut Finished,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let summary = finished.facts.summary;
+        if summary.deactivate + summary.delete == 0 {
+            return Ok(());
+        }
+        let heard = self.store.snapshot().heard(sync).await?;
+        let last_well = self.turns.get(sync).and_then(|turn| turn.last_well);
+        for record in records(finished) {
+            let removed = matches!(record.action, Verb::Deactivate | Verb::Delete);
+            let Some(id) = record.source_id.filter(|_| removed && record.outcome == Outcome::Applied) else {
+                continue;
+            };
+            let event =
+                heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
+            if let Some(since) = event.or(last_well) {
+                let seconds = now.since(since).max(0) as f64 / 1000.0;
+                tracing::info!(sync, by_watch, seconds, "access ended");
+            }
+        }
+        Ok(())
+    }
+
+    fn look_now(&mut self, sync: &str, now: Millis) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.look_at = Some(now);
+        }
+    }
+
+    fn look_again(&mut self, sync: &str, now: Millis) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.look_at = Some(Millis(now.0 + LOOK_AGAIN_MILLIS));
+        }
+    }
+
+    /// One line for `systemctl status`.
+    pub(super) async fn status_line(&self, now: Millis) -> String {
+        let next = self.turns.values().filter_map(|turn| turn.agenda.next_at()).min();
+        let next = match next {
+            Some(at) if at > now => format!("next run at {}", at.rfc3339()),
+            Some(_) => "a run is due".to_owned(),
+            None => "no run is scheduled".to_owned(),
+        };
+        let holds =
+            self.store.snapshot().open_holds(None, now).await.map(|holds| holds.len()).unwrap_or_default();
+        let held = match holds {
+            0 => String::new(),
+            1 => "; 1 hold waits for approval".to_owned(),
+            more => format!("; {more} holds wait for approval"),
+        };
+        let going_on = match self.running.len() {
+            0 => String::new(),
+            1 => "1 run under way; ".to_owned(),
+            more => format!("{more} runs under way; "),
+        };
+        format!("{going_on}{}; {next}{held}", self.last)
+    }
+}
+
+fn is_well(result: RunResult) -> bool {
+    match result {
+        RunResult::Ok | RunResult::Partial | RunResult::Held => true,
+        RunResult::SourceIncomplete
+        | RunResult::SourceUnavailable
+        | RunResult::TargetUnavailable
+        | RunResult::Interrupted
+        | RunResult::Error => false,
+    }
+}
+
+fn sentence(facts: &RunFacts) -> String {
+    let run = facts.run.map(|run| format!("run {run} of ")).unwrap_or_default();
+    format!("{run}{}: {}", facts.sync, facts.result.as_str())
+}
+
+fn records(finished: &mut Finished) -> Vec<ActionRecord> {
+    match finished.records.iter() {
+        Ok(records) => records.flatten().filter(|record| record.action.is_removal()).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// People without an account whom a full run told of: their lifecycle and profile events count.
+fn bystanders(finished: &mut Finished) -> HashSet<SourceId> {
+    let told = match finished.records.iter() {
+        Ok(told) => told,
+        Err(_) => return HashSet::new(),
+    };
+    told.flatten()
+        .filter(|record| matches!(record.action, Verb::Skip | Verb::HoldBack) && record.target_id.is_none())
+        .filter_map(|record| record.source_id)
+        .collect()
+}

@@ -1,0 +1,300 @@
+//! When something is news: runs in a row, and what is told of each.
+
+use super::*;
+use crate::model::report::{Mode, Seats, SourceFacts, TargetFacts, Trigger};
+use crate::model::time::Millis;
+
+pub(crate) const ALL: [NotifyOn; 4] =
+    [NotifyOn::Held, NotifyOn::Quarantine, NotifyOn::Recovered, NotifyOn::Failed];
+
+/// A full run that ended like this.
+pub(crate) fn ended(result: RunResult) -> RunFacts {
+    RunFacts {
+        sync: "wrike".to_owned(),
+        run: Some(17),
+        mode: Mode::Apply,
+        trigger: Trigger::Schedule,
+        result,
+        started_at: Millis(1_790_000_000_000),
+        finished_at: Millis(1_790_000_003_000),
+        passes: 1,
+        first_contact: false,
+        source: SourceFacts {
+            kind: "okta".to_owned(),
+            users: 120,
+            pages: 1,
+            requests: 3,
+            complete: true,
+            problem: None,
+        },
+        target: TargetFacts { dialect: "wrike".to_owned(), requests: 5, rate_limited: 0, problem: None },
+        summary: Summary { create: 1, unchanged: 119, ..Summary::default() },
+        seats: Seats { before: 119, after: 120, limit: None },
+        guards: Vec::new(),
+        holds: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// The same of named people.
+fn named(result: RunResult) -> RunFacts {
+    let mut facts = ended(result);
+    facts.source.complete = false;
+    facts
+}
+
+fn holding(holds: &[(&str, u32)]) -> RunFacts {
+    let mut facts = ended(RunResult::Held);
+    facts.holds = holds
+        .iter()
+        .map(|(id, revision)| HoldFact {
+            id: (*id).to_owned(),
+            revision: *revision,
+            class: Verb::Deactivate,
+            reason: "30 of 120 is more than max_removals_percent = 10".to_owned(),
+            count: 30,
+            digest: "ab".repeat(32),
+            expires_at: "2026-11-25T10:00:00Z".to_owned(),
+        })
+        .collect();
+    facts
+}
+
+/// What is told of each of these runs, in order.
+fn told(on: &[NotifyOn], runs: &[(RunFacts, bool)]) -> Vec<Vec<&'static str>> {
+    let mut told = Told::default();
+    runs.iter()
+        .map(|(facts, quarantined)| {
+            decide(&mut told, facts, *quarantined, on).iter().map(|notice| notice.event.as_str()).collect()
+        })
+        .collect()
+}
+
+/// The same, everything asked for, nothing quarantined.
+fn told_of(runs: &[RunFacts]) -> Vec<Vec<&'static str>> {
+    let runs: Vec<(RunFacts, bool)> = runs.iter().map(|facts| (facts.clone(), false)).collect();
+    told(&ALL, &runs)
+}
+
+fn only(facts: &RunFacts, quarantined: bool) -> Notice {
+    let mut notices = decide(&mut Told::default(), facts, quarantined, &ALL);
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    notices.remove(0)
+}
+
+const NOTHING: [&str; 0] = [];
+const FAILURES: [RunResult; 4] = [
+    RunResult::SourceIncomplete,
+    RunResult::SourceUnavailable,
+    RunResult::TargetUnavailable,
+    RunResult::Error,
+];
+
+#[test]
+fn good_runs_are_no_news() {
+    assert_eq!(told_of(&[ended(RunResult::Ok), ended(RunResult::Ok), named(RunResult::Ok)]), [NOTHING; 3]);
+}
+
+#[test]
+fn a_failure_is_told_once_and_its_end_once() {
+    for failure in FAILURES {
+        let runs = [failure, failure, RunResult::Ok, RunResult::Ok, failure].map(ended);
+        let expected = [vec!["failed"], vec![], vec!["recovered"], vec![], vec!["failed"]];
+        assert_eq!(told_of(&runs), expected, "{failure:?}");
+    }
+}
+
+#[test]
+fn one_kind_of_failure_after_another_is_one_trouble() {
+    let told = told_of(&FAILURES.map(ended));
+    assert_eq!(told, [vec!["failed"], vec![], vec![], vec![]]);
+}
+
+#[test]
+fn a_partial_run_is_told_and_a_failing_one_after_it_is_worse() {
+    let runs = [
+        RunResult::Partial,
+        RunResult::Partial,
+        RunResult::SourceUnavailable,
+        RunResult::SourceUnavailable,
+        RunResult::Ok,
+    ];
+    assert_eq!(
+        told_of(&runs.map(ended)),
+        [vec!["failed"], vec![], vec!["failed"], vec![], vec!["recovered"]]
+    );
+}
+
+#[test]
+fn a_partial_run_after_failing_ones_is_the_end_of_those_and_says_what_is_left() {
+    let runs = [RunResult::Error, RunResult::Partial, RunResult::Partial, RunResult::Ok].map(ended);
+    assert_eq!(told_of(&runs), [vec!["failed"], vec!["recovered"], vec![], vec!["recovered"]]);
+    let mut told = Told::default();
+    decide(&mut told, &runs[0], false, &ALL);
+    let text = decide(&mut told, &runs[1], false, &ALL).remove(0).text;
+    assert!(text.contains("runs again") && text.contains("not everything could be done"), "{text}");
+}
+
+#[test]
+fn an_interrupted_run_begins_and_ends_nothing() {
+    let runs = [RunResult::Interrupted, RunResult::Error, RunResult::Interrupted, RunResult::Error];
+    assert_eq!(told_of(&runs.map(ended)), [vec![], vec!["failed"], vec![], vec![]]);
+}
+
+#[test]
+fn a_run_of_named_people_can_begin_a_trouble_but_not_end_one() {
+    let runs = [
+        named(RunResult::TargetUnavailable),
+        named(RunResult::Ok),
+        named(RunResult::Partial),
+        named(RunResult::TargetUnavailable),
+        ended(RunResult::Ok),
+    ];
+    assert_eq!(told_of(&runs), [vec!["failed"], vec![], vec![], vec![], vec!["recovered"]]);
+}
+
+#[test]
+fn quarantine_is_told_once_and_ends_with_the_first_good_run() {
+    let fails = || ended(RunResult::SourceUnavailable);
+    let runs = [
+        (fails(), false),
+        (fails(), true),
+        (fails(), true),
+        // Reset by a reload, and still failing.
+        (fails(), false),
+        (fails(), true),
+        (ended(RunResult::Held), false),
+        (fails(), true),
+    ];
+    let expected =
+        [vec!["failed"], vec!["quarantine"], vec![], vec![], vec![], vec!["recovered"], vec!["quarantine"]];
+    assert_eq!(told(&ALL, &runs), expected);
+}
+
+#[test]
+fn only_what_was_asked_for_is_told() {
+    let refused = (ended(RunResult::SourceUnavailable), true);
+    let good = (ended(RunResult::Ok), false);
+    let runs = [refused.clone(), refused, good, (holding(&[("h7", 1)]), false)];
+    assert_eq!(told(&[NotifyOn::Held], &runs), [vec![], vec![], vec![], vec!["held"]]);
+    assert_eq!(told(&[NotifyOn::Recovered], &runs), [vec![], vec![], vec!["recovered"], vec![]]);
+    assert_eq!(told(&[NotifyOn::Quarantine], &runs), [vec!["quarantine"], vec![], vec![], vec![]]);
+    // Credentials that are refused lead into quarantine at once: that is a failure, too.
+    assert_eq!(told(&[NotifyOn::Failed], &runs), [vec!["failed"], vec![], vec![], vec![]]);
+    assert_eq!(told(&[], &runs), [NOTHING; 4]);
+}
+
+#[test]
+fn a_hold_is_told_when_it_opens_and_when_it_grows() {
+    let runs = [
+        holding(&[("h7", 1)]),
+        holding(&[("h7", 1)]),
+        holding(&[("h7", 2)]),
+        holding(&[("h7", 2), ("h8", 1)]),
+        ended(RunResult::Ok),
+        holding(&[("h9", 1)]),
+    ];
+    let expected = [vec!["held"], vec![], vec!["held"], vec!["held"], vec![], vec!["held"]];
+    assert_eq!(told_of(&runs), expected);
+}
+
+#[test]
+fn a_notice_of_holds_is_about_those_that_are_news() {
+    let mut told = Told::default();
+    decide(&mut told, &holding(&[("h7", 1)]), false, &ALL);
+    let notices = decide(&mut told, &holding(&[("h7", 1), ("h8", 1)]), false, &ALL);
+    let ids: Vec<&str> = notices[0].holds.iter().map(|hold| hold.id.as_str()).collect();
+    assert_eq!(ids, ["h8"]);
+    assert!(!notices[0].text.contains("h7"), "{}", notices[0].text);
+}
+
+#[test]
+fn a_hold_is_told_again_when_its_daily_reminder_comes_and_not_for_that_of_another() {
+    let mut reminded = holding(&[("h7", 1), ("h71", 1)]);
+    let first = reminded.clone();
+    reminded.notes.push("30 removals wait since 2026-11-22T10:00:00Z for `rosterd approve h71`".to_owned());
+    let mut told = Told::default();
+    decide(&mut told, &first, false, &ALL);
+    let notices = decide(&mut told, &reminded, false, &ALL);
+    let ids: Vec<&str> = notices[0].holds.iter().map(|hold| hold.id.as_str()).collect();
+    assert_eq!(ids, ["h71"]);
+}
+
+#[test]
+fn a_run_that_failed_before_it_listed_the_holds_does_not_make_them_new() {
+    let runs = [holding(&[("h7", 1)]), ended(RunResult::Interrupted), holding(&[("h7", 1)])];
+    assert_eq!(told_of(&runs), [vec!["held"], vec![], vec![]]);
+}
+
+#[test]
+fn a_partial_run_with_a_hold_is_two_messages() {
+    let mut facts = holding(&[("h7", 1)]);
+    facts.result = RunResult::Partial;
+    assert_eq!(told_of(&[facts]), [vec!["failed", "held"]]);
+}
+
+#[test]
+fn syncs_do_not_speak_for_each_other() {
+    let mut other = ended(RunResult::Error);
+    other.sync = "other".to_owned();
+    let runs = [ended(RunResult::Error), other.clone(), ended(RunResult::Ok), other];
+    assert_eq!(told_of(&runs), [vec!["failed"], vec!["failed"], vec!["recovered"], vec![]]);
+}
+
+#[test]
+fn a_hold_is_told_with_its_numbers_and_the_commands_that_decide_it() {
+    let notice = only(&holding(&[("h7", 2)]), false);
+    assert_eq!(
+        notice.text,
+        "rosterd wrike: run 17 leaves something to decide. 30 people wait to be deactivated: 30 of 120 is more than \
+         max_removals_percent = 10. `rosterd approve h7@2` releases, `rosterd reject h7` drops; open until \
+         2026-11-25T10:00:00Z."
+    );
+}
+
+#[test]
+fn a_failure_is_told_with_its_reason_and_what_to_do() {
+    let mut facts = ended(RunResult::SourceUnavailable);
+    facts.source.problem = Some("okta refused the credentials (401)\nhelp: make a new token".to_owned());
+    let text = only(&facts, false).text;
+    assert_eq!(
+        text,
+        "rosterd wrike: run 17 failed (source_unavailable): okta refused the credentials (401); help: make a new \
+         token. The next run tries again; `rosterd check` tries both sides."
+    );
+    let text = only(&facts, true).text;
+    assert!(text.starts_with("rosterd wrike is in quarantine since run 17: okta refused"), "{text}");
+    let mut facts = ended(RunResult::Error);
+    facts.notes = vec!["the state is full".to_owned(), "this sync is in quarantine now: …".to_owned()];
+    assert!(only(&facts, false).text.contains("the state is full"));
+    let mut facts = ended(RunResult::Partial);
+    facts.summary.failed = 3;
+    let text = only(&facts, false).text;
+    assert!(text.contains("3 failed") && text.contains("`rosterd history --run 17 --failed`"), "{text}");
+}
+
+#[test]
+fn nobody_elses_words_call_a_whole_channel_or_fill_it() {
+    let mut facts = ended(RunResult::TargetUnavailable);
+    facts.target.problem = Some(format!("<!channel> \u{1b}[31m{}\r\n", "é".repeat(5_000)));
+    let text = only(&facts, false).text;
+    assert!(text.contains("‹!channel›") && text.contains('…'), "{text}");
+    assert!(!text.contains(['<', '>', '\u{1b}', '\n', '\r']) && text.chars().count() < 700, "{text}");
+}
+
+#[test]
+fn a_notice_is_a_documented_document() {
+    let notice = serde_json::to_value(only(&holding(&[("h7", 1)]), false)).unwrap();
+    let names: Vec<&str> = notice.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["event", "finished_at", "holds", "problem", "result", "run", "schema", "summary", "sync", "text"]
+    );
+    assert_eq!(notice["schema"], "rosterd.notice/1");
+    assert_eq!((&notice["event"], &notice["result"]), (&"held".into(), &"held".into()));
+    assert_eq!(notice["holds"][0]["id"], "h7");
+    assert_eq!(notice["summary"]["create"], 1);
+    for event in [Event::Held, Event::Quarantine, Event::Recovered, Event::Failed] {
+        assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
+    }
+}

@@ -1,0 +1,151 @@
+//! The watch: follows a source's event log and stores whom it names. It looks at nobody and decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::event::Event;
+use crate::config::Watch;
+use crate::model::time::Millis;
+use crate::reconcile::Sides;
+use crate::source::{Hint, Poll, PollError, Subject};
+use crate::store::{Heard, Store, StoreError};
+
+/// `watch = "auto"`
+const AUTO: Duration = Duration::from_secs(30);
+/// How soon a log that may not be read, or a source that does not answer, is tried again at the latest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const LONGEST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(300);
+
+/// What one poll led to.
+enum Polled {
+    /// Read up to here; `true` = there is more already.
+    Read(bool),
+    /// Wait longer before the next one.
+    Failed(Duration),
+}
+
+/// Follows the event log of a sync until `stop`.
+pub async fn follow(
+    sides: Arc<Sides>,
+    store: Arc<Store>,
+    events: mpsc::UnboundedSender<Event>,
+    lag: Arc<dyn Fn(&str, f64) + Send + Sync>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let every = match sides.config.watch {
+        Watch::Auto => AUTO,
+        Watch::Every(every) => every,
+        Watch::Off => return,
+    };
+    let mut follower = Follower { sides, store, events, lag, failures: 0, told: None };
+    loop {
+        let pause = match follower.poll().await {
+            Ok(Polled::Read(true)) => Duration::ZERO,
+            Ok(Polled::Read(false)) => every,
+            Ok(Polled::Failed(pause)) => pause.max(every),
+            Err(error) => {
+                tracing::warn!(sync = follower.sync(), %error, "the watch could not store what it heard");
+                LONGEST_PAUSE_UNREACHABLE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+struct Follower {
+    sides: Arc<Sides>,
+    store: Arc<Store>,
+    events: mpsc::UnboundedSender<Event>,
+    lag: Arc<dyn Fn(&str, f64) + Send + Sync>,
+    failures: u32,
+    /// The trouble that was told last: it is told once.
+    told: Option<String>,
+}
+
+impl Follower {
+    fn sync(&self) -> &str {
+        &self.sides.config.name
+    }
+
+    async fn poll(&mut self) -> Result<Polled, StoreError> {
+        let cursor = self.store.snapshot().cursor(self.sync()).await?;
+        match self.sides.source.poll_events(cursor.as_deref()).await {
+            Ok(poll) => {
+                if self.told.take().is_some() {
+                    tracing::info!(sync = self.sync(), "the event log can be read again");
+                }
+                self.failures = 0;
+                let more = poll.more;
+                self.take_in(poll).await?;
+                Ok(Polled::Read(more))
+            }
+            Err(PollError::CursorLost(why)) => {
+                let tenure = self.store.tenure(self.sync()).await?;
+                self.store.forget_cursor(&tenure).await?;
+                self.soon(format!(
+                    "the event log begins anew, and what happened in between is read whole: {why}"
+                ));
+                Ok(Polled::Read(true))
+            }
+            Err(PollError::NotAllowed(why)) => {
+                self.tell_once(&format!(
+                    "without the event log a change waits for the next scheduled run: {why}"
+                ));
+                Ok(Polled::Failed(LONGEST_PAUSE))
+            }
+            Err(PollError::Source(error)) => {
+                self.failures = (self.failures + 1).min(10);
+                self.tell_once(&error.to_string());
+                let pause = Duration::from_secs(1 << self.failures).min(LONGEST_PAUSE_UNREACHABLE);
+                Ok(Polled::Failed(pause))
+            }
+        }
+    }
+
+    /// Stores whom the events name, then how far they go, and only then wakes the loop.
+    async fn take_in(&mut self, poll: Poll) -> Result<(), StoreError> {
+        let now = Millis::now();
+        let mut heard = Vec::new();
+        let mut everybody = None;
+        for Hint { event_id, at, subject } in poll.hints {
+            (self.lag)(self.sync(), now.since(at).max(0) as f64 / 1000.0);
+            match subject {
+                Subject::Membership(source_id) => {
+                    heard.push(Heard { source_id, event_at: at, membership: true });
+                }
+                Subject::Person(source_id) => {
+                    heard.push(Heard { source_id, event_at: at, membership: false });
+                }
+                Subject::Everybody(reason) => everybody = Some(format!("{reason} (event {event_id})")),
+            }
+        }
+        let anybody = !heard.is_empty();
+        let tenure = self.store.tenure(self.sync()).await?;
+        self.store.save_events(&tenure, heard, poll.cursor, now).await?;
+        if anybody {
+            let _ = self.events.send(Event::Heard { sync: self.sync().to_owned() });
+        }
+        if let Some(reason) = everybody {
+            self.soon(reason);
+        }
+        Ok(())
+    }
+
+    fn soon(&self, reason: String) {
+        let _ = self.events.send(Event::Soon { sync: self.sync().to_owned(), reason });
+    }
+
+    fn tell_once(&mut self, trouble: &str) {
+        if self.told.as_deref() == Some(trouble) {
+            tracing::debug!(sync = self.sync(), trouble, "the event log is still not readable");
+            return;
+        }
+        tracing::warn!(sync = self.sync(), "{trouble}");
+        self.told = Some(trouble.to_owned());
+    }
+}

@@ -1,0 +1,160 @@
+//! One sync with both sides opened: what a run of it needs, whoever starts it and however often.
+//!
+//! What lives here: opening, and starting runs. What must not: when to run (`daemon`), what is printed (`app`).
+
+use tokio::sync::watch;
+
+use super::event::Watcher;
+use super::{Finished, Request, Who, Writing, run};
+use crate::config;
+use crate::config::secret::SecretRef;
+use crate::core::mapping::Mapping;
+use crate::http::pacer::Pacers;
+use crate::model::id::Vendor;
+use crate::model::report::{ActionRecord, Trigger};
+use crate::source::{ResolveSecret, Source, SourceError};
+use crate::store::{Snapshot, Store, StoreError};
+use crate::target::TargetError;
+use crate::target::scim::{Profile, Provisioner, ScimTarget};
+
+/// A sync with both sides opened. Nothing has been sent yet.
+#[derive(Debug)]
+pub struct Sides {
+    /// The sync.
+    pub config: config::Sync,
+    /// The compiled mapping.
+    pub mapping: Mapping,
+    /// The identity provider.
+    pub source: Source,
+    /// The workspace.
+    pub target: ScimTarget,
+}
+
+/// What a run is asked to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Whom it is about.
+    pub who: Who,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Nobody stands behind it: the limits for unattended runs apply.
+    pub unattended: bool,
+    /// Only these actions, exactly as they are: a saved plan.
+    pub only: Option<Vec<ActionRecord>>,
+}
+
+/// Why a sync could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration.
+    #[error("sync \"{0}\": {1}")]
+    Config(String, String),
+    /// The source.
+    #[error("sync \"{0}\": {1}")]
+    Source(String, SourceError),
+    /// The target.
+    #[error("sync \"{0}\": {1}")]
+    Target(String, TargetError),
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sides {
+    /// Opens both sides. `pacers` are shared by everything that talks in this process.
+    pub async fn open(
+        sync: &config::Sync,
+        pacers: &Pacers,
+        snapshot: &Snapshot,
+        secrets: &ResolveSecret,
+    ) -> Result<Sides, OpenError> {
+        let mapping = Mapping::compile(
+            vendor(&sync.source),
+            &sync.scope,
+            &sync.attributes,
+            sync.user_type.as_ref(),
+            snapshot.digest_key(),
+        )
+        .map_err(|error| OpenError::Config(sync.name.clone(), error.to_string()))?;
+        let source = Source::new(&sync.source, pacers, secrets.clone())
+            .map_err(|error| OpenError::Source(sync.name.clone(), error))?;
+        let stored = snapshot.profile(&sync.name).await?;
+        // A profile of another version is learned anew.
+        let profile = stored.and_then(|text| serde_json::from_str::<Profile>(&text).ok()).unwrap_or_default();
+        let resolve = secrets.clone();
+        let target =
+            ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| resolve(reference), profile)
+                .map_err(|error| OpenError::Target(sync.name.clone(), error))?;
+        Ok(Sides { config: sync.clone(), mapping, source, target })
+    }
+
+    /// A run that may write. What the target was seen to do is kept for the next one.
+    pub async fn reconcile(
+        &self,
+        order: &Order,
+        store: &Store,
+        watcher: &dyn Watcher,
+        interrupted: watch::Receiver<bool>,
+    ) -> Finished {
+        let provisioner = self.target.provisioner();
+        let writing = Writing { store, provisioner: &provisioner };
+        let request = self.request(order, store.snapshot(), watcher, interrupted);
+        let finished = run(request, Some(&writing)).await;
+        self.remember_profile(store).await;
+        finished
+    }
+
+    /// A run without the right to write.
+    pub async fn dry_run(
+        &self,
+        order: &Order,
+        snapshot: &Snapshot,
+        watcher: &dyn Watcher,
+        interrupted: watch::Receiver<bool>,
+    ) -> Finished {
+        let nothing: Option<&Writing<'_, Provisioner>> = None;
+        run(self.request(order, snapshot, watcher, interrupted), nothing).await
+    }
+
+    fn request<'a>(
+        &'a self,
+        order: &'a Order,
+        snapshot: &'a Snapshot,
+        watcher: &'a dyn Watcher,
+        interrupted: watch::Receiver<bool>,
+    ) -> Request<'a, ScimTarget> {
+        Request {
+            config: &self.config,
+            mapping: &self.mapping,
+            source: &self.source,
+            target: &self.target,
+            snapshot,
+            who: order.who.clone(),
+            only: order.only.as_deref(),
+            trigger: order.trigger,
+            unattended: order.unattended,
+            watcher,
+            interrupted,
+        }
+    }
+
+    /// What the target was seen to do is worth keeping, and never worth failing for.
+    async fn remember_profile(&self, store: &Store) {
+        let sync = &self.config.name;
+        let saved = match serde_json::to_string(&self.target.profile()) {
+            Ok(profile) => store.save_profile(sync, profile).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = saved {
+            tracing::warn!(sync, %error, "what the target was seen to do could not be kept");
+        }
+    }
+}
+
+/// The vendor of a configured source.
+pub fn vendor(source: &config::Source) -> Vendor {
+    match source.kind {
+        config::SourceKind::OktaToken { .. } | config::SourceKind::OktaOauth { .. } => Vendor::Okta,
+        config::SourceKind::OneLogin { .. } => Vendor::OneLogin,
+    }
+}
