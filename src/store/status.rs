@@ -45,14 +45,14 @@ fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result
         ignored_attributes: by_attribute(
             transaction,
             "SELECT item.key, count(*) FROM link, json_each(link.memory, '$.echoes') AS item
-             WHERE link.sync = ?1 AND item.value ->> '$.kind' = 'ignored' AND ?2 IS NOT NULL GROUP BY item.key",
+             WHERE link.sync = ?1 AND link.memory <> '{}' AND item.value ->> '$.kind' = 'ignored' AND ?2 IS NOT NULL GROUP BY item.key",
             sync,
             now.0,
         )?,
         refused_attributes: by_attribute(
             transaction,
             "SELECT item.key, count(*) FROM link, json_each(link.memory, '$.refusals') AS item
-             WHERE link.sync = ?1 AND item.value ->> '$.at' > ?2 GROUP BY item.key",
+             WHERE link.sync = ?1 AND link.memory <> '{}' AND item.value ->> '$.at' > ?2 GROUP BY item.key",
             sync,
             now.0 - REFUSAL_REST_MILLIS,
         )?,

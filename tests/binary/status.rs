@@ -4,6 +4,7 @@ use crate::support::{Ran, Stage};
 use rosterd::sim::{Effect, Fault, Peer, okta_error, scim_error};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 
 /// The first sync of the JSON document.
 fn status(stage: &Stage, code: i32) -> Value {
@@ -275,4 +276,30 @@ fn the_document_goes_to_a_file_where_one_is_named() {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert_eq!(document["syncs"][0]["accounts"]["active"], 10);
+}
+
+#[test]
+fn status_and_history_read_beside_a_running_daemon() {
+    let stage = Stage::new();
+    let socket = stage.home.path().join("rosterd.sock");
+    stage
+        .home
+        .configure(&format!("[daemon]\nsocket = {socket:?}\n[[sync]]\nwatch = \"off\"\n{}\n", stage.sides()));
+    stage.hire_all(&["Ann", "Ben"]);
+    let mut daemon = stage.home.start(&["daemon"]);
+    let mut log = BufReader::new(daemon.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // Nothing has run for a long time, so the first run is due at once.
+    assert!(log.any(|line| line.contains("run finished")), "the daemon ended");
+    let sync = status(&stage, 0);
+    assert_eq!((&sync["accounts"]["active"], &sync["last_run"]["trigger"]), (&json!(2), &json!("schedule")));
+    stage.run(&["--reconcile-now"]).exits(0);
+    let runs = stage.run(&["history", "--format", "json"]).exits(0).json();
+    let told: Vec<_> =
+        runs["runs"].as_array().unwrap().iter().map(|run| (&run["run"], &run["trigger"])).collect();
+    assert_eq!(told, [(&json!(2), &json!("manual")), (&json!(1), &json!("schedule"))]);
+    stage.run(&["history", "--user", "ann@acme.example"]).exits(0).says(&["create", "applied (201)"]);
+    let pid = rustix::process::Pid::from_raw(daemon.id().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    log.for_each(drop);
+    assert!(daemon.wait().unwrap().success());
 }
