@@ -25,6 +25,7 @@ mod holds;
 mod plans;
 mod runs;
 mod signal;
+mod status;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -77,6 +78,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
         ) => true,
         Some(
             Command::Daemon
+            | Command::Status
+            | Command::History(_)
             | Command::Holds
             | Command::Init { .. }
             | Command::Completions { .. }
@@ -106,6 +109,8 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Reject { id }) => holds::reject(desk, id).await,
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
+        Some(Command::Status) => status::show(desk).await,
+        Some(Command::History(options)) => status::history(desk, options).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {

@@ -29,7 +29,9 @@ pub mod agenda;
 pub mod control;
 mod dispatch;
 pub mod event;
+pub mod http;
 pub mod notify;
+pub mod pulse;
 mod systemd;
 mod watching;
 

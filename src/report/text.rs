@@ -129,7 +129,7 @@ fn word(record: &ActionRecord, mode: Mode) -> &'static str {
     }
 }
 
-fn change_line(change: &Change) -> String {
+pub(super) fn change_line(change: &Change) -> String {
     let path = visible(change.path.as_str());
     match (&change.from, &change.to) {
         (None, Some(to)) => format!("{path}: {}", value(to)),

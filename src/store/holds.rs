@@ -419,7 +419,7 @@ fn drop_unwanted_approvals(
     Ok(())
 }
 
-fn open_holds(
+pub(super) fn open_holds(
     transaction: &Transaction<'_>,
     sync: Option<&str>,
     now: Millis,

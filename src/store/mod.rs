@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::model::digest::DigestKey;
 
 mod hints;
+mod history;
 mod holds;
 mod journal;
 mod links;
@@ -21,8 +22,10 @@ mod open;
 mod pins;
 mod runs;
 mod spool;
+mod status;
 
 pub use hints::{Heard, Waiting as WaitingForALook};
+pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;

@@ -251,27 +251,7 @@ impl Snapshot {
     /// How the last runs of a sync ended.
     pub async fn health(&self, sync: &str) -> Result<Health, StoreError> {
         let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let health = transaction
-                .query_row(
-                    "SELECT failed_runs, refused, failed_at, failed_reason,
-                            coalesce(failed_result = 'target_unavailable', 0)
-                     FROM sync WHERE name = ?1",
-                    [&sync],
-                    |row| {
-                        Ok(Health {
-                            failed_runs: row.get(0)?,
-                            refused: row.get(1)?,
-                            failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
-                            reason: row.get(3)?,
-                            target: row.get(4)?,
-                        })
-                    },
-                )
-                .optional()?;
-            Ok(health.unwrap_or_default())
-        })
-        .await
+        self.transact(move |transaction| health(transaction, &sync)).await
     }
 
     /// The digest over the secrets of the run that failed last.
@@ -366,4 +346,25 @@ impl Snapshot {
         })
         .await
     }
+}
+
+pub(super) fn health(transaction: &Transaction<'_>, sync: &str) -> Result<Health, StoreError> {
+    let health = transaction
+        .query_row(
+            "SELECT failed_runs, refused, failed_at, failed_reason,
+                    coalesce(failed_result = 'target_unavailable', 0)
+             FROM sync WHERE name = ?1",
+            [sync],
+            |row| {
+                Ok(Health {
+                    failed_runs: row.get(0)?,
+                    refused: row.get(1)?,
+                    failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
+                    reason: row.get(3)?,
+                    target: row.get(4)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(health.unwrap_or_default())
 }

@@ -18,7 +18,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
 use crate::core::proof::Proven;
 use crate::http::client::{Client, ClientOptions, PeerName};
-use crate::http::counters::Counters;
+use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
 use crate::http::pacer::{PacerOptions, Pacers};
 use crate::http::{HttpError, Lane};
@@ -107,6 +107,11 @@ impl ScimTarget {
     /// Requests sent so far and what became of them.
     pub fn counters(&self) -> Counters {
         self.service.client.counters()
+    }
+
+    /// A handle on what is counted, for whoever reads it later.
+    pub fn traffic(&self) -> Traffic {
+        self.service.client.traffic()
     }
 
     /// The configured dialect.
