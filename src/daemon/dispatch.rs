@@ -23,6 +23,7 @@ use crate::reconcile::{Finished, Order, Who, put_off, quarantine_of};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
+use crate::telemetry::metrics::Metrics;
 
 /// So many people to look at are quicker read whole.
 const BURST: usize = 200;
@@ -62,14 +63,26 @@ struct Running {
     replies: Vec<oneshot::Sender<Done>>,
 }
 
-/// Starts runs and takes in their ends.
-pub(super) struct Dispatcher {
+/// What a dispatcher is made of.
+pub(super) struct Parts {
     pub store: Arc<Store>,
     pub loaded: watch::Sender<Arc<Loaded>>,
     pub events: mpsc::UnboundedSender<Event>,
     pub interrupted: watch::Receiver<bool>,
     pub notifier: Notifier,
+    pub metrics: Metrics,
     pub secrets: ResolveSecret,
+}
+
+/// Starts runs and takes in their ends.
+pub(super) struct Dispatcher {
+    pub store: Arc<Store>,
+    pub loaded: watch::Sender<Arc<Loaded>>,
+    pub events: mpsc::UnboundedSender<Event>,
+    interrupted: watch::Receiver<bool>,
+    pub notifier: Notifier,
+    pub metrics: Metrics,
+    secrets: ResolveSecret,
     pub turns: BTreeMap<String, Turn>,
     running: BTreeMap<u64, Running>,
     next_id: u64,
@@ -101,20 +114,15 @@ impl Turn {
 }
 
 impl Dispatcher {
-    pub(super) fn new(
-        store: Arc<Store>,
-        loaded: watch::Sender<Arc<Loaded>>,
-        events: mpsc::UnboundedSender<Event>,
-        interrupted: watch::Receiver<bool>,
-        notifier: Notifier,
-        secrets: ResolveSecret,
-    ) -> Dispatcher {
+    pub(super) fn new(parts: Parts) -> Dispatcher {
+        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets } = parts;
         Dispatcher {
             store,
             loaded,
             events,
             interrupted,
             notifier,
+            metrics,
             secrets,
             turns: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -239,7 +247,8 @@ impl Dispatcher {
         let id = self.next_id;
         self.next_id += 1;
         self.running.insert(id, Running { replies });
-        let mut all: Vec<Arc<dyn Watcher>> = vec![Arc::new(LogWatcher::new(sync))];
+        let mut all: Vec<Arc<dyn Watcher>> =
+            vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
         let (store, events, interrupted) =
             (self.store.clone(), self.events.clone(), self.interrupted.clone());
@@ -357,6 +366,7 @@ impl Dispatcher {
             // Whom the watch heard of meanwhile was left for now.
             if well { self.look_now(sync, now) } else { self.look_again(sync, now) }
         }
+        self.metrics.run_ended(&facts);
         self.notifier.run_ended(&facts, exit::of_run(&facts, false), quarantined);
         self.last = sentence(&facts);
         Ok(())
@@ -386,6 +396,7 @@ impl Dispatcher {
                 heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
             if let Some(since) = event.or(last_well) {
                 let seconds = now.since(since).max(0) as f64 / 1000.0;
+                self.metrics.revoked(sync, seconds);
                 tracing::info!(sync, by_watch, seconds, "access ended");
             }
         }

@@ -16,14 +16,17 @@ use tokio::task::JoinHandle;
 
 use self::agenda::Agenda;
 use self::control::Client;
-use self::dispatch::{Dispatcher, Turn};
+use self::dispatch::{Dispatcher, Parts, Turn};
+use self::http::HttpState;
 use self::notify::Notifier;
+use self::pulse::Pulse;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
 use crate::model::time::Millis;
 use crate::reconcile::{OpenError, Sides};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{Metrics, Peer};
 
 pub mod agenda;
 pub mod control;
@@ -92,14 +95,46 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         Arc::new(move |client| serve(handle.clone(), client))
     };
     tokio::spawn(control::serve(listener, serve_client, stopped.clone()));
-    let notifier = Notifier::start(&loaded.config.daemon);
-    let dispatcher =
-        Dispatcher::new(store.clone(), loaded_sender, events, stopped.clone(), notifier, secrets.clone());
-    let mut daemon = Daemon { dispatcher, incoming, followers: Vec::new(), secrets, stopped };
+    let (metrics, pulse) = (Metrics::new(), Arc::new(Pulse::new()));
+    let configs = watch::Sender::new(Arc::new(loaded.config.clone()));
+    let http = HttpState {
+        store: store.clone(),
+        metrics: metrics.clone(),
+        config: configs.subscribe(),
+        pulse: pulse.clone(),
+    };
+    let serving = listen_for_http(&loaded.config.daemon, http, &stopped).await?;
+    let dispatcher = Dispatcher::new(Parts {
+        store,
+        loaded: loaded_sender,
+        events,
+        interrupted: stopped.clone(),
+        notifier: Notifier::start(&loaded.config.daemon),
+        metrics,
+        secrets: secrets.clone(),
+    });
+    let followers = Vec::new();
+    let mut daemon = Daemon { dispatcher, incoming, followers, secrets, stopped, pulse, configs };
     daemon.begin(&loaded).await?;
     let outcome = daemon.turn().await;
-    daemon.end(&socket).await;
+    daemon.end(&socket, serving).await;
     outcome
+}
+
+/// Answers HTTP, where the configuration asks for it.
+async fn listen_for_http(
+    config: &config::Daemon,
+    state: HttpState,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>, DaemonError> {
+    let Some(address) = config.listen else { return Ok(None) };
+    let listener = http::bind(address, config.listen_public).await.map_err(DaemonError::Machine)?;
+    let stopped = stopped.clone();
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = http::serve(listener, state, stopped).await {
+            tracing::error!(error, "the HTTP side ended");
+        }
+    })))
 }
 
 /// Opens every sync of a configuration.
@@ -149,6 +184,8 @@ struct Daemon {
     followers: Vec<JoinHandle<()>>,
     secrets: ResolveSecret,
     stopped: watch::Receiver<bool>,
+    pulse: Arc<Pulse>,
+    configs: watch::Sender<Arc<Config>>,
 }
 
 impl Daemon {
@@ -192,10 +229,16 @@ impl Daemon {
         Ok(())
     }
 
+    /// Starts the watch and the counting of requests anew.
     fn follow(&mut self, loaded: &Loaded) {
         self.followers.drain(..).for_each(|follower| follower.abort());
-        for sides in loaded.sides.values() {
-            let lag: watching::Lag = Arc::new(|_, _| {});
+        let names: Vec<&str> = loaded.sides.keys().map(String::as_str).collect();
+        self.dispatcher.metrics.keep_only(&names);
+        for (name, sides) in &loaded.sides {
+            self.dispatcher.metrics.register_traffic(name, Peer::Source, sides.source.traffic());
+            self.dispatcher.metrics.register_traffic(name, Peer::Target, sides.target.traffic());
+            let metrics = self.dispatcher.metrics.clone();
+            let lag: watching::Lag = Arc::new(move |sync, seconds| metrics.event_lag(sync, seconds));
             self.followers.push(tokio::spawn(watching::follow(
                 sides.clone(),
                 self.dispatcher.store.clone(),
@@ -216,6 +259,7 @@ impl Daemon {
             }
             self.dispatcher.tick(now).await?;
             systemd::beat();
+            self.pulse.beat();
             hold_still_for_tests();
             let until_next = match self.dispatcher.next_at() {
                 Some(at) => Duration::from_millis(at.since(Millis::now()).max(0) as u64),
@@ -268,7 +312,8 @@ impl Daemon {
             config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
         if config.state_dir != old.config.state_dir
             || config.daemon.socket != old.config.daemon.socket
-            || config.daemon.listen != old.config.daemon.listen
+            || (config.daemon.listen, config.daemon.listen_public)
+                != (old.config.daemon.listen, old.config.daemon.listen_public)
         {
             tracing::warn!("state_dir, daemon.socket and daemon.listen take effect after a restart");
         }
@@ -278,13 +323,14 @@ impl Daemon {
         self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
         self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
         self.dispatcher.loaded.send_replace(loaded.clone());
+        self.configs.send_replace(Arc::new(loaded.config.clone()));
         self.follow(&loaded);
         tracing::info!(file = %loaded.config.path.display(), "the configuration was read again");
         Ok(())
     }
 
     /// Lets the writes under way end, then lets go of everything.
-    async fn end(mut self, socket: &PathBuf) {
+    async fn end(mut self, socket: &PathBuf, serving: Option<JoinHandle<()>>) {
         systemd::stopping();
         tracing::info!("stopping after the writes under way");
         self.followers.drain(..).for_each(|follower| follower.abort());
@@ -302,6 +348,11 @@ impl Daemon {
         }
         if let Err(error) = std::fs::remove_file(socket) {
             tracing::debug!(%error, "the control socket was gone already");
+        }
+        if let Some(serving) = serving
+            && let Err(error) = serving.await
+        {
+            tracing::debug!(%error, "the HTTP side ended badly");
         }
         let Dispatcher { notifier, store, .. } = self.dispatcher;
         notifier.drain(LAST_WORDS).await;
