@@ -8,3 +8,4 @@ mod changes;
 mod lanes;
 mod limits;
 mod service;
+mod told;
