@@ -62,8 +62,8 @@ pub struct Attempt {
     pub reason: String,
     /// Old and new values.
     pub changes: Vec<Change>,
-    /// Whether somebody had approved it.
-    pub approved: bool,
+    /// Who approved it, where it had been held.
+    pub approved_by: Option<String>,
     /// What became of it.
     pub outcome: AttemptOutcome,
     /// The target's HTTP status, where one was received.

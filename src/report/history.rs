@@ -130,7 +130,10 @@ fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
         attempt.run,
         visible(&attempt.sync)
     )?;
-    let approved = if attempt.approved { ", approved" } else { "" };
+    let approved = match &attempt.approved_by {
+        Some(by) => format!(", approved by {}", visible(by)),
+        None => String::new(),
+    };
     let account = attempt.target_id.as_ref().map(|id| format!(", account {id}")).unwrap_or_default();
     let why = format!("{}; person {}{account}{approved}", attempt.reason, attempt.source_id);
     writeln!(out, "    {}", visible(&why))?;

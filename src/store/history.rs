@@ -62,7 +62,7 @@ const RUN_COLUMNS: &str = "id, sync, trigger, result, started_at, finished_at, f
               iif(result = 'error', facts ->> '$.notes[#-1]', NULL))";
 
 const ATTEMPTS: &str = "SELECT sent.at, ended.at, sent.run, sent.sync, sent.verb, sent.source_id, sent.payload,
-            sent.approved, ended.outcome, ended.payload,
+            sent.approved_by, ended.outcome, ended.payload,
             (SELECT target_id FROM link WHERE link.sync = sent.sync AND link.source_id = sent.source_id), sent.seq
      FROM journal AS sent LEFT JOIN journal AS ended
        ON ended.sync = sent.sync AND ended.source_id = sent.source_id AND ended.intent = sent.seq
@@ -256,7 +256,7 @@ fn attempt(row: &Row<'_>) -> Result<(Attempt, Situation), StoreError> {
         target_id: sent.target_id.or(linked.map(TargetId::new)),
         reason: sent.reason,
         changes: sent.changes,
-        approved: row.get(7)?,
+        approved_by: row.get(7)?,
         outcome,
         status: ended.status,
         detail: ended.detail,

@@ -250,19 +250,24 @@ impl Snapshot {
     }
 }
 
-/// Uses up the approval of exactly this person and action. Says whether there was one.
+/// Uses up the approval of exactly this person and action. Says who gave it, if there was one.
 pub(super) fn consume_approval(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     action: &PlannedAction,
-) -> Result<bool, StoreError> {
-    let consumed = transaction.execute(
+) -> Result<Option<String>, StoreError> {
+    let mut statement = transaction.prepare_cached(
         "UPDATE hold_pair SET state = 'consumed'
          WHERE state = 'approved' AND source_id = ?2 AND action = ?3
-           AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
-        params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
+           AND hold IN (SELECT id FROM hold WHERE sync = ?1)
+         RETURNING (SELECT coalesce(decided_by, '') FROM hold WHERE hold.id = hold_pair.hold)",
     )?;
-    Ok(consumed > 0)
+    let mut rows = statement.query(params![tenure.sync, action.source_id.as_str(), action.verb.as_str()])?;
+    let mut by = None;
+    while let Some(row) = rows.next()? {
+        by = Some(row.get(0)?);
+    }
+    Ok(by)
 }
 
 /// What was approved and turned out not to have happened is still approved, for as long as it was.

@@ -315,6 +315,9 @@ fn who_decided_is_kept() {
     let (stage, _) = five_held();
     sudo(&stage, &approve, "mallory");
     assert_eq!(decided(&stage, 1), ("released".to_owned(), Some(format!("mallory (by sudo, {me})"))));
+    stage.run(&["--reconcile-now"]).exits(0);
+    let history = stage.run(&["history", "--user", "ann@acme.example"]).exits(0);
+    history.says(&[&format!("approved by mallory (by sudo, {me})")]);
     for unset in [true, false] {
         let (stage, _) = five_held();
         if unset {

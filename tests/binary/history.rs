@@ -128,7 +128,7 @@ fn every_attempt_for_one_person_is_found_by_login_source_id_and_target_id() {
         keys(&first),
         [
             "action",
-            "approved",
+            "approved_by",
             "at",
             "changes",
             "detail",

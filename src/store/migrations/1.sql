@@ -88,6 +88,8 @@ CREATE TABLE journal (
     outcome   TEXT,
     -- What an intent counts for in the guards: an approved one for nothing, an adoption for what it changes.
     approved  INTEGER NOT NULL DEFAULT 0,
+    -- Who released it.
+    approved_by TEXT,
     rewrites  INTEGER NOT NULL DEFAULT 0,
     activates INTEGER NOT NULL DEFAULT 0,
     payload   TEXT,
