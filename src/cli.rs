@@ -137,6 +137,27 @@ pub enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Take back what a run did, as far as the workspace still has it; created accounts are deactivated.
+    Undo {
+        /// The run; `rosterd history` lists them.
+        #[arg(long, value_name = "NUMBER")]
+        run: i64,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Drop a link: the account stays as it is and is not rosterd's any more. Nothing is sent anywhere.
+    Forget {
+        /// The person: login, source id or target id.
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Lift a pin instead (forgotten, undone or rejected): the next run plans for this person again.
+        #[arg(long, conflicts_with = "yes")]
+        lift: bool,
+    },
     /// Stop writing; runs go on reading and reporting.
     Pause {
         /// For how long, such as 2h; without it until `rosterd resume`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::desk::Desk;
-use super::runs::{Orders, carry_out};
+use super::runs::{Orders, carry_out_all};
 use super::{Complaint, state_complaint};
 use crate::exit;
 use crate::model::report::Trigger;
@@ -48,12 +48,26 @@ pub(super) async fn approve(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) 
     desk.console.say(&format!("approved {count} of sync \"{}\"", visible(&decided.sync)));
     if no_run {
         desk.console.say("the next run sends them; an approval that cannot be sent lasts 24 hours");
+        for run in decided.of_returns.keys() {
+            desk.console
+                .say(&format!("`rosterd undo --run {run} --yes` sends those that take back run {run}"));
+        }
         return exit::OK;
     }
-    let syncs = desk.config.syncs.iter().filter(|sync| sync.name == decided.sync).collect();
-    let who = Who::Ids(decided.people);
-    let orders = Orders { syncs, who, trigger: Trigger::Approval, dry: false, only: HashMap::new() };
-    carry_out(desk, orders).await
+    let ordinary = decided.of_no_return();
+    let mut orders = Vec::new();
+    if !ordinary.is_empty() {
+        orders.push((Who::Ids(ordinary), Trigger::Approval));
+    }
+    // What a return held is sent by the same return again: what went back already is not sent twice.
+    let by = desk.console.who();
+    let returns = decided.of_returns.keys().map(|run| Who::ReturnOf { run: *run, by: by.clone() });
+    orders.extend(returns.map(|who| (who, Trigger::Undo)));
+    let order = |(who, trigger)| {
+        let syncs = desk.config.syncs.iter().filter(|sync| sync.name == decided.sync).collect();
+        Orders { syncs, who, trigger, dry: false, only: HashMap::new() }
+    };
+    carry_out_all(desk, orders.into_iter().map(order).collect()).await
 }
 
 async fn release(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) -> Result<Option<Decided>, Complaint> {

@@ -21,11 +21,13 @@ mod daemon;
 #[cfg(feature = "sim")]
 mod demo;
 mod desk;
+mod forget;
 mod holds;
 mod plans;
 mod runs;
 mod signal;
 mod status;
+mod undo;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -73,6 +75,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Reject { .. }
             | Command::Pause { .. }
             | Command::Resume
+            | Command::Undo { .. }
+            | Command::Forget { .. }
             | Command::Plan { .. }
             | Command::Apply { .. },
         ) => true,
@@ -107,6 +111,9 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Holds) => holds::list(desk).await,
         Some(Command::Approve { id, yes, no_run }) => holds::approve(desk, id, *yes, *no_run).await,
         Some(Command::Reject { id }) => holds::reject(desk, id).await,
+        Some(Command::Undo { run, yes }) => undo::undo(desk, *run, *yes).await,
+        Some(Command::Forget { who, lift: true, .. }) => forget::lift(desk, who).await,
+        Some(Command::Forget { who, yes, .. }) => forget::forget(desk, who, *yes).await,
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,

@@ -66,10 +66,22 @@ pub(super) async fn run(desk: &Desk<'_>) -> u8 {
 
 /// Carries orders out and delivers the report.
 pub(super) async fn carry_out(desk: &Desk<'_>, orders: Orders<'_>) -> u8 {
-    let (mut reports, code) = match runs(desk, &orders).await {
-        Ok(ended) => ended,
-        Err(complaint) => return desk.complain(complaint),
-    };
+    carry_out_all(desk, vec![orders]).await
+}
+
+/// Carries several orders out, one after the other, and delivers one report of all.
+pub(super) async fn carry_out_all(desk: &Desk<'_>, all: Vec<Orders<'_>>) -> u8 {
+    let (mut reports, mut codes) = (Vec::new(), Vec::new());
+    for orders in &all {
+        match runs(desk, orders).await {
+            Ok((ended, code)) => {
+                reports.extend(ended);
+                codes.push(code);
+            }
+            Err(complaint) => return desk.complain(complaint),
+        }
+    }
+    let code = exit::combine(codes);
     let options = &desk.cli.run;
     match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
         Ok(()) => code,

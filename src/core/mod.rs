@@ -17,6 +17,7 @@ pub mod settlement;
 pub mod situation;
 pub mod standing;
 pub mod status;
+pub mod undo;
 
 #[cfg(test)]
 mod diff_tests;

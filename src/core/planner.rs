@@ -156,6 +156,7 @@ pub fn removal_verb(cause: RemovalCause, policy: &LifecyclePolicy) -> Option<Ver
             (RemovalPolicy::Keep, other) | (other, _) => other,
         },
         RemovalCause::DeleteAfter => RemovalPolicy::Delete,
+        RemovalCause::Undone => RemovalPolicy::Deactivate,
     };
     match chosen {
         RemovalPolicy::Deactivate => Some(Verb::Deactivate),
@@ -313,7 +314,8 @@ fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause
             | RemovalCause::NotAssigned
             | RemovalCause::Disabled
             | RemovalCause::OutOfScope
-            | RemovalCause::DeleteAfter => "left; kept by lifecycle.on_unassigned",
+            | RemovalCause::DeleteAfter
+            | RemovalCause::Undone => "left; kept by lifecycle.on_unassigned",
         };
         return skip(person, situation, kept);
     };
@@ -361,6 +363,7 @@ pub fn removal_reason(cause: RemovalCause) -> &'static str {
         RemovalCause::OutOfScope => "out of scope by scope.filter",
         RemovalCause::Deleted => "deleted at the source",
         RemovalCause::DeleteAfter => "stayed away longer than lifecycle.delete_after",
+        RemovalCause::Undone => "a run made the account active, and that is taken back",
     }
 }
 
@@ -441,7 +444,8 @@ fn skip(person: &Person<'_>, situation: Situation, reason: &str) -> Decision {
     act(bare(person, Verb::Skip, situation, reason.to_owned()))
 }
 
-fn switched(mut action: PlannedAction, on: bool) -> PlannedAction {
+/// Marks an action whose switch in `[sync.lifecycle]` is off.
+pub(super) fn switched(mut action: PlannedAction, on: bool) -> PlannedAction {
     let switch = match action.verb {
         Verb::Create => "create",
         Verb::Update | Verb::Adopt => "update",

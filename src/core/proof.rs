@@ -1,16 +1,22 @@
 //! Proof that a removal is right: absence is a question, a fresh point read is the answer.
 //!
-//! *Invariant*: [`Proven`] is made only by [`prove`], from an [`Approved`] action and a fresh point read. Neither
-//! can be deserialized. A provisioner's `deactivate` and `delete` take nothing else.
+//! *Invariant*: [`Proven`] is made only by [`prove`], from an [`Approved`] action and a fresh point read at the source,
+//! and by [`prove_return`], from an [`Approved`] action that a person's `undo` asked for, the [`Deed`] that it takes
+//! back and a fresh read of the account. Neither `Proven` nor `Approved` can be deserialized. A provisioner's
+//! `deactivate` and `delete` take nothing else. An ordinary run cannot reach `prove_return`: its plan never has the
+//! cause [`RemovalCause::Undone`], and without that cause nothing is proven there.
 
 use super::guard::Approved;
 use super::mapping::Mapping;
 use super::planner::{removal_reason, removal_verb};
 use super::standing::{ScopeNames, Standing, standing};
+use super::undo::Deed;
 use crate::config::LifecyclePolicy;
+use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::identity::{Finding, PointRead};
-use crate::model::plan::{PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{Change, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
 /// The longest time between the point read and the write that rests on it.
@@ -29,6 +35,9 @@ pub enum ProofKind {
     Deleted,
     /// Assigned, and the scope, evaluated again on the fresh record, leaves the person out.
     OutOfScope,
+    /// A person asked for the return of what a run did, that run made the account active, and a fresh read of the
+    /// target shows it active. Says nothing about the source.
+    Undone,
 }
 
 impl ProofKind {
@@ -40,6 +49,7 @@ impl ProofKind {
             ProofKind::Suspended => RemovalCause::Suspended,
             ProofKind::Deleted => RemovalCause::Deleted,
             ProofKind::OutOfScope => RemovalCause::OutOfScope,
+            ProofKind::Undone => RemovalCause::Undone,
         }
     }
 }
@@ -91,6 +101,12 @@ impl Proven {
     /// `Deactivate` or `Delete`.
     pub fn verb(&self) -> Verb {
         self.action.verb
+    }
+
+    /// Earlier values that go back before the account is deactivated: only a return has any.
+    pub fn values(&self) -> Vec<Change> {
+        let changes = self.action.changes.iter().filter(|change| change.path != AttributePath::active());
+        changes.cloned().collect()
     }
 
     /// Whether the proof is still fresh enough to write on.
@@ -151,6 +167,40 @@ pub fn prove(
         removal_reason(cause).clone_into(&mut action.reason);
     }
     Verdict::Proven(Box::new(Proven { action, target_id, kind, proven_at: read.observed_at }))
+}
+
+/// Judges the deactivation that an undo asks for, by what the undone run did and a fresh read of the account
+/// (`None` = 404). Only a deactivation, never a deletion, and only of an account that the run made active.
+pub fn prove_return(
+    approved: Approved,
+    deed: Option<&Deed>,
+    shown: Option<&Account>,
+    observed_at: Millis,
+) -> Verdict {
+    let action = approved.into_action();
+    let unproven = |action: PlannedAction, why: &str| Verdict::Unproven(action, why.to_owned());
+    if action.cause != Some(RemovalCause::Undone) || action.verb != Verb::Deactivate {
+        return unproven(action, "nobody asked to take this back");
+    }
+    let made_active = deed.is_some_and(|deed| {
+        deed.made_active()
+            && *deed.source_id() == action.source_id
+            && deed.target_id().is_none_or(|id| Some(id) == action.target_id.as_ref())
+    });
+    if !made_active {
+        return unproven(action, "the journal does not show that the run made this account active");
+    }
+    match (action.target_id.clone(), shown) {
+        (Some(target_id), Some(account)) if account.id == target_id && account.active() != Some(false) => {
+            Verdict::Proven(Box::new(Proven {
+                action,
+                target_id,
+                kind: ProofKind::Undone,
+                proven_at: observed_at,
+            }))
+        }
+        _ => unproven(action, "a fresh look does not find the account active any more"),
+    }
 }
 
 enum Shown {

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lifecycle::{Lifecycle, lifecycle};
 use super::mapping::{InScope, Mapped, Mapping};
+use super::situation::StandingKind;
 use crate::config::LifecyclePolicy;
+use crate::model::digest::{Digest, DigestKey};
 use crate::model::identity::{Identity, VendorStatus};
 use crate::model::plan::RemovalCause;
 
@@ -46,6 +48,14 @@ impl ScopeNames {
     pub fn never_seen(&self) -> &[String] {
         &self.never_seen
     }
+}
+
+/// Where a person stands, as far as a decision about them goes: a pin lasts until this changes. `desired` counts for
+/// those who qualify only.
+pub fn standing_digest(key: &DigestKey, kind: StandingKind, desired: Option<Digest>) -> Digest {
+    let desired = desired.filter(|_| kind == StandingKind::Qualifies);
+    let desired: &[u8] = desired.as_ref().map_or(&[], |digest| digest.0.as_slice());
+    key.digest([format!("{kind:?}").as_bytes(), desired])
 }
 
 /// Decides where a person stands. `linked` matters for OneLogin's unactivated people.

@@ -299,7 +299,7 @@ impl Dispatcher {
         let replies = self.running.remove(&id).map(|running| running.replies).unwrap_or_default();
         let looked = match (&order.who, order.trigger) {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
-            (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
+            (Who::Ids(_) | Who::Named(_) | Who::Everybody | Who::ReturnOf { .. }, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
             if turn.full == Some(id) {
@@ -342,7 +342,10 @@ impl Dispatcher {
         let facts = finished.facts.clone();
         let well = facts.result.reached_both_sides();
         let full = order.who == Who::Everybody;
-        self.tell_revocations(sync, looked.is_some(), finished, now).await?;
+        // Who loses an account because a run is taken back has not left.
+        if order.trigger != Trigger::Undo {
+            self.tell_revocations(sync, looked.is_some(), finished, now).await?;
+        }
         let loaded = self.loaded.borrow().clone();
         let quarantined = match loaded.sides.get(sync) {
             Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),

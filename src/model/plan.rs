@@ -210,6 +210,9 @@ pub enum RemovalCause {
     Deleted,
     /// Deactivated long enough ago for `lifecycle.delete_after`.
     DeleteAfter,
+    /// A person asked for the return of what a run did, and that run made the account active. Never planned by an
+    /// ordinary run.
+    Undone,
 }
 
 /// What a run intends for one person.

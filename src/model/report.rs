@@ -209,6 +209,8 @@ pub enum Trigger {
     Approval,
     /// A saved plan.
     PlanFile,
+    /// A person who takes back what a run did.
+    Undo,
 }
 
 impl Trigger {
@@ -220,6 +222,7 @@ impl Trigger {
             Trigger::Watch => "watch",
             Trigger::Approval => "approval",
             Trigger::PlanFile => "plan-file",
+            Trigger::Undo => "undo",
         }
     }
 }

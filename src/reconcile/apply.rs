@@ -11,6 +11,7 @@ use crate::core::guard::{Approved, Budget};
 use crate::core::proof::Proven;
 use crate::core::settlement::{Written, settle_state, settle_write};
 use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::link::{Link, LinkState};
 use crate::model::plan::{DesiredAccount, PlannedAction, Verb};
@@ -125,7 +126,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         Done { record: line, stop, held: None }
     }
 
-    async fn link_of(&self, action: &PlannedAction) -> Result<Option<Link>, StoreError> {
+    pub(super) async fn link_of(&self, action: &PlannedAction) -> Result<Option<Link>, StoreError> {
         self.store.snapshot().link(self.tenure.sync(), &action.source_id).await
     }
 
@@ -262,12 +263,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             Ok(id) => id,
             Err(done) => return *done,
         };
-        let attributes: Vec<_> = action
-            .changes
-            .iter()
-            .filter(|change| change.path != crate::model::attributes::AttributePath::active())
-            .cloned()
-            .collect();
+        let attributes: Vec<_> =
+            action.changes.iter().filter(|change| change.path != AttributePath::active()).cloned().collect();
         let outcome = if attributes.is_empty() && !action.activate {
             let nothing = Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0 };
             WriteOutcome::Applied(nothing)
@@ -385,11 +382,46 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
 
 impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
     async fn remove(&self, proven: Proven, link: &Link) -> Done {
-        let action = proven.action().clone();
+        if proven.values().is_empty() {
+            self.take_access(proven, link).await
+        } else {
+            self.return_and_deactivate(proven, link).await
+        }
+    }
+
+    async fn write(&self, approved: Approved) -> Done {
+        let action = approved.into_action();
+        match (action.verb, action.desired.clone()) {
+            (Verb::Create, Some(desired)) => self.create(action, &desired).await,
+            (Verb::Create, None) => {
+                let why = "the plan holds no account to create".to_owned();
+                Done::with(record(&action, Outcome::Failed, Some(why)))
+            }
+            (
+                Verb::Adopt
+                | Verb::Update
+                | Verb::Reactivate
+                | Verb::Deactivate
+                | Verb::Delete
+                | Verb::HoldBack
+                | Verb::Skip,
+                _,
+            ) => self.update(action).await,
+        }
+    }
+}
+
+impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
+    /// Deactivates or deletes what was proven.
+    pub(super) async fn take_access(&self, proven: Proven, link: &Link) -> Done {
+        let told = proven.action();
+        let mut action = told.clone();
+        // Values that go back have an intent of their own.
+        action.changes.retain(|change| change.path == AttributePath::active());
         let now = Millis::now();
         if !proven.is_fresh(now) {
             let why = "the proof is older than two minutes".to_owned();
-            return Done::with(record(&action, Outcome::Deferred, Some(why)));
+            return Done::with(record(told, Outcome::Deferred, Some(why)));
         }
         let id = match self.intend(&action, Some(link)).await {
             Ok(id) => id,
@@ -408,7 +440,7 @@ impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
                 (self.provisioner.deactivate(&proven).await, LinkWrite::Put(Box::new(settled)))
             }
         };
-        let line = record(&action, Outcome::Applied, None);
+        let line = record(told, Outcome::Applied, None);
         match outcome {
             WriteOutcome::Applied(ack) => {
                 let ending = Ending {
@@ -441,27 +473,6 @@ impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
             WriteOutcome::Unknown { message, status, attempts } => {
                 self.settle_unknown(id, action, &message, status, attempts).await
             }
-        }
-    }
-
-    async fn write(&self, approved: Approved) -> Done {
-        let action = approved.into_action();
-        match (action.verb, action.desired.clone()) {
-            (Verb::Create, Some(desired)) => self.create(action, &desired).await,
-            (Verb::Create, None) => {
-                let why = "the plan holds no account to create".to_owned();
-                Done::with(record(&action, Outcome::Failed, Some(why)))
-            }
-            (
-                Verb::Adopt
-                | Verb::Update
-                | Verb::Reactivate
-                | Verb::Deactivate
-                | Verb::Delete
-                | Verb::HoldBack
-                | Verb::Skip,
-                _,
-            ) => self.update(action).await,
         }
     }
 }

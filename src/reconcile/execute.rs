@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::event::RunEvent;
 use super::hand::{Done, Hand, Stop, record};
 use super::planning::Plan;
-use super::prove::{Prover, Removal};
+use super::prove::{Judge, Removal};
 use super::rulings::Rulings;
 use super::{Context, RunError};
 use crate::core::guard::{Approved, Judgement, Released};
@@ -46,9 +46,9 @@ pub struct Carried {
 }
 
 /// Carries out plans.
-pub struct Executor<'a, O, H> {
+pub struct Executor<'a, O, H, J> {
     context: &'a Context<'a, O>,
-    prover: &'a Prover<'a>,
+    judge: &'a J,
     judgement: Judgement,
     rulings: &'a Rulings,
     hand: &'a H,
@@ -92,19 +92,19 @@ impl InOrder {
     }
 }
 
-impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
+impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     /// Prepares to carry out `plan`.
     pub fn new(
         context: &'a Context<'a, O>,
-        prover: &'a Prover<'a>,
+        judge: &'a J,
         judgement: Judgement,
         rulings: &'a Rulings,
         hand: &'a H,
         deadline: Option<tokio::time::Instant>,
-    ) -> Executor<'a, O, H> {
+    ) -> Executor<'a, O, H, J> {
         let concurrency = context.config.target.concurrency.max(1);
         let interrupted = context.interrupted.clone();
-        Executor { context, prover, judgement, rulings, hand, concurrency, deadline, interrupted }
+        Executor { context, judge, judgement, rulings, hand, concurrency, deadline, interrupted }
     }
 
     /// Carries a plan out. What a stop leaves over is recorded as deferred.
@@ -292,7 +292,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
             |action: &PlannedAction, why| unsent(record(action, Outcome::Deferred, Some(why)), true);
         let mut asked_again = false;
         loop {
-            let verdict = match self.prover.prove(approved, link).await {
+            let verdict = match self.judge.judge(approved, link).await {
                 Removal::Judged(verdict) => verdict,
                 Removal::NoControl(action, why) => return deferred(&action, why),
             };

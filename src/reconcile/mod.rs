@@ -32,6 +32,7 @@ mod seats;
 mod settle;
 mod sides;
 mod telling;
+mod undo;
 mod unlisted;
 
 pub use backoff::{put_off, quarantine_of};

@@ -137,6 +137,36 @@ pub async fn make_plan<O: Observe>(
     Ok(plan)
 }
 
+/// A plan of actions that are decided already: renames put in order, the guards asked.
+pub async fn plan_decided<O: Observe>(
+    context: &Context<'_, O>,
+    decided: Vec<(PlannedAction, Option<Link>)>,
+    rulings: &Rulings,
+    now: Millis,
+) -> Result<Plan, RunError> {
+    let mut plan = Plan::default();
+    let mut intent = Intent { unattended: context.unattended, ..Intent::default() };
+    let mut planner = Planner {
+        context,
+        failing: HashMap::new(),
+        rulings,
+        narrowing: None,
+        now,
+        plan: &mut plan,
+        intent: &mut intent,
+        renames: Vec::new(),
+    };
+    for (action, link) in decided {
+        planner.file(action, link.as_ref())?;
+    }
+    planner.settle_renames().await?;
+    let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
+    plan.judgement = judge(&intent, &ledger, &context.config.guard);
+    plan.writes = intent.total();
+    context.watcher.tell(&RunEvent::Planned { writes: plan.writes });
+    Ok(plan)
+}
+
 /// Adoptions that will take a seat.
 fn billable(adoptions: &mut Spool<PlannedAction>) -> Result<u64, RunError> {
     let mut seats = 0;
@@ -281,8 +311,7 @@ impl<O: Observe> Planner<'_, '_, O> {
         let writes_login =
             matches!(action.verb, Verb::Update | Verb::Reactivate) && changes_login(&action.changes);
         if let (true, true, Some(link)) = (sends, writes_login, link) {
-            let to =
-                action.desired.as_ref().map(|desired| desired.user_name().to_owned()).unwrap_or_default();
+            let to = login_to_be(&action);
             let rename = Rename { from: link.user_name.clone(), to };
             self.renames.push(PendingRename { action, rename });
             return Ok(());
@@ -422,6 +451,13 @@ impl<O: Observe> Planner<'_, '_, O> {
         }
         Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
     }
+}
+
+/// The login that an action gives.
+fn login_to_be(action: &PlannedAction) -> String {
+    let change = action.changes.iter().find(|change| change.path == AttributePath::user_name());
+    let to = change.and_then(|change| change.to.as_ref());
+    to.map(|to| to.as_text().into_owned()).unwrap_or_default()
 }
 
 /// Somebody who is not listed and whose turn to be looked at comes in a later run.

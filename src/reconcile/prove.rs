@@ -1,5 +1,7 @@
 //! Taking proofs: one fresh point read per removal, and the positive control before the first of them.
 
+use std::future::Future;
+
 use tokio::sync::OnceCell;
 
 use super::RunError;
@@ -14,6 +16,18 @@ use crate::model::link::Link;
 use crate::model::plan::PlannedAction;
 use crate::model::time::Millis;
 use crate::source::Source;
+
+/// Who judges the removals of a pass: the source in an ordinary run, the target and the journal in a return.
+pub trait Judge {
+    /// Judges one removal right before it is sent.
+    fn judge(&self, approved: Approved, link: &Link) -> impl Future<Output = Removal>;
+}
+
+impl Judge for Prover<'_> {
+    async fn judge(&self, approved: Approved, link: &Link) -> Removal {
+        self.prove(approved, link).await
+    }
+}
 
 /// Takes proofs for one pass.
 #[derive(Debug)]

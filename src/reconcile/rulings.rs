@@ -6,7 +6,7 @@ use super::roster::Candidate;
 use super::{Context, RunError};
 use crate::core::protection::Protection;
 use crate::core::situation::StandingKind;
-use crate::core::standing::Standing;
+use crate::core::standing::{Standing, standing_digest};
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
@@ -47,6 +47,33 @@ impl Rulings {
         })
     }
 
+    /// What holds for the return of what a run did: pins do not bind it, and only approvals of this very return count.
+    pub async fn of_return<O: Observe>(
+        context: &Context<'_, O>,
+        run: i64,
+        now: Millis,
+    ) -> Result<Rulings, RunError> {
+        let sync = context.sync_name();
+        Ok(Rulings {
+            approvals: context.snapshot.approvals_of_return(sync, run, now).await?,
+            pins: HashMap::new(),
+            paused_until: context.snapshot.paused_until(sync, now).await?,
+            protection: Protection::new(&context.config.guard.protected, context.target.own_account().await),
+            key: context.snapshot.digest_key(),
+        })
+    }
+
+    /// Applies protection and a pause to an action that takes something back.
+    pub fn apply_to_return(&self, action: PlannedAction, link: Option<&Link>) -> PlannedAction {
+        if !action.verb.is_write() {
+            return action;
+        }
+        match self.protects(&action, link) {
+            Some(why) => skipped(action, why.to_owned()),
+            None => self.paused(action),
+        }
+    }
+
     /// Whether somebody released exactly this.
     pub fn is_approved(&self, action: &PlannedAction) -> bool {
         self.approvals.contains(&(action.source_id.clone(), action.verb))
@@ -81,6 +108,10 @@ impl Rulings {
         {
             return skipped(action, format!("{}; not planned again until the source changes", pin.reason));
         }
+        self.paused(action)
+    }
+
+    fn paused(&self, mut action: PlannedAction) -> PlannedAction {
         if let (Some(until), Disposition::Send) = (self.paused_until, &action.disposition) {
             let until = if until == FOR_GOOD {
                 "until resumed".to_owned()
@@ -104,16 +135,15 @@ impl Rulings {
     /// Where a person stands at the source, as far as a decision about them goes. How it was found out that
     /// somebody left (a list, a point read) is not a change.
     fn digest(&self, standing: &Standing) -> Digest {
-        let kind = format!("{:?}", StandingKind::from(standing));
         let desired = match standing {
-            Standing::Qualifies(mapped) => mapped.desired.digest.0.to_vec(),
+            Standing::Qualifies(mapped) => Some(mapped.desired.digest),
             Standing::Pending
             | Standing::Suspended
             | Standing::Leaver(_)
             | Standing::OutOfScope
-            | Standing::HeldBack(_) => Vec::new(),
+            | Standing::HeldBack(_) => None,
         };
-        self.key.digest([kind.as_bytes(), &desired])
+        standing_digest(&self.key, StandingKind::from(standing), desired)
     }
 }
 

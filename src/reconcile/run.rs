@@ -11,7 +11,7 @@ use super::hand::{DryHand, Stop};
 use super::narrowing::Narrowing;
 use super::people::{Gathered, by_id, everybody, named};
 use super::planning::{Plan, make_plan};
-use super::prove::Prover;
+use super::prove::{Judge, Prover};
 use super::rulings::Rulings;
 use super::settle::recover;
 use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind, tell_holds};
@@ -40,6 +40,13 @@ pub enum Who {
     Named(Vec<String>),
     /// These.
     Ids(Vec<SourceId>),
+    /// Everybody for whom a run wrote something: that is taken back.
+    ReturnOf {
+        /// The run.
+        run: i64,
+        /// Who asked for it, for the record.
+        by: String,
+    },
 }
 
 /// What is asked for.
@@ -214,7 +221,12 @@ async fn phases<'a, O: Observe, P: Provision>(
     if let Some(writing) = writing {
         let tenure = writing.store.tenure(&request.config.name).await?;
         writing.store.bind(&tenure, binding).await?;
-        let run = writing.store.begin_run(&tenure, request.trigger, full, Millis::now()).await?;
+        let run = match &request.who {
+            Who::ReturnOf { run, by } => writing.store.begin_return(&tenure, *run, by, Millis::now()).await?,
+            Who::Everybody | Who::Named(_) | Who::Ids(_) => {
+                writing.store.begin_run(&tenure, request.trigger, full, Millis::now()).await?
+            }
+        };
         *written = Some(Written { writing, tenure, run });
     }
     let waiting = match (full, writing.is_some()) {
@@ -264,14 +276,15 @@ async fn pass<O: Observe, P: Provision>(
     written: Option<&Written<'_, P>>,
     tally: &mut Tally,
 ) -> Result<(), RunError> {
-    tally.passes += 1;
     let gathered = match who {
+        Who::ReturnOf { run, .. } => return super::undo::pass(context, *run, written, tally).await,
         Who::Everybody => everybody(context).await?,
         Who::Named(names) => named(context, names).await?,
         Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
     let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, looks, users, pages } =
         gathered;
+    tally.passes += 1;
     tally.users = users;
     tally.pages += pages;
     tally.complete = complete_read_at.is_some();
@@ -294,49 +307,59 @@ async fn pass<O: Observe, P: Provision>(
             tally.holds = holds_to_come(context, &carried.held).await?;
             carried
         }
-        Some(Written { writing, tenure, run }) => {
+        Some(written @ Written { writing, tenure, .. }) => {
             let read_at = complete_read_at.unwrap_or_else(Millis::now);
             writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
             writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
             writing.store.note_looks(tenure, std::mem::take(&mut plan.looks)).await?;
             writing.store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
-            let mut carried =
-                apply_pass(context, &prover, &rulings, &mut plan, writing, tenure, *run).await?;
-            // A run that stopped early has not asked the guards about everybody.
-            if carried.stop.is_none() {
-                let held = std::mem::take(&mut carried.held);
-                let wanted = std::mem::take(&mut carried.wanted);
-                let holds = writing.store.sync_holds(tenure, held, wanted, scope, Millis::now()).await?;
-                tell_holds(&holds);
-                remind(&holds, &mut tally.notes);
-                tally.holds = holds.iter().map(hold_fact).collect();
-            }
+            let mut carried = apply_pass(context, &prover, &rulings, &mut plan, written).await?;
+            hold_what_is_held(written, &mut carried, scope, tally).await?;
             carried
         }
     };
     merge(tally, carried)
 }
 
-async fn apply_pass<O: Observe, P: Provision>(
+/// Brings the open holds in line with what a pass held.
+pub(super) async fn hold_what_is_held<P>(
+    written: &Written<'_, P>,
+    carried: &mut Carried,
+    scope: HoldScope,
+    tally: &mut Tally,
+) -> Result<(), RunError> {
+    // A run that stopped early has not asked the guards about everybody.
+    if carried.stop.is_none() {
+        let (held, wanted) = (std::mem::take(&mut carried.held), std::mem::take(&mut carried.wanted));
+        let store = written.writing.store;
+        let holds = store.sync_holds(&written.tenure, held, wanted, scope, Millis::now()).await?;
+        tell_holds(&holds);
+        remind(&holds, &mut tally.notes);
+        tally.holds = holds.iter().map(hold_fact).collect();
+    }
+    Ok(())
+}
+
+/// Carries a plan out for real.
+pub(super) async fn apply_pass<O: Observe, P: Provision, J: Judge>(
     context: &Context<'_, O>,
-    prover: &Prover<'_>,
+    judge: &J,
     rulings: &Rulings,
     plan: &mut Plan,
-    writing: &Writing<'_, P>,
-    tenure: &Tenure,
-    run: i64,
+    written: &Written<'_, P>,
 ) -> Result<Carried, RunError> {
+    let Written { writing, tenure, run } = written;
     let hand = WriteHand::new(
         context,
         writing.store,
         tenure,
         writing.provisioner,
         rulings,
-        run,
+        *run,
         plan.judgement.as_of(),
     );
     let deadline = tokio::time::Instant::now() + context.config.max_apply;
-    Executor::new(context, prover, plan.judgement.clone(), rulings, &hand, Some(deadline))
+    Executor::new(context, judge, plan.judgement.clone(), rulings, &hand, Some(deadline))
         .carry_out(plan)
         .await
 }
@@ -346,11 +369,12 @@ fn scope_of(who: &Who, people: &super::planning::People, read_at: Option<Millis>
     match who {
         Who::Everybody => HoldScope::Everybody(read_at.unwrap_or_else(Millis::now)),
         Who::Named(_) | Who::Ids(_) => HoldScope::Named(people.named.clone()),
+        Who::ReturnOf { run, .. } => HoldScope::ReturnOf(*run),
     }
 }
 
 /// Adds a pass to the run. A pass that ran out of time gives only what it did: the rest is planned afresh.
-fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
+pub(super) fn merge(tally: &mut Tally, mut carried: Carried) -> Result<(), RunError> {
     let again = carried.stop == Some(Stop::TimeIsUp);
     let mut linked = 0;
     for record in carried.records.iter()? {

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::plan::{Change, Verb};
-use crate::model::report::{ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Summary};
+use crate::model::report::{ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Summary, Trigger};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -53,6 +53,7 @@ fn source_line(facts: &RunFacts) -> String {
     let source = &facts.source;
     let people = count(source.users, "person", "people");
     match &source.problem {
+        None if facts.trigger == Trigger::Undo => format!("looked at the accounts of {people}"),
         Some(_) => format!("reading {} did not succeed", vendor(&source.kind)),
         None if source.complete => format!(
             "read {people} in {} from {}, complete",

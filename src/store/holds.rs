@@ -14,7 +14,7 @@ const HOUR_MILLIS: i64 = 3600 * 1000;
 /// How long a hold stays open.
 const OPEN_MILLIS: i64 = 72 * HOUR_MILLIS;
 /// How long an approval that could not be sent survives.
-const APPROVAL_MILLIS: i64 = 24 * HOUR_MILLIS;
+pub(super) const APPROVAL_MILLIS: i64 = 24 * HOUR_MILLIS;
 /// How often a held removal is reminded of.
 const REMIND_MILLIS: i64 = 24 * HOUR_MILLIS;
 
@@ -84,14 +84,25 @@ pub enum HoldScope {
     Everybody(Millis),
     /// These people only.
     Named(HashSet<SourceId>),
+    /// The return of this run: only what earlier returns of it held.
+    ReturnOf(i64),
 }
 
 impl HoldScope {
     /// Whether this run's word about a person is newer than what was noted `since`.
-    fn covers(&self, id: &SourceId, since: i64) -> bool {
+    fn covers(&self, id: &SourceId, since: i64, undoes: Option<i64>) -> bool {
         match self {
-            HoldScope::Everybody(read_at) => since <= read_at.0,
-            HoldScope::Named(ids) => ids.contains(id),
+            HoldScope::Everybody(read_at) => undoes.is_none() && since <= read_at.0,
+            HoldScope::Named(ids) => undoes.is_none() && ids.contains(id),
+            HoldScope::ReturnOf(run) => undoes == Some(*run),
+        }
+    }
+
+    /// The run that is taken back, for a return.
+    fn undoes(&self) -> Option<i64> {
+        match self {
+            HoldScope::ReturnOf(run) => Some(*run),
+            HoldScope::Everybody(_) | HoldScope::Named(_) => None,
         }
     }
 }
@@ -103,6 +114,16 @@ pub struct Decided {
     pub sync: String,
     /// The people of the pairs.
     pub people: Vec<SourceId>,
+    /// Those of them whom a return of a run held, by that run.
+    pub of_returns: BTreeMap<i64, Vec<SourceId>>,
+}
+
+impl Decided {
+    /// Those whom no return held.
+    pub fn of_no_return(&self) -> Vec<SourceId> {
+        let of_returns: HashSet<&SourceId> = self.of_returns.values().flatten().collect();
+        self.people.iter().filter(|id| !of_returns.contains(id)).cloned().collect()
+    }
 }
 
 impl Store {
@@ -178,7 +199,8 @@ impl Store {
             let reason = format!("rejected by {by} on {}", now.rfc3339());
             transaction.execute(
                 "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at)
-                 SELECT ?2, source_id, ?3, action, digest, ?4 FROM hold_pair WHERE hold = ?1 AND state = 'waiting'",
+                 SELECT ?2, source_id, ?3, action, digest, ?4 FROM hold_pair
+                 WHERE hold = ?1 AND state = 'waiting' AND undoes IS NULL",
                 params![number, sync, reason, now.0],
             )?;
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
@@ -201,7 +223,8 @@ impl Store {
                     .optional()?
                     .ok_or(StoreError::NoSuchHold(number))?;
                 let people = act(transaction, &sync)?;
-                Ok(Decided { sync, people })
+                let of_returns = of_returns(transaction, number, &people)?;
+                Ok(Decided { sync, people, of_returns })
             })
             .await
     }
@@ -239,7 +262,8 @@ impl Snapshot {
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
                 "SELECT source_id, action FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
-                 WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2",
+                 WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2
+                   AND hold_pair.undoes IS NULL",
             )?;
             let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS], |row| {
                 Ok((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)))
@@ -255,14 +279,17 @@ pub(super) fn consume_approval(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     action: &PlannedAction,
+    run: i64,
 ) -> Result<Option<String>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "UPDATE hold_pair SET state = 'consumed'
          WHERE state = 'approved' AND source_id = ?2 AND action = ?3
            AND hold IN (SELECT id FROM hold WHERE sync = ?1)
+           AND hold_pair.undoes IS (SELECT undoes FROM run WHERE id = ?4)
          RETURNING (SELECT coalesce(decided_by, '') FROM hold WHERE hold.id = hold_pair.hold)",
     )?;
-    let mut rows = statement.query(params![tenure.sync, action.source_id.as_str(), action.verb.as_str()])?;
+    let mut rows =
+        statement.query(params![tenure.sync, action.source_id.as_str(), action.verb.as_str(), run])?;
     let mut by = None;
     while let Some(row) = rows.next()? {
         by = Some(row.get(0)?);
@@ -275,12 +302,14 @@ pub(super) fn give_back_approval(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     action: &PlannedAction,
+    run: i64,
 ) -> Result<(), StoreError> {
     transaction.execute(
         "UPDATE hold_pair SET state = 'approved'
          WHERE rowid = (SELECT max(hold_pair.rowid) FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
-                        WHERE hold.sync = ?1 AND hold_pair.state = 'consumed' AND source_id = ?2 AND action = ?3)",
-        params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
+                        WHERE hold.sync = ?1 AND hold_pair.state = 'consumed' AND source_id = ?2 AND action = ?3
+                          AND hold_pair.undoes IS (SELECT undoes FROM run WHERE run.id = ?4))",
+        params![tenure.sync, action.source_id.as_str(), action.verb.as_str(), run],
     )?;
     Ok(())
 }
@@ -316,7 +345,8 @@ fn sync_class(
     };
     let known = joined(transaction, number)?;
     let still: HashSet<&SourceId> = held.iter().map(|pair| &pair.source_id).collect();
-    for id in known.iter().filter(|(id, at)| scope.covers(id, **at) && !still.contains(id)).map(|(id, _)| id)
+    for (id, _) in
+        known.iter().filter(|(id, (at, undoes))| scope.covers(id, *at, *undoes) && !still.contains(id))
     {
         transaction.execute(
             "DELETE FROM hold_pair WHERE hold = ?1 AND source_id = ?2",
@@ -327,9 +357,10 @@ fn sync_class(
     let revision = revision + u32::from(joins);
     for pair in held {
         transaction.execute(
-            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, joined_at, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting')
-             ON CONFLICT (hold, source_id) DO UPDATE SET user_name = excluded.user_name, digest = excluded.digest",
+            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, joined_at, undoes, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting')
+             ON CONFLICT (hold, source_id) DO UPDATE SET user_name = excluded.user_name, digest = excluded.digest,
+                                                         undoes = excluded.undoes",
             params![
                 number,
                 revision,
@@ -337,7 +368,8 @@ fn sync_class(
                 verb.as_str(),
                 pair.user,
                 pair.source_digest.map(|digest| digest.0.to_vec()),
-                now.0
+                now.0,
+                scope.undoes()
             ],
         )?;
     }
@@ -407,17 +439,19 @@ fn drop_unwanted_approvals(
     now: Millis,
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare(
-        "SELECT hold_pair.rowid, source_id, action, approved_at FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+        "SELECT hold_pair.rowid, source_id, action, approved_at, undoes FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
          WHERE hold.sync = ?1 AND hold_pair.state = 'approved'",
     )?;
-    let rows: Vec<(i64, String, String, i64)> = statement
-        .query_map([&tenure.sync], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+    let rows: Vec<(i64, String, String, i64, Option<i64>)> = statement
+        .query_map([&tenure.sync], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
         .collect::<Result<_, _>>()?;
-    for (row, source_id, action, approved_at) in rows {
+    for (row, source_id, action, approved_at, undoes) in rows {
         let id = SourceId::new(source_id);
         let is_wanted = wanted.contains(&(id.clone(), verb_of(&action)));
         let too_old = now.0 - approved_at >= APPROVAL_MILLIS;
-        if too_old || (scope.covers(&id, approved_at) && !is_wanted) {
+        if too_old || (scope.covers(&id, approved_at, undoes) && !is_wanted) {
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE rowid = ?1", [row])?;
         }
     }
@@ -453,13 +487,39 @@ pub(super) fn open_holds(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Who waits in a hold, and since when.
-fn joined(transaction: &Transaction<'_>, number: i64) -> Result<HashMap<SourceId, i64>, StoreError> {
-    let mut statement = transaction
-        .prepare("SELECT source_id, joined_at FROM hold_pair WHERE hold = ?1 AND state = 'waiting'")?;
-    let rows =
-        statement.query_map([number], |row| Ok((SourceId::new(row.get::<_, String>(0)?), row.get(1)?)))?;
+/// Since when somebody waits in a hold, and for the return of which run.
+type Joined = (i64, Option<i64>);
+
+/// Who waits in a hold.
+fn joined(transaction: &Transaction<'_>, number: i64) -> Result<HashMap<SourceId, Joined>, StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT source_id, joined_at, undoes FROM hold_pair WHERE hold = ?1 AND state = 'waiting'",
+    )?;
+    let rows = statement.query_map([number], |row| {
+        Ok((SourceId::new(row.get::<_, String>(0)?), (row.get(1)?, row.get(2)?)))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Those of these people whom a return of a run held.
+fn of_returns(
+    transaction: &Transaction<'_>,
+    number: i64,
+    people: &[SourceId],
+) -> Result<BTreeMap<i64, Vec<SourceId>>, StoreError> {
+    let mut statement = transaction
+        .prepare("SELECT undoes, source_id FROM hold_pair WHERE hold = ?1 AND undoes IS NOT NULL")?;
+    let rows = statement
+        .query_map([number], |row| Ok((row.get::<_, i64>(0)?, SourceId::new(row.get::<_, String>(1)?))))?;
+    let people: HashSet<&SourceId> = people.iter().collect();
+    let mut of_returns: BTreeMap<i64, Vec<SourceId>> = BTreeMap::new();
+    for row in rows {
+        let (run, id) = row?;
+        if people.contains(&id) {
+            of_returns.entry(run).or_default().push(id);
+        }
+    }
+    Ok(of_returns)
 }
 
 fn people_of(transaction: &Transaction<'_>, number: i64, state: &str) -> Result<Vec<SourceId>, StoreError> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::holds::{consume_approval, give_back_approval};
 use super::links::put_link;
+use super::undo::{pin_return, refuse_decided_meanwhile, settle_return};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::guard::{Budget, Ledger, Sent, rewrites};
 use crate::model::id::SourceId;
@@ -135,7 +136,8 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 refuse_stale(transaction, &tenure, &intent.action)?;
-                let approved_by = consume_approval(transaction, &tenure, &intent.action)?;
+                refuse_decided_meanwhile(transaction, &tenure, &intent)?;
+                let approved_by = consume_approval(transaction, &tenure, &intent.action, intent.run)?;
                 if approved_by.is_none()
                     && let Some(budget) = &intent.budget
                 {
@@ -162,6 +164,7 @@ impl Store {
                     "INSERT INTO in_flight (intent, sync, source_id) VALUES (?1, ?2, ?3)",
                     params![id.0, tenure.sync, intent.action.source_id.as_str()],
                 )?;
+                pin_return(transaction, &tenure, &intent)?;
                 transaction
                     .execute("UPDATE run SET last_intent = ?2 WHERE id = ?1", params![intent.run, id.0])?;
                 Ok(id)
@@ -210,8 +213,9 @@ impl Store {
                     }
                 }
                 if approved && settlement.settled == Settled::NotSent {
-                    give_back_approval(transaction, &tenure, &action)?;
+                    give_back_approval(transaction, &tenure, &action, run)?;
                 }
+                settle_return(transaction, &tenure, run, &action, &settlement)?;
                 note_failure(transaction, &tenure, &action, &settlement)
             })
             .await

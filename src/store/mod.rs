@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod forget;
 mod hints;
 mod history;
 mod holds;
@@ -23,6 +24,7 @@ mod pins;
 mod runs;
 mod spool;
 mod status;
+mod undo;
 
 pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};
@@ -32,6 +34,7 @@ pub use lock::StateLock;
 pub use pins::Pin;
 pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
+pub use undo::{RunToUndo, Trace};
 
 /// Read access to a state directory.
 #[derive(Debug)]

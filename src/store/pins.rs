@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::holds::verb_of;
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::digest::Digest;
-use crate::model::id::SourceId;
+use crate::model::id::{SourceId, TargetId};
 use crate::model::plan::Verb;
 use crate::model::time::Millis;
 
@@ -20,6 +20,10 @@ pub struct Pin {
     pub verb: Option<Verb>,
     /// Where the person stood when it was pinned.
     pub digest: Option<Digest>,
+    /// The login then, where they were noted.
+    pub user_name: Option<String>,
+    /// The account then.
+    pub target_id: Option<TargetId>,
 }
 
 impl Store {
@@ -61,13 +65,21 @@ impl Snapshot {
     pub async fn pins(&self, sync: &str) -> Result<HashMap<SourceId, Pin>, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let mut statement =
-                transaction.prepare("SELECT source_id, reason, verb, digest FROM pin WHERE sync = ?1")?;
+            let mut statement = transaction.prepare(
+                "SELECT source_id, reason, verb, digest, user_name, target_id FROM pin WHERE sync = ?1",
+            )?;
             let rows = statement.query_map([&sync], |row| {
                 let digest: Option<Vec<u8>> = row.get(3)?;
                 let digest = digest.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest);
                 let verb: Option<String> = row.get(2)?;
-                let pin = Pin { reason: row.get(1)?, verb: verb.as_deref().map(verb_of), digest };
+                let target_id: Option<String> = row.get(5)?;
+                let pin = Pin {
+                    reason: row.get(1)?,
+                    verb: verb.as_deref().map(verb_of),
+                    digest,
+                    user_name: row.get(4)?,
+                    target_id: target_id.map(TargetId::new),
+                };
                 Ok((SourceId::new(row.get::<_, String>(0)?), pin))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

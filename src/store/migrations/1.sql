@@ -60,7 +60,10 @@ CREATE TABLE run (
     facts       TEXT,
     chain_head  BLOB,
     -- The last intent it recorded: runs overlap, and the budgets are theirs together.
-    last_intent INTEGER
+    last_intent INTEGER,
+    -- The run that this one takes back, and who asked for it.
+    undoes      INTEGER REFERENCES run (id),
+    undone_by   TEXT
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
 CREATE INDEX run_intent ON run (sync, last_intent);
@@ -148,6 +151,8 @@ CREATE TABLE hold_pair (
     state     TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'consumed', 'dropped')),
     joined_at   INTEGER NOT NULL,
     approved_at INTEGER,
+    -- The run that was to be taken back, where a return held it.
+    undoes      INTEGER,
     UNIQUE (hold, source_id)
 ) STRICT;
 
@@ -158,6 +163,10 @@ CREATE TABLE pin (
     verb       TEXT,
     digest     BLOB,
     pinned_at  INTEGER NOT NULL,
+    -- The return that pinned it, and what the account was known by.
+    run        INTEGER,
+    user_name  TEXT,
+    target_id  TEXT,
     UNIQUE (sync, source_id)
 ) STRICT;
 

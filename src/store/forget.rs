@@ -1,0 +1,60 @@
+//! Forgetting: a link is dropped and its person pinned, in one transaction.
+
+use rusqlite::params;
+
+use super::undo::known_digest;
+use super::{Store, StoreError, Tenure};
+use crate::model::id::SourceId;
+use crate::model::time::Millis;
+
+impl Store {
+    /// Drops a person's link and pins the person until the source changes for them. What waits for an approval about
+    /// them is dropped too. False, and nothing is changed, where a write for them is not settled.
+    pub async fn forget(
+        &self,
+        tenure: &Tenure,
+        person: &SourceId,
+        by: &str,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        let (tenure, person, by) = (tenure.clone(), person.clone(), by.to_owned());
+        let key = self.snapshot.digest_key();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let who = params![tenure.sync, person.as_str()];
+                let unsettled: bool = transaction.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM in_flight WHERE sync = ?1 AND source_id = ?2)",
+                    who,
+                    |row| row.get(0),
+                )?;
+                if unsettled {
+                    return Ok(false);
+                }
+                // Before the link goes, because it says where the person stood.
+                let digest = known_digest(transaction, &key, &tenure.sync, &person)?;
+                transaction.execute(
+                    "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, user_name, target_id)
+                     SELECT sync, source_id, ?3, NULL, ?4, ?5, user_name, target_id FROM link
+                     WHERE sync = ?1 AND source_id = ?2",
+                    params![
+                        tenure.sync,
+                        person.as_str(),
+                        format!("forgotten by {by} on {}", now.rfc3339()),
+                        digest.map(|digest| digest.0.to_vec()),
+                        now.0
+                    ],
+                )?;
+                transaction.execute("DELETE FROM link WHERE sync = ?1 AND source_id = ?2", who)?;
+                transaction.execute("DELETE FROM failing WHERE sync = ?1 AND source_id = ?2", who)?;
+                transaction.execute(
+                    "UPDATE hold_pair SET state = 'dropped'
+                     WHERE source_id = ?2 AND state IN ('waiting', 'approved')
+                       AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
+                    who,
+                )?;
+                Ok(true)
+            })
+            .await
+    }
+}

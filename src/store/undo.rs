@@ -1,0 +1,282 @@
+//! Undo: what a run wrote for each person, what later runs wrote since, and the pins that keep the next run from
+//! doing again what was taken back.
+//!
+//! A return is a run of its own that names the run it takes back. Where it takes back an ordinary run (or the return
+//! of a return), its intents pin their people, in the same transaction; where it takes back a return, an acknowledged
+//! write lifts the pin instead: the source rules again.
+
+use std::collections::{BTreeMap, HashSet};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::holds::{APPROVAL_MILLIS, verb_of};
+use super::journal::{Intent, Settled, Settlement};
+use super::{Snapshot, Store, StoreError, Tenure};
+use crate::core::situation::StandingKind;
+use crate::core::standing::standing_digest;
+use crate::core::undo::written_paths;
+use crate::model::attributes::AttributePath;
+use crate::model::digest::{Digest, DigestKey};
+use crate::model::id::SourceId;
+use crate::model::plan::{PlannedAction, Verb};
+use crate::model::report::Trigger;
+use crate::model::time::Millis;
+
+/// A run that somebody wants to take back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunToUndo {
+    /// The sync it belongs to.
+    pub sync: String,
+    /// Whether it has no end yet and was begun by whoever writes for its sync now.
+    pub goes_on: bool,
+    /// People for whom it wrote something that was acknowledged.
+    pub people: u64,
+}
+
+/// What a run wrote for one person, and what happened since.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// What was acknowledged, in the order in which it was sent.
+    pub applied: Vec<PlannedAction>,
+    /// What later runs wrote again, and the last of them.
+    pub written_since: BTreeMap<AttributePath, i64>,
+    /// Where the person stood at the source when a run last looked.
+    pub source_digest: Option<Digest>,
+}
+
+impl Snapshot {
+    /// A run by its number; `None` where there is none.
+    pub async fn run_to_undo(&self, run: i64) -> Result<Option<RunToUndo>, StoreError> {
+        self.transact(move |transaction| {
+            Ok(transaction
+                .query_row(
+                    "SELECT run.sync, run.finished_at IS NULL AND run.epoch = sync.epoch,
+                            (SELECT count(DISTINCT source_id) FROM journal
+                             WHERE journal.run = run.id AND kind = 'outcome' AND outcome = 'applied')
+                     FROM run JOIN sync ON sync.name = run.sync WHERE run.id = ?1",
+                    [run],
+                    |row| {
+                        let people: i64 = row.get(2)?;
+                        Ok(RunToUndo { sync: row.get(0)?, goes_on: row.get(1)?, people: people as u64 })
+                    },
+                )
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Everybody for whom a run wrote something that was acknowledged, in the order of their ids.
+    pub async fn written_by(&self, sync: &str, run: i64) -> Result<Vec<SourceId>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT DISTINCT source_id FROM journal
+                 WHERE run = ?1 AND sync = ?2 AND kind = 'outcome' AND outcome = 'applied' ORDER BY source_id",
+            )?;
+            let rows =
+                statement.query_map(params![run, sync], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// What a run wrote for one person, and what happened since.
+    pub async fn trace(&self, sync: &str, run: i64, person: &SourceId) -> Result<Trace, StoreError> {
+        let (sync, person, key) = (sync.to_owned(), person.clone(), self.digest_key());
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT sent.run, sent.payload FROM journal AS sent JOIN journal AS ended
+                   ON ended.sync = sent.sync AND ended.source_id = sent.source_id AND ended.intent = sent.seq
+                 WHERE sent.sync = ?1 AND sent.source_id = ?2 AND sent.kind = 'intent' AND ended.outcome = 'applied'
+                   AND sent.payload IS NOT NULL
+                   AND sent.seq >= (SELECT min(seq) FROM journal WHERE sync = ?1 AND source_id = ?2 AND run = ?3)
+                 ORDER BY sent.seq",
+            )?;
+            let rows = statement.query_map(params![sync, person.as_str(), run], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            })?;
+            let mut trace = Trace::default();
+            for row in rows {
+                let (by, payload) = row?;
+                let action: PlannedAction = serde_json::from_str(&payload)?;
+                if by == run {
+                    written_paths(&action).iter().for_each(|path| {
+                        trace.written_since.remove(path);
+                    });
+                    trace.applied.push(action);
+                } else {
+                    trace.written_since.extend(written_paths(&action).into_iter().map(|path| (path, by)));
+                }
+            }
+            trace.source_digest = known_digest(transaction, &key, &sync, &person)?;
+            Ok(trace)
+        })
+        .await
+    }
+
+    /// Pairs that somebody approved for the return of a run, and that have not been sent yet.
+    pub async fn approvals_of_return(
+        &self,
+        sync: &str,
+        run: i64,
+        now: Millis,
+    ) -> Result<HashSet<(SourceId, Verb)>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT source_id, action FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                 WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2
+                   AND hold_pair.undoes = ?3",
+            )?;
+            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS, run], |row| {
+                Ok((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Begins a run that takes back another one, and gives its number.
+    pub async fn begin_return(
+        &self,
+        tenure: &Tenure,
+        undoes: i64,
+        by: &str,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        let run = self.begin_run(tenure, Trigger::Undo, false, now).await?;
+        let (tenure, by) = (tenure.clone(), by.to_owned());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                transaction.execute(
+                    "UPDATE run SET undoes = ?2, undone_by = ?3 WHERE id = ?1",
+                    params![run, undoes, by],
+                )?;
+                Ok(run)
+            })
+            .await
+    }
+}
+
+/// Where a person stood at the source when a run last looked: by the link, which runs keep up to date for everybody
+/// who is as wanted, else by the last intent.
+pub(super) fn known_digest(
+    transaction: &Transaction<'_>,
+    key: &DigestKey,
+    sync: &str,
+    person: &SourceId,
+) -> Result<Option<Digest>, StoreError> {
+    let by_link: Option<Option<Vec<u8>>> = transaction
+        .query_row(
+            "SELECT digest FROM link WHERE sync = ?1 AND source_id = ?2 AND state = 'active'",
+            params![sync, person.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let desired = by_link.flatten().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest);
+    if desired.is_some() {
+        return Ok(Some(standing_digest(key, StandingKind::Qualifies, desired)));
+    }
+    let by_intent: Option<String> = transaction
+        .query_row(
+            "SELECT payload -> '$.source_digest' FROM journal
+             WHERE sync = ?1 AND source_id = ?2 AND kind = 'intent'
+               AND json_type(payload, '$.source_digest') = 'array'
+             ORDER BY seq DESC LIMIT 1",
+            params![sync, person.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(by_intent.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// A run's place in a row of returns: 0 = an ordinary run, 1 = it takes back an ordinary run, 2 = it takes back such a
+/// return, and so on.
+fn returns_in_a_row(transaction: &Transaction<'_>, run: i64) -> Result<i64, StoreError> {
+    Ok(transaction.query_row(
+        "WITH RECURSIVE chain (id, place) AS (
+             SELECT ?1, 0 UNION ALL
+             SELECT run.undoes, chain.place + 1 FROM chain JOIN run ON run.id = chain.id
+             WHERE run.undoes IS NOT NULL
+         ) SELECT max(place) FROM chain",
+        [run],
+        |row| row.get(0),
+    )?)
+}
+
+/// What was decided about a person while an ordinary run was under way binds that run too.
+pub(super) fn refuse_decided_meanwhile(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    intent: &Intent,
+) -> Result<(), StoreError> {
+    let decided: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pin JOIN run ON run.id = ?3
+                        WHERE pin.sync = ?1 AND pin.source_id = ?2 AND pin.pinned_at > run.started_at
+                          AND run.undoes IS NULL AND (pin.verb IS NULL OR pin.verb = ?4))",
+        params![tenure.sync, intent.action.source_id.as_str(), intent.run, intent.action.verb.as_str()],
+        |row| row.get(0),
+    )?;
+    if decided { Err(StoreError::Stale) } else { Ok(()) }
+}
+
+/// Pins the person of a return's intent, before anything is sent: a crash must not leave what was taken back to the
+/// next run.
+pub(super) fn pin_return(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    intent: &Intent,
+) -> Result<(), StoreError> {
+    if returns_in_a_row(transaction, intent.run)? % 2 == 0 {
+        return Ok(());
+    }
+    let action = &intent.action;
+    transaction.execute(
+        "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, run, user_name, target_id)
+         SELECT ?1, ?2, 'undone by ' || coalesce(undone_by, '') || ' on ' || ?3 || ' (run ' || id
+                        || ' took back run ' || undoes || ')', NULL, ?4, ?5, id, ?6, ?7
+         FROM run WHERE id = ?8",
+        params![
+            tenure.sync,
+            action.source_id.as_str(),
+            intent.at.rfc3339(),
+            action.source_digest.map(|digest| digest.0.to_vec()),
+            intent.at.0,
+            action.user,
+            action.target_id.as_ref().map(|id| id.as_str()),
+            intent.run,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Takes the pin of a return away where it came to nothing, and lifts the pin of a return that was itself taken back.
+pub(super) fn settle_return(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    run: i64,
+    action: &PlannedAction,
+    settlement: &Settlement,
+) -> Result<(), StoreError> {
+    let place = returns_in_a_row(transaction, run)?;
+    let person = params![tenure.sync, action.source_id.as_str(), run];
+    match (place, place % 2 == 1, settlement.settled) {
+        (0, _, _) | (_, true, Settled::Applied) | (_, false, Settled::Refused | Settled::NotSent) => {}
+        (_, true, Settled::Refused | Settled::NotSent) => {
+            transaction.execute(
+                "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2 AND run = ?3
+                   AND NOT EXISTS (SELECT 1 FROM journal WHERE journal.sync = ?1 AND journal.source_id = ?2
+                                     AND journal.run = ?3 AND journal.outcome = 'applied')",
+                person,
+            )?;
+        }
+        (_, false, Settled::Applied) => {
+            transaction
+                .execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2 AND ?3 IS NOT NULL", person)?;
+        }
+    }
+    Ok(())
+}
