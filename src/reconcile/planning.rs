@@ -265,7 +265,8 @@ impl<O: Observe> Planner<'_, '_, O> {
             } else if qualifies && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_))) {
                 to_look_up += 1;
                 unlinked.push(&candidate)?;
-            } else if Unlisted::needs_a_look(&candidate, link.as_ref(), &self.context.config.lifecycle)
+            } else if (self.rulings.is_pinned_and_not_listed(&candidate)
+                || Unlisted::needs_a_look(&candidate, link.as_ref(), &self.context.config.lifecycle))
                 && let Some(link) = link
             {
                 unlisted.push(candidate, link);

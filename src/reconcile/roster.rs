@@ -201,7 +201,7 @@ impl<'a> RosterBuilder<'a> {
                 roster.newly_absent.push(id.clone());
             }
             let left = Standing::Leaver(RemovalCause::NotListed);
-            if is_settled(&left, &slot, self.policy) {
+            if is_settled(&left, &slot, self.policy) && !self.pinned.contains(&id) {
                 roster.unchanged += 1;
             } else {
                 late.push(missed(id, left, roster.read.started_at()));

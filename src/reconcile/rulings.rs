@@ -10,7 +10,7 @@ use crate::core::standing::{Standing, standing_digest};
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
-use crate::model::plan::{Disposition, PlannedAction, Verb};
+use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 use crate::store::Pin;
 use crate::target::Observe;
@@ -121,6 +121,13 @@ impl Rulings {
             action.disposition = Disposition::Disabled(format!("paused {until}; `rosterd resume` ends it"));
         }
         action
+    }
+
+    /// Whether somebody is pinned whom the list leaves out. A list that is short must not end a pin, so that takes a
+    /// look.
+    pub fn is_pinned_and_not_listed(&self, candidate: &Candidate) -> bool {
+        candidate.standing == Standing::Leaver(RemovalCause::NotListed)
+            && self.pins.contains_key(&candidate.id)
     }
 
     /// Whether a pin on this person no longer holds because the source changed.

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-
 mod engine;
+mod failures;
+mod held;
+mod large;
 mod verbs;

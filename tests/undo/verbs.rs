@@ -301,7 +301,8 @@ async fn a_protected_account_is_skipped_and_a_paused_sync_sends_nothing() {
         bench.world().edit(person, |person| person.title = Some("Manager".to_owned()));
     }
     let changed = bench.run().await;
-    let bench = bench.tables("[sync.guard]\nprotected = [\"ann@acme.example\"]\n[sync.lifecycle]\nupdate = false\n");
+    let bench =
+        bench.tables("[sync.guard]\nprotected = [\"ann@acme.example\"]\n[sync.lifecycle]\nupdate = false\n");
     let ended = undo(&bench, number(&changed)).await;
     ended.assert_line("ann", Verb::Skip, Outcome::Skipped);
     ended.assert_line("bob", Verb::Update, Outcome::Disabled);
