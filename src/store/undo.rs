@@ -65,13 +65,14 @@ impl Snapshot {
         .await
     }
 
-    /// Everybody for whom a run wrote something that was acknowledged, in the order of their ids.
+    /// Everybody for whom a run wrote something that was acknowledged, in the order in which it was sent.
     pub async fn written_by(&self, sync: &str, run: i64) -> Result<Vec<SourceId>, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT DISTINCT source_id FROM journal
-                 WHERE run = ?1 AND sync = ?2 AND kind = 'outcome' AND outcome = 'applied' ORDER BY source_id",
+                "SELECT source_id FROM journal
+                 WHERE run = ?1 AND sync = ?2 AND kind = 'outcome' AND outcome = 'applied'
+                 GROUP BY source_id ORDER BY min(intent)",
             )?;
             let rows =
                 statement.query_map(params![run, sync], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;

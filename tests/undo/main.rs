@@ -5,6 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../binary/support.rs"]
+mod program;
+
+mod binary;
 mod engine;
 mod failures;
 mod held;
