@@ -3,68 +3,55 @@
 use std::collections::HashMap;
 
 use super::desk::Desk;
-use super::runs::{Orders, carry_out, runs};
+use super::runs::{Orders, runs};
 use super::{Complaint, state_complaint};
 use crate::config;
 use crate::exit;
-use crate::model::report::{RunResult, Trigger};
+use crate::model::report::Trigger;
 use crate::reconcile::Who;
 use crate::report::{self, Format, SyncReport, visible};
 
-/// What there is to do after the plan was made.
-enum Planned {
-    /// Take it back like this.
-    Go,
-    /// There is nothing that could be taken back.
-    Nothing(Vec<SyncReport>),
-    /// The plan could not be made, or nobody wants it.
-    No(u8),
-}
-
 /// Takes back what a run did.
 pub(super) async fn undo(desk: &Desk<'_>, run: i64, yes: bool) -> u8 {
-    let sync = match sync_of(desk, run).await {
-        Ok(sync) => sync,
-        Err(complaint) => return desk.complain(complaint),
-    };
-    if desk.cli.dry_run {
-        return carry_out(desk, orders(desk, sync, run, true)).await;
-    }
-    match planned(desk, sync, run, yes).await {
-        Ok(Planned::Go) => carry_out(desk, orders(desk, sync, run, false)).await,
-        Ok(Planned::Nothing(reports)) => {
-            desk.console.say(&format!("nothing is left of run {run} that could be taken back"));
-            deliver(desk, reports).await
-        }
-        Ok(Planned::No(code)) => code,
+    match taken_back(desk, run, yes).await {
+        Ok(code) => code,
         Err(complaint) => desk.complain(complaint),
     }
 }
 
-/// Makes the plan, shows it and asks.
-async fn planned(desk: &Desk<'_>, sync: &config::Sync, run: i64, yes: bool) -> Result<Planned, Complaint> {
-    let (mut reports, code) = runs(desk, &orders(desk, sync, run, true)).await?;
-    if reports.iter().any(|report| !report.facts.result.reached_both_sides()) {
-        let interrupted = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
+async fn taken_back(desk: &Desk<'_>, run: i64, yes: bool) -> Result<u8, Complaint> {
+    let (sync, people) = sync_of(desk, run).await?;
+    let dry = desk.cli.dry_run || people == 0;
+    if dry || !yes {
+        let (mut reports, code) = runs(desk, &orders(desk, sync, run, true)).await?;
+        let reached = reports.iter().all(|report| report.facts.result.reached_both_sides());
+        if dry || !reached || wanted(&reports) == 0 {
+            return Ok(tell(desk, run, reports, code).await);
+        }
         show(desk, &mut reports)?;
-        let code = if code == exit::OK && interrupted { exit::FAILURE } else { code };
-        return Ok(Planned::No(code));
+        if !desk.console.confirmed(&format!("Take back what run {run} did, like this?")).await? {
+            desk.console.say("nothing was taken back");
+            return Ok(exit::OK);
+        }
     }
-    let wanted: u64 =
-        reports.iter().map(|report| report.facts.summary.writes() + report.facts.summary.held).sum();
-    if wanted == 0 {
-        return Ok(Planned::Nothing(reports));
+    let (reports, code) = runs(desk, &orders(desk, sync, run, false)).await?;
+    Ok(tell(desk, run, reports, code).await)
+}
+
+/// What is, or would be, sent or held.
+fn wanted(reports: &[SyncReport]) -> u64 {
+    reports.iter().map(|report| report.facts.summary.writes() + report.facts.summary.held).sum()
+}
+
+async fn tell(desk: &Desk<'_>, run: i64, mut reports: Vec<SyncReport>, code: u8) -> u8 {
+    if code == exit::OK && wanted(&reports) == 0 {
+        desk.console.say(&format!("nothing is left of run {run} that could be taken back"));
     }
-    if yes {
-        return Ok(Planned::Go);
+    let options = &desk.cli.run;
+    match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
+        Ok(()) => code,
+        Err(message) => desk.complain((message, exit::FAILURE)),
     }
-    show(desk, &mut reports)?;
-    let question = format!("Take back what run {run} did, like this?");
-    if desk.console.confirmed(&question).await? {
-        return Ok(Planned::Go);
-    }
-    desk.console.say("nothing was taken back");
-    Ok(Planned::No(exit::OK))
 }
 
 fn orders<'a>(desk: &Desk<'_>, sync: &'a config::Sync, run: i64, dry: bool) -> Orders<'a> {
@@ -81,16 +68,8 @@ fn show(desk: &Desk<'_>, reports: &mut [SyncReport]) -> Result<(), Complaint> {
     Ok(())
 }
 
-async fn deliver(desk: &Desk<'_>, mut reports: Vec<SyncReport>) -> u8 {
-    let options = &desk.cli.run;
-    match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
-        Ok(()) => exit::OK,
-        Err(message) => desk.complain((message, exit::FAILURE)),
-    }
-}
-
-/// The sync that a run belongs to, where that run can be taken back.
-async fn sync_of<'a>(desk: &'a Desk<'_>, run: i64) -> Result<&'a config::Sync, Complaint> {
+/// The sync that a run belongs to, where that run can be taken back, and for how many people it wrote something.
+async fn sync_of<'a>(desk: &'a Desk<'_>, run: i64) -> Result<(&'a config::Sync, u64), Complaint> {
     let chosen = desk.chosen()?;
     let snapshot = desk.read().await?;
     let found = snapshot.run_to_undo(run).await.map_err(state_complaint)?;
@@ -117,5 +96,5 @@ async fn sync_of<'a>(desk: &'a Desk<'_>, run: i64) -> Result<&'a config::Sync, C
     if found.people == 0 {
         desk.console.say(&format!("run {run} of sync \"{name}\" changed nothing at the workspace"));
     }
-    Ok(sync)
+    Ok((sync, found.people))
 }

@@ -35,3 +35,5 @@ mod sample_tests;
 mod settlement_tests;
 #[cfg(test)]
 mod standing_tests;
+#[cfg(test)]
+mod undo_tests;

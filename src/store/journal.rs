@@ -215,7 +215,11 @@ impl Store {
                 if approved && settlement.settled == Settled::NotSent {
                     give_back_approval(transaction, &tenure, &action, run)?;
                 }
-                settle_return(transaction, &tenure, run, &action, &settlement)?;
+                let is_return = settle_return(transaction, &tenure, run, &action, &settlement)?;
+                // No later run tries a return again by itself.
+                if is_return && settlement.settled == Settled::Refused {
+                    return Ok(());
+                }
                 note_failure(transaction, &tenure, &action, &settlement)
             })
             .await

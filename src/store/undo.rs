@@ -255,13 +255,14 @@ pub(super) fn pin_return(
 }
 
 /// Takes the pin of a return away where it came to nothing, and lifts the pin of a return that was itself taken back.
+/// Says whether the run is a return at all.
 pub(super) fn settle_return(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     run: i64,
     action: &PlannedAction,
     settlement: &Settlement,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let place = returns_in_a_row(transaction, run)?;
     let person = params![tenure.sync, action.source_id.as_str(), run];
     match (place, place % 2 == 1, settlement.settled) {
@@ -279,5 +280,5 @@ pub(super) fn settle_return(
                 .execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2 AND ?3 IS NOT NULL", person)?;
         }
     }
-    Ok(())
+    Ok(place > 0)
 }
