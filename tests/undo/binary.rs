@@ -288,14 +288,14 @@ impl Service {
         let notify = stage.home.path().join("notify.sock");
         let messages = UnixDatagram::bind(&notify).unwrap();
         let mut command = stage.home.command(&["daemon"]);
-        let child = command.env("NOTIFY_SOCKET", &notify).spawn().unwrap();
+        let service = Service { child: command.env("NOTIFY_SOCKET", &notify).spawn().unwrap() };
         let mut buffer = [0; 4096];
-        loop {
+        let mut ready = false;
+        while !ready {
             let length = messages.recv(&mut buffer).unwrap();
-            if String::from_utf8_lossy(&buffer[..length]).contains("READY=1") {
-                return Service { child };
-            }
+            ready = String::from_utf8_lossy(&buffer[..length]).contains("READY=1");
         }
+        service
     }
 }
 

@@ -13,4 +13,5 @@ mod engine;
 mod failures;
 mod held;
 mod large;
+mod overlap;
 mod verbs;
