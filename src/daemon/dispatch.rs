@@ -100,7 +100,12 @@ impl Turn {
     /// The same turn with a new agenda: runs under way and what is known go on.
     pub(super) fn reloaded(&mut self, agenda: Agenda) {
         self.agenda = agenda;
+    }
+
+    /// Somebody started or reloaded the daemon, and so looked after it: a sync in quarantine is tried at once.
+    pub(super) fn try_at_once(&mut self, now: Millis) {
         self.cleared = true;
+        self.agenda.soon(now);
     }
 }
 
@@ -142,8 +147,12 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
         let names: Vec<String> = self.turns.keys().cloned().collect();
         for sync in names {
+            let changed = self.secrets_changed(&sync);
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
             turn.agenda.look_at_the_clock(now);
+            if changed {
+                turn.agenda.soon(now);
+            }
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
             if look {
                 self.look(&sync, now).await?;
@@ -173,12 +182,26 @@ impl Dispatcher {
     async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
-        let Some(quarantine) = quarantine::of(&self.store, &sides.config).await? else { return Ok(None) };
+        let quarantine = quarantine::of(&self.store, &sides.config).await?;
+        let changed = self.secrets_changed(sync);
         let Some(turn) = self.turns.get_mut(sync) else { return Ok(None) };
-        let changed = turn.secrets.is_some()
-            && turn.secrets != Some(quarantine::secrets_digest(&sides.config, &self.secrets));
-        let tries = std::mem::take(&mut turn.cleared) || changed || quarantine.until <= now;
+        let cleared = std::mem::take(&mut turn.cleared);
+        let Some(quarantine) = quarantine else { return Ok(None) };
+        let tries = cleared || changed || quarantine.until <= now;
+        if tries {
+            // The end of the run that comes tells what the secrets are then.
+            turn.secrets = None;
+        }
         Ok((!tries).then_some(quarantine.until))
+    }
+
+    /// Whether the secrets of a sync in quarantine are other ones than those that failed.
+    fn secrets_changed(&self, sync: &str) -> bool {
+        let known = self.turns.get(sync).and_then(|turn| turn.secrets);
+        let loaded = self.loaded.borrow();
+        known
+            .zip(loaded.sides.get(sync))
+            .is_some_and(|(known, sides)| quarantine::secrets_digest(&sides.config, &self.secrets) != known)
     }
 
     /// Somebody wants a run.
@@ -213,15 +236,22 @@ impl Dispatcher {
     /// One full run at a time; what one run fulfils waits as one.
     fn enqueue(&mut self, sync: &str, queued: Queued) {
         let Some(turn) = self.turns.get_mut(sync) else { return };
-        let alone = turn.queue.is_empty();
+        // A saved plan does less than a full run. A full run by hand does what a scheduled one would, whichever of the
+        // two was wanted first.
+        let is_whole = |queued: &Queued| queued.order.only.is_none();
+        let fulfilled = turn.queue.iter().any(is_whole);
         match turn.queue.iter_mut().find(|other| is_same_wish(&other.order, &queued.order)) {
             Some(other) => {
                 other.watchers.extend(queued.watchers);
                 other.replies.extend(queued.replies);
             }
-            // A full run by hand does what a scheduled one would, so that one is not run twice.
-            None if alone || !queued.replies.is_empty() => turn.queue.push_back(queued),
-            None => {}
+            None if queued.replies.is_empty() && fulfilled => {}
+            None => {
+                if is_whole(&queued) {
+                    turn.queue.retain(|other| !other.replies.is_empty());
+                }
+                turn.queue.push_back(queued);
+            }
         }
         self.start_next(sync);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use crate::config::secret::SecretRef;
 use crate::config::{self, SourceKind};
 use crate::core::quarantine::{Quarantine, quarantine};
 use crate::core::schedule::shortest_interval;
@@ -21,19 +22,29 @@ pub async fn of(store: &Store, sync: &config::Sync) -> Result<Option<Quarantine>
     Ok(quarantine(&health, interval))
 }
 
+/// What is wrong with the secrets of a sync, if they cannot be read.
+pub fn unreadable_secret(sync: &config::Sync, resolve: &ResolveSecret) -> Option<String> {
+    let unreadable = references(sync).into_iter().find_map(|reference| resolve(reference).err());
+    unreadable.map(|error| format!("sync \"{}\": {error}", sync.name))
+}
+
 /// A digest over the secrets as they are now, to see that one was changed. It stays in memory.
 pub fn secrets_digest(sync: &config::Sync, resolve: &ResolveSecret) -> [u8; 32] {
-    let source = match &sync.source.kind {
-        SourceKind::OktaToken { api_token } => api_token,
-        SourceKind::OktaOauth { private_key, .. } => private_key,
-        SourceKind::OneLogin { client_secret, .. } => client_secret,
-    };
     let mut hasher = blake3::Hasher::new();
-    for reference in [source, &sync.target.token] {
+    for reference in references(sync) {
         match resolve(reference) {
             Ok(secret) => hasher.update(blake3::hash(secret.expose_secret().as_bytes()).as_bytes()),
             Err(error) => hasher.update(error.as_bytes()),
         };
     }
     *hasher.finalize().as_bytes()
+}
+
+fn references(sync: &config::Sync) -> [&SecretRef; 2] {
+    let source = match &sync.source.kind {
+        SourceKind::OktaToken { api_token } => api_token,
+        SourceKind::OktaOauth { private_key, .. } => private_key,
+        SourceKind::OneLogin { client_secret, .. } => client_secret,
+    };
+    [source, &sync.target.token]
 }

@@ -158,8 +158,9 @@ impl Snapshot {
         })
     }
 
-    async fn close(self) -> Result<(), StoreError> {
+    async fn close(&self) -> Result<(), StoreError> {
         self.connection
+            .clone()
             .close()
             .await
             .map_err(|error| StoreError::Database(format!("closing failed: {error}")))
@@ -189,8 +190,9 @@ impl Store {
         self.tenures.lock().await.remove(sync);
     }
 
-    /// Writes everything back and lets go of the directory. Dropping does too, but cannot report.
-    pub async fn close(self) -> Result<(), StoreError> {
+    /// Writes everything back; whoever else has this store can do nothing with it any more. Dropping does so too, but
+    /// cannot report. The directory is let go of by dropping.
+    pub async fn close(&self) -> Result<(), StoreError> {
         self.snapshot.close().await
     }
 }

@@ -106,8 +106,13 @@ pub fn listen(path: &Path) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
-/// Accepts clients until `stop`.
-pub async fn serve(listener: UnixListener, serve: Serve, mut stop: watch::Receiver<bool>) {
+/// Accepts clients until `stop`. `served` is dropped when the last of them has been told everything.
+pub async fn serve(
+    listener: UnixListener,
+    serve: Serve,
+    mut stop: watch::Receiver<bool>,
+    served: mpsc::Sender<()>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -115,11 +120,12 @@ pub async fn serve(listener: UnixListener, serve: Serve, mut stop: watch::Receiv
         };
         match accepted {
             Ok((stream, _)) => {
-                let serve = serve.clone();
+                let (serve, served) = (serve.clone(), served.clone());
                 tokio::spawn(async move {
                     if let Err(error) = talk(stream, serve).await {
                         tracing::debug!(%error, "a client of the control socket went away");
                     }
+                    drop(served);
                 });
             }
             Err(error) => {
