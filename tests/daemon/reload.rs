@@ -146,8 +146,7 @@ fn new_tokens_are_used_after_a_reload_and_where_the_old_ones_are_refused() {
         }
         stage.hire(&format!("Joiner{number}"), "Engineer");
         stage.run(&["--reconcile-now"]).exits(0).says(&["1 created"]);
-        let refused =
-            stage.sim.all_requests().iter().filter(|request| request.status == Some(401)).count();
+        let refused = stage.sim.all_requests().iter().filter(|request| request.status == Some(401)).count();
         assert_eq!(refused > 0, !by_reload, "{refused} requests with an old token");
     }
     service.stop();

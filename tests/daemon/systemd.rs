@@ -1,7 +1,8 @@
 //! In the service manager's place: when it is told what, and a start as the unit would make it.
 
 use crate::service::{
-    EVERY_SECOND, NEVER, Service, configure, configure_syncs, eventually, finish, logins, run_rows, socket, stage,
+    EVERY_SECOND, NEVER, Service, configure, configure_syncs, eventually, finish, logins, run_rows, socket,
+    stage,
 };
 use crate::support::{Prey, Stage};
 use rosterd::sim::{Effect, Fault, Peer};
@@ -49,7 +50,10 @@ fn with_a_wrong_configuration_it_ends_with_78_and_was_never_ready() {
         assert_eq!(service.ended(), Some(78), "{wrong}\n{}", service.log());
         assert!(service.log().contains(words), "{words:?} is not in {}", service.log());
         assert!(service.told().is_empty(), "{:?}", service.told());
-        assert!(!stage.home.state().exists(), "nothing is made before the configuration is known to be right");
+        assert!(
+            !stage.home.state().exists(),
+            "nothing is made before the configuration is known to be right"
+        );
     }
 }
 
@@ -151,7 +155,9 @@ fn it_starts_as_the_unit_would_start_it() {
     let [credentials, state, runtime] = ["credentials", "var-lib", "run"].map(|name| home.join(name));
     for (directory, rights) in [(&credentials, 0o500), (&state, 0o700), (&runtime, 0o700)] {
         fs::create_dir(directory).unwrap();
-        for (name, secret) in [("okta-token", stage.sim.okta_token()), ("wrike-token", stage.sim.scim_token())] {
+        for (name, secret) in
+            [("okta-token", stage.sim.okta_token()), ("wrike-token", stage.sim.scim_token())]
+        {
             if *directory == credentials {
                 fs::write(directory.join(name), secret).unwrap();
                 // As systemd makes them.
