@@ -173,6 +173,11 @@ impl Stage {
         stage
     }
 
+    /// Whether the source is OneLogin.
+    pub(crate) fn is_onelogin(&self) -> bool {
+        self.login == Access::OneLogin
+    }
+
     /// Writes the configuration again, with these lines in its only sync.
     pub(crate) fn configure(&self, lines: &str) {
         self.home.configure(&format!("[[sync]]\n{}\n{lines}\n", self.sides()));
