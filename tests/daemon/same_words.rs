@@ -1,6 +1,6 @@
 //! A command served by the daemon says the same, byte for byte, as one that does the work itself, and ends the same.
 
-use crate::service::{NEVER, Service, configure, socket};
+use crate::service::{NEVER, Service, configure_syncs, socket};
 use crate::support::{Access, Ran, Stage};
 use serde_json::Value;
 use std::fs;
@@ -17,7 +17,10 @@ impl Twins {
     fn new(login: Access, lines: &str, prepare: impl Fn(&Stage)) -> Twins {
         let make = || {
             let stage = Stage::with(login, "");
-            configure(&stage, &format!("{NEVER}\n{lines}"));
+            // One write after the other, so that the workspaces give the same ids to the same people.
+            let (source, target) = (stage.source(), stage.target(", concurrency = 1"));
+            let sync = format!("source = {{ {source} }}\n{target}\n{NEVER}\n{lines}");
+            configure_syncs(&stage.home, &[&sync]);
             prepare(&stage);
             stage
         };
