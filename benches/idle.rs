@@ -4,9 +4,10 @@
 //! `cargo bench --bench idle`; `ROSTERD_BENCH_PEOPLE=10000` chooses another number of linked people,
 //! `ROSTERD_BENCH_SECONDS=60` another time to look at it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ fn main() -> Result<(), Failure> {
     );
     measure("no watch", people, seconds, "watch = \"off\"")?;
     measure("watch every 30 s (the default)", people, seconds, "")?;
-    measure("watch every second", people, seconds, "watch = \"1s\"")
+    measure("watch every 5 s", people, seconds, "watch = \"5s\"")
 }
 
 fn number_from(name: &str, default: u64) -> Result<u64, Failure> {
@@ -67,7 +68,7 @@ fn measure(what: &str, people: u64, seconds: u64, lines: &str) -> Result<(), Fai
         megabytes(after.resident_kilobytes),
         megabytes(after.own_kilobytes),
         megabytes(after.peak_kilobytes),
-        (after.switches - before.switches) as f64 / seconds as f64,
+        after.switches_since(&before) as f64 / seconds as f64,
         (after.ticks - before.ticks) * MILLIS_PER_TICK
     );
     Ok(())
@@ -111,8 +112,8 @@ struct Looked {
     resident_kilobytes: u64,
     own_kilobytes: u64,
     peak_kilobytes: u64,
-    /// Of all threads, wanted or not.
-    switches: u64,
+    /// Of each thread, wanted or not.
+    switches: BTreeMap<PathBuf, u64>,
     ticks: u64,
 }
 
@@ -123,11 +124,14 @@ impl Looked {
         // The name, in brackets, may hold anything.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = fields.get(11).zip(fields.get(12)).ok_or("no processor time in /proc")?;
-        let mut switches = 0;
+        let mut switches = BTreeMap::new();
         for thread in fs::read_dir(format!("{process}/task"))? {
-            let status = fs::read_to_string(thread?.path().join("status"))?;
-            switches +=
+            let thread = thread?.path();
+            // A thread that has ended meanwhile is not counted.
+            let Ok(status) = fs::read_to_string(thread.join("status")) else { continue };
+            let counted =
                 field(&status, "voluntary_ctxt_switches:")? + field(&status, "nonvoluntary_ctxt_switches:")?;
+            switches.insert(thread, counted);
         }
         Ok(Looked {
             resident_kilobytes: field(&status, "VmRSS:")?,
@@ -136,6 +140,13 @@ impl Looked {
             switches,
             ticks: ticks.0.parse::<u64>()? + ticks.1.parse::<u64>()?,
         })
+    }
+}
+
+impl Looked {
+    fn switches_since(&self, before: &Looked) -> u64 {
+        let earlier = |thread| before.switches.get(thread).copied().unwrap_or_default();
+        self.switches.iter().map(|(thread, counted)| counted - earlier(thread)).sum()
     }
 }
 
