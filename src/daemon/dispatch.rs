@@ -27,6 +27,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// So many people to look at are quicker read whole.
 const BURST: usize = 200;
+/// People of one such run: they are read one after the other, and the first must not wait for the last.
+const LOOK_PEOPLE: usize = 25;
 /// Runs of people whom the watch heard of, at a time and sync.
 const LOOK_RUNS: usize = 8;
 /// A full run that events ask for waits this long for further ones.
@@ -174,11 +176,11 @@ impl Dispatcher {
     }
 
     /// Until when a sync in quarantine waits; a changed secret, a reload or something decided by hand ends that.
-    async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+    async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
         let quarantine = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
-        let cleared = self.turns.get_mut(sync).is_some_and(|turn| std::mem::take(&mut turn.cleared));
+        let cleared = self.turns.get(sync).is_some_and(|turn| turn.cleared);
         Ok(quarantine.filter(|_| !cleared).map(|quarantine| quarantine.until))
     }
 
@@ -277,20 +279,35 @@ impl Dispatcher {
                 people.push(id);
             }
         }
-        if people.len() > BURST {
+        let put_off = if people.is_empty() { None } else { self.put_off(sync, now).await? };
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        if let Some(until) = put_off {
+            // Whoever refuses our credentials is not asked again and again.
+            turn.look_at = Some(until);
+        } else if people.len() > BURST {
             self.soon(sync, "events named very many people", now);
-        } else if !people.is_empty() && turn.look_runs < LOOK_RUNS && !*self.interrupted.borrow() {
-            turn.look_runs += 1;
-            turn.looking.extend(people.iter().cloned());
-            let who = Who::Ids(people);
-            let order = Order { who, trigger: Trigger::Watch, unattended: true, only: None };
-            self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        } else if !*self.interrupted.borrow() {
+            let free = LOOK_RUNS.saturating_sub(turn.look_runs);
+            let batches: Vec<Vec<SourceId>> =
+                people.chunks(LOOK_PEOPLE).take(free).map(<[SourceId]>::to_vec).collect();
+            for batch in batches {
+                self.look_at(sync, batch);
+            }
         }
         if !strangers.is_empty() {
             let tenure = self.store.tenure(sync).await?;
             self.store.drop_heard(&tenure, Some(strangers), now).await?;
         }
         Ok(())
+    }
+
+    fn look_at(&mut self, sync: &str, people: Vec<SourceId>) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.look_runs += 1;
+            turn.looking.extend(people.iter().cloned());
+        }
+        let order = Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, only: None };
+        self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
     }
 
     /// Takes in the end of a run.
@@ -302,6 +319,7 @@ impl Dispatcher {
             (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
+            turn.cleared = false;
             if turn.full == Some(id) {
                 turn.full = None;
             }
