@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::model::id::Vendor;
+use crate::model::time::Millis;
 use crate::report::Format;
 
 /// Where the configuration is looked for when neither `-c` nor `$ROSTERD_CONFIG` says.
@@ -14,16 +15,18 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 /// Keeps the members of a workspace equal to the people assigned to its app in Okta or OneLogin.
 #[derive(Debug, Parser)]
 #[command(name = "rosterd", version, disable_help_subcommand = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure; 2 changes pending \
+#[command(
+    after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, or `status` found something; 2 changes pending \
 (--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
-another rosterd holds the state; 78 configuration; 130/143 after a signal.")]
+another rosterd holds the state; 78 configuration; 130/143 after a signal."
+)]
 pub struct Cli {
     /// One full run of every sync, then exit.
     #[arg(long)]
     pub reconcile_now: bool,
     /// Show what a run would do, person by person, and write nothing.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub dry_run: bool,
     /// Options of a run.
     #[command(flatten)]
@@ -49,13 +52,13 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value_t = FormatName::Text, global = true)]
     pub format: FormatName,
     /// Write the report to this file (atomically) and one line to stderr.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub output: Option<PathBuf>,
     /// This run was started by a timer: the limits for unattended runs apply.
     #[arg(long)]
     pub unattended: bool,
     /// Dry run: exit 2 when changes are pending.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub detailed_exitcode: bool,
     /// Accept a state directory that was last written on another machine.
     #[arg(long)]
@@ -110,6 +113,10 @@ pub enum Command {
         /// The plan file.
         file: PathBuf,
     },
+    /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
+    Status,
+    /// What happened: runs, every attempt for one person, or one run again.
+    History(HistoryOptions),
     /// List what waits for approval.
     Holds,
     /// Release the people of a hold, once, and run them.
@@ -154,6 +161,37 @@ pub enum Command {
     Man,
 }
 
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryOptions {
+    /// Every attempt for this person: login, source id or target id.
+    #[arg(long, value_name = "WHO", conflicts_with = "run")]
+    pub user: Option<String>,
+    /// One run again, as a report.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["since", "failed", "limit"])]
+    pub run: Option<i64>,
+    /// Not older than this: 2h, 7d, or a time such as 2026-11-22T10:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Millis>,
+    /// Only runs that did not do all they wanted, or attempts that were refused.
+    #[arg(long)]
+    pub failed: bool,
+    /// At most so many, the newest.
+    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// So long ago, or RFC 3339.
+fn since(text: &str) -> Result<Millis, String> {
+    if let Some(at) = Millis::parse(text) {
+        return Ok(at);
+    }
+    let ago = duration(text).map_err(|_| {
+        "write how long ago, such as 2h or 7d, or a time such as 2026-11-22T10:00:00Z".to_owned()
+    })?;
+    Ok(Millis(Millis::now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))))
+}
+
 /// `30s`, `15m`, `2h` or `7d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write a number and s, m, h or d, such as 2h".to_owned();
@@ -189,12 +227,14 @@ impl From<FormatName> for Format {
 /// `--log-format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormatName {
-    /// Text.
+    /// Journal fields where stderr is the journal, else text.
     Auto,
     /// Text.
     Text,
     /// One JSON object a line.
     Json,
+    /// To the journal, with fields.
+    Journald,
 }
 
 /// `--color`
@@ -237,6 +277,7 @@ rosterd keeps a workspace's member list true to the identity provider.
 
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
+  rosterd status             how each sync is doing; `rosterd history` tells what happened
   rosterd daemon             the long-running service
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides

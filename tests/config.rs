@@ -199,6 +199,10 @@ fn a_full_daemon_table_is_read() {
         ("https://hooks.example/a?sig=b", vec![NotifyOn::Failed, NotifyOn::Held])
     );
     assert_eq!(config.daemon.dead_man.unwrap().as_str(), "http://127.0.0.1:8000/ping");
+    let public =
+        good(&format!("[daemon]\nlisten = \"0.0.0.0:9464\"\nlisten_public = true\n{}", sync_with("")));
+    assert_eq!(public.daemon.listen, Some("0.0.0.0:9464".parse::<SocketAddr>().unwrap()));
+    assert!(public.daemon.listen_public && !good(&sync_with("")).daemon.listen_public);
     let all = good(&format!("[daemon]\nnotify.url = \"https://hooks.example/\"\n{}", sync_with("")));
     assert_eq!(all.daemon.notify.unwrap().on.len(), 4);
 }

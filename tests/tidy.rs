@@ -59,6 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "app", "main"]),
     ("anyhow", &["app", "main"]),
     ("indicatif", &["report"]),
+    ("prometheus_client", &["telemetry"]),
 ];
 
 struct Source {

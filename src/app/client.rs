@@ -98,8 +98,10 @@ impl Conversation {
     async fn send(&self, config: &Config, to: &mut OwnedWriteHalf) -> Result<std::io::Result<()>, Complaint> {
         let mut pieces = Vec::new();
         if let Some(path) = &self.file {
-            let whole = std::fs::read(path)
-                .map_err(|error| (format!("cannot read {}: {error}", path.display()), exit::USAGE))?;
+            let whole = std::fs::read(path).map_err(|error| {
+                let help = "help: make and read a new one with `rosterd plan --out FILE`";
+                (format!("cannot read {}: {error}\n{help}", path.display()), exit::USAGE)
+            })?;
             pieces.extend(whole.chunks(PIECE_BYTES).map(|piece| Frame::Attachment(piece.to_vec())));
         }
         pieces.push(Frame::Request(Request {

@@ -131,17 +131,15 @@ impl Console {
         }
     }
 
-    /// The text of a file that the command names.
-    pub(super) fn read_file(&self, path: &Path, longest_bytes: u64) -> std::io::Result<String> {
+    /// What a file holds that the command names.
+    pub(super) fn read_file(&self, path: &Path, longest_bytes: u64) -> std::io::Result<Vec<u8>> {
         match self {
             Console::Here => {
-                let mut text = String::new();
-                std::fs::File::open(path)?.take(longest_bytes).read_to_string(&mut text)?;
-                Ok(text)
+                let mut bytes = Vec::new();
+                std::fs::File::open(path)?.take(longest_bytes).read_to_end(&mut bytes)?;
+                Ok(bytes)
             }
-            Console::Afar(client) => {
-                String::from_utf8(client.attachment.clone()).map_err(std::io::Error::other)
-            }
+            Console::Afar(client) => Ok(client.attachment.clone()),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `holds`, `approve`, `reject`, `pause`, `resume`: what waits for a person, and what the person decides.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::desk::Desk;
@@ -33,20 +32,20 @@ async fn listed(desk: &Desk<'_>) -> Result<(), Complaint> {
         desk.console.print("nothing is held\n");
     }
     for hold in holds {
-        desk.console.print(&shown(&snapshot, &hold).await?);
+        desk.console.print(&shown(&snapshot, &hold, hold.revision).await?);
     }
     Ok(())
 }
 
 /// Releases the pairs of a hold and runs them.
 pub(super) async fn approve(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) -> u8 {
-    let decided = match release(desk, id, yes).await {
+    let decided = match release(desk, id, yes, no_run).await {
         Ok(Some(decided)) => decided,
         Ok(None) => return desk.complain(("nothing was approved".to_owned(), exit::HELD)),
         Err(complaint) => return desk.complain(complaint),
     };
-    let count = decided.people.len();
-    desk.console.say(&format!("approved {count} people of sync \"{}\"", visible(&decided.sync)));
+    let count = people(decided.people.len());
+    desk.console.say(&format!("approved {count} of sync \"{}\"", visible(&decided.sync)));
     if no_run {
         desk.console.say("the next run sends them; an approval that cannot be sent lasts 24 hours");
         return exit::OK;
@@ -57,14 +56,22 @@ pub(super) async fn approve(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) 
     carry_out(desk, orders).await
 }
 
-async fn release(desk: &Desk<'_>, id: &str, yes: bool) -> Result<Option<Decided>, Complaint> {
+async fn release(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) -> Result<Option<Decided>, Complaint> {
     let (number, revision) = parse(id)?;
     let store = desk.write().await?;
     let hold = find(store.snapshot(), number).await?;
-    desk.console.print(&shown(store.snapshot(), &hold).await?);
     let revision = revision.unwrap_or(hold.revision);
-    let question = format!("Release these {} and run them now?", hold.count);
-    if !yes && !desk.console.confirmed(&question).await? {
+    if !(1..=hold.revision).contains(&revision) {
+        let (id, now) = (hold.id(), hold.revision);
+        let message =
+            format!("{id} has revision {now} now, and no {revision}\nhelp: `rosterd holds` lists what waits");
+        return Err((message, exit::USAGE));
+    }
+    // On stderr, as the question is: standard output belongs to the report.
+    desk.console.say(shown(store.snapshot(), &hold, revision).await?.trim_end());
+    let question =
+        if no_run { "Release these? The next run sends them." } else { "Release these and run them now?" };
+    if !yes && !desk.console.confirmed(question).await? {
         return Ok(None);
     }
     let by = desk.console.who();
@@ -77,7 +84,12 @@ async fn release(desk: &Desk<'_>, id: &str, yes: bool) -> Result<Option<Decided>
 /// Drops a hold and pins its pairs.
 pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
     let rejected = async {
-        let (number, _) = parse(id)?;
+        let (number, revision) = parse(id)?;
+        if revision.is_some() {
+            let message =
+                format!("reject drops a whole hold, not a revision of it\nhelp: rosterd reject h{number}");
+            return Err((message, exit::USAGE));
+        }
         let store = desk.write().await?;
         let by = desk.console.who();
         let decided = store.reject(number, &by, Millis::now()).await.map_err(state_complaint)?;
@@ -88,8 +100,8 @@ pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
     match rejected.await {
         Ok(decided) => {
             desk.console.say(&format!(
-                "rejected: {} people of sync \"{}\" are not planned this way again until the source changes for them",
-                decided.people.len(),
+                "rejected: {} of sync \"{}\", not planned this way again until the source changes for them",
+                people(decided.people.len()),
                 visible(&decided.sync)
             ));
             exit::OK
@@ -131,26 +143,32 @@ async fn find(snapshot: &Snapshot, number: i64) -> Result<Hold, Complaint> {
         .ok_or_else(|| state_complaint(StoreError::NoSuchHold(number)))
 }
 
-/// A hold as people read it.
-async fn shown(snapshot: &Snapshot, hold: &Hold) -> Result<String, Complaint> {
-    let pairs = snapshot.waiting(hold.number).await.map_err(state_complaint)?;
-    let (id, revision, verb) = (hold.id(), hold.revision, hold.verb.as_str());
-    let mut text = format!(
-        "{id}@{revision}  sync \"{}\": {} to {verb}, waiting since {}, open until {}\n  why: {}\n",
-        visible(&hold.sync),
-        hold.count,
-        hold.opened_at.rfc3339(),
-        hold.expires_at.rfc3339(),
-        visible(&hold.reason)
-    );
-    for pair in pairs.iter().take(SHOWN) {
-        let _ = writeln!(text, "  {verb}  {} ({})", visible(&pair.user), pair.source_id);
-    }
+/// A hold as people see it: the pairs up to a revision, why they wait, and the commands that decide.
+async fn shown(snapshot: &Snapshot, hold: &Hold, revision: u32) -> Result<String, Complaint> {
+    let mut pairs = snapshot.waiting(hold.number).await.map_err(state_complaint)?;
+    pairs.retain(|pair| pair.revision <= revision);
+    let (id, verb) = (hold.id(), hold.verb.as_str());
+    let mut lines = vec![
+        format!(
+            "{id}@{revision}  sync \"{}\": {} to {verb}, waiting since {}, open until {}",
+            visible(&hold.sync),
+            pairs.len(),
+            hold.opened_at.rfc3339(),
+            hold.expires_at.rfc3339()
+        ),
+        format!("  why: {}", visible(&hold.reason)),
+    ];
+    let people = pairs.iter().take(SHOWN);
+    lines.extend(people.map(|pair| format!("  {verb}  {} ({})", visible(&pair.user), pair.source_id)));
     if pairs.len() > SHOWN {
-        let _ = writeln!(text, "  … and {} more", pairs.len() - SHOWN);
+        lines.push(format!("  … and {} more", pairs.len() - SHOWN));
     }
-    let _ = writeln!(text, "  release: rosterd approve {id}@{revision}    drop: rosterd reject {id}");
-    Ok(text)
+    lines.push(format!("  release: rosterd approve {id}@{revision}    drop: rosterd reject {id}\n"));
+    Ok(lines.join("\n"))
+}
+
+fn people(number: usize) -> String {
+    format!("{number} {}", if number == 1 { "person" } else { "people" })
 }
 
 /// `h7` or `h7@2`.

@@ -25,6 +25,7 @@ mod holds;
 mod plans;
 mod runs;
 mod signal;
+mod status;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -77,6 +78,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
         ) => true,
         Some(
             Command::Daemon
+            | Command::Status
+            | Command::History(_)
             | Command::Holds
             | Command::Init { .. }
             | Command::Completions { .. }
@@ -89,6 +92,15 @@ fn is_the_daemons(cli: &Cli) -> bool {
 
 /// Carries a command out at its desk.
 async fn obey(desk: &Desk<'_>) -> u8 {
+    let decides = matches!(
+        desk.cli.command,
+        Some(Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume)
+    );
+    if desk.cli.dry_run && decides {
+        let message =
+            "--dry-run does not go with a decision\nhelp: `rosterd holds` shows what waits, without deciding";
+        return desk.console.complain(message, exit::USAGE);
+    }
     match &desk.cli.command {
         None => runs::run(desk).await,
         Some(Command::Check { offline }) => check::run(desk, *offline).await,
@@ -97,6 +109,8 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Reject { id }) => holds::reject(desk, id).await,
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
+        Some(Command::Status) => status::show(desk).await,
+        Some(Command::History(options)) => status::history(desk, options).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {
@@ -159,7 +173,9 @@ fn install_log(cli: &Cli) {
         (false, _) => LevelFilter::TRACE,
     };
     let format = match cli.global.log_format {
+        LogFormatName::Auto if log::stderr_is_the_journal() => LogFormat::Journald,
         LogFormatName::Auto | LogFormatName::Text => LogFormat::Text,
+        LogFormatName::Journald => LogFormat::Journald,
         LogFormatName::Json => LogFormat::Json,
     };
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;

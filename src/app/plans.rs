@@ -82,12 +82,12 @@ pub(super) async fn apply(desk: &Desk<'_>, file: &Path) -> u8 {
 async fn read(desk: &Desk<'_>, file: &Path) -> Result<SavedPlan, Complaint> {
     let help = "help: make and read a new one with `rosterd plan --out FILE`";
     let refuse = |why: String| (format!("cannot apply {}: {why}\n{help}", file.display()), exit::HELD);
-    let text = desk
+    let bytes = desk
         .console
         .read_file(file, LARGEST_BYTES)
-        .map_err(|error| (format!("cannot read {}: {error}", file.display()), exit::USAGE))?;
+        .map_err(|error| (format!("cannot read {}: {error}\n{help}", file.display()), exit::USAGE))?;
     let plan: SavedPlan =
-        serde_json::from_str(&text).map_err(|error| refuse(format!("it is no plan: {error}")))?;
+        serde_json::from_slice(&bytes).map_err(|error| refuse(format!("it is no plan: {error}")))?;
     if let Some(problem) = plan.problem(&desk.config.digest, Millis::now()) {
         return Err(refuse(problem));
     }

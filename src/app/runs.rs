@@ -10,10 +10,8 @@ use tokio::sync::watch;
 use super::check::secrets_of;
 use super::desk::{Desk, Writing};
 use super::signal::Signals;
-use super::{Complaint, state_complaint};
+use super::{Complaint, secrets, state_complaint};
 use crate::config;
-use crate::core::quarantine::quarantine;
-use crate::core::schedule::shortest_interval;
 use crate::daemon::Done;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -21,13 +19,10 @@ use crate::model::check::CheckLevel;
 use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Refused, Who};
-use crate::report::SyncReport;
+use crate::reconcile::{Finished, Order, Refused, Who, put_off};
+use crate::report::{SyncReport, visible};
 use crate::store::Store;
 use crate::telemetry::log::LogWatcher;
-
-/// The cadence assumed where the schedule does not tell one.
-const FALLBACK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(900);
 
 /// What is to be run, beyond what the command line says of reports.
 pub(super) struct Orders<'a> {
@@ -209,18 +204,16 @@ async fn quarantined(
     if orders.trigger != Trigger::Schedule {
         return Ok(None);
     }
+    let waits = put_off(store.snapshot(), sync, &secrets(), Millis::now()).await.map_err(state_complaint)?;
+    let Some(quarantine) = waits else { return Ok(None) };
     let health = store.snapshot().health(&sync.name).await.map_err(state_complaint)?;
-    let interval =
-        shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
-    Ok(quarantine(&health, interval).filter(|quarantine| Millis::now() < quarantine.until).map(|quarantine| {
-        let text = format!(
-            "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
-            sync.name,
-            quarantine.until.rfc3339(),
-            quarantine.reason.lines().next().unwrap_or_default()
-        );
-        (text, if health.target { exit::TARGET } else { exit::SOURCE })
-    }))
+    let text = format!(
+        "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
+        sync.name,
+        quarantine.until.rfc3339(),
+        visible(quarantine.reason.lines().next().unwrap_or_default())
+    );
+    Ok(Some((text, if health.target { exit::TARGET } else { exit::SOURCE })))
 }
 
 fn note(desk: &Desk<'_>, Done { report, refused }: Done, (reports, codes): &mut Ended) {

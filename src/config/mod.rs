@@ -123,8 +123,10 @@ pub struct Config {
 /// `[daemon]`
 #[derive(Clone)]
 pub struct Daemon {
-    /// Loopback address of the status server; `None` = off.
+    /// Address of the status server, loopback unless `listen_public`; `None` = off.
     pub listen: Option<SocketAddr>,
+    /// Whether another address than loopback is accepted: the status page asks for no password.
+    pub listen_public: bool,
     /// Control socket.
     pub socket: PathBuf,
     /// Webhook.
@@ -149,10 +151,11 @@ fn origin(url: &Url) -> String {
 
 impl fmt::Debug for Daemon {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listen, socket, notify, dead_man } = self;
+        let Self { listen, listen_public, socket, notify, dead_man } = self;
         formatter
             .debug_struct("Daemon")
             .field("listen", listen)
+            .field("listen_public", listen_public)
             .field("socket", socket)
             .field("notify", notify)
             .field("dead_man", &dead_man.as_ref().map(origin))

@@ -14,7 +14,7 @@ pub(super) struct Schema {
 
 pub(super) const ROOT: Schema = Schema { name: "the top level", keys: &["state_dir", "daemon", "sync"] };
 pub(super) const DAEMON: Schema =
-    Schema { name: "[daemon]", keys: &["listen", "socket", "notify", "dead_man"] };
+    Schema { name: "[daemon]", keys: &["listen", "listen_public", "socket", "notify", "dead_man"] };
 pub(super) const NOTIFY: Schema = Schema { name: "daemon.notify", keys: &["url", "on"] };
 pub(super) const SYNC: Schema = Schema {
     name: "[[sync]]",

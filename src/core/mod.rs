@@ -16,6 +16,7 @@ pub mod schedule;
 pub mod settlement;
 pub mod situation;
 pub mod standing;
+pub mod status;
 
 #[cfg(test)]
 mod diff_tests;

@@ -13,20 +13,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
 use super::notify::Notifier;
-use super::quarantine;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::plan::Verb;
-use crate::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
+use crate::model::report::{ActionRecord, Outcome, RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who};
+use crate::reconcile::{Finished, Order, Who, put_off, quarantine_of};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
+use crate::telemetry::metrics::Metrics;
 
 /// So many people to look at are quicker read whole.
 const BURST: usize = 200;
+/// People of one such run: they are read one after the other, and the first must not wait for the last.
+const LOOK_PEOPLE: usize = 25;
 /// Runs of people whom the watch heard of, at a time and sync.
 const LOOK_RUNS: usize = 8;
 /// A full run that events ask for waits this long for further ones.
@@ -49,10 +51,10 @@ pub(super) struct Turn {
     bystanders: HashSet<SourceId>,
     /// When the last good full run began: whoever it still showed had access until then at least.
     last_well: Option<Millis>,
+    /// It waits for the end of a quarantine, and no run is on its way.
+    quarantined: bool,
     /// Somebody did something about the quarantine.
     cleared: bool,
-    /// What the secrets were when the last run failed.
-    secrets: Option<[u8; 32]>,
 }
 
 struct Queued {
@@ -65,14 +67,26 @@ struct Running {
     replies: Vec<oneshot::Sender<Done>>,
 }
 
-/// Starts runs and takes in their ends.
-pub(super) struct Dispatcher {
+/// What a dispatcher is made of.
+pub(super) struct Parts {
     pub store: Arc<Store>,
     pub loaded: watch::Sender<Arc<Loaded>>,
     pub events: mpsc::UnboundedSender<Event>,
     pub interrupted: watch::Receiver<bool>,
     pub notifier: Notifier,
+    pub metrics: Metrics,
     pub secrets: ResolveSecret,
+}
+
+/// Starts runs and takes in their ends.
+pub(super) struct Dispatcher {
+    pub store: Arc<Store>,
+    pub loaded: watch::Sender<Arc<Loaded>>,
+    pub events: mpsc::UnboundedSender<Event>,
+    interrupted: watch::Receiver<bool>,
+    pub notifier: Notifier,
+    pub metrics: Metrics,
+    secrets: ResolveSecret,
     pub turns: BTreeMap<String, Turn>,
     running: BTreeMap<u64, Running>,
     next_id: u64,
@@ -92,8 +106,8 @@ impl Turn {
             look_at: Some(Millis(0)),
             bystanders: HashSet::new(),
             last_well,
+            quarantined: false,
             cleared: false,
-            secrets: None,
         }
     }
 
@@ -110,20 +124,15 @@ impl Turn {
 }
 
 impl Dispatcher {
-    pub(super) fn new(
-        store: Arc<Store>,
-        loaded: watch::Sender<Arc<Loaded>>,
-        events: mpsc::UnboundedSender<Event>,
-        interrupted: watch::Receiver<bool>,
-        notifier: Notifier,
-        secrets: ResolveSecret,
-    ) -> Dispatcher {
+    pub(super) fn new(parts: Parts) -> Dispatcher {
+        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets } = parts;
         Dispatcher {
             store,
             loaded,
             events,
             interrupted,
             notifier,
+            metrics,
             secrets,
             turns: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -147,10 +156,12 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
         let names: Vec<String> = self.turns.keys().cloned().collect();
         for sync in names {
-            let changed = self.secrets_changed(&sync);
+            // A changed secret ends a quarantine, and need not wait for the next firing.
+            let waits = self.turns.get(&sync).is_some_and(|turn| turn.quarantined);
+            let waits_no_more = waits && self.put_off(&sync, now).await?.is_none();
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
             turn.agenda.look_at_the_clock(now);
-            if changed {
+            if waits_no_more {
                 turn.agenda.soon(now);
             }
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
@@ -173,35 +184,19 @@ impl Dispatcher {
             turn.agenda.soon(until);
             return Ok(());
         }
+        turn.quarantined = false;
         let order = Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, only: None };
         self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
         Ok(())
     }
 
     /// Until when a sync in quarantine waits; a changed secret, a reload or something decided by hand ends that.
-    async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+    async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
-        let quarantine = quarantine::of(&self.store, &sides.config).await?;
-        let changed = self.secrets_changed(sync);
-        let Some(turn) = self.turns.get_mut(sync) else { return Ok(None) };
-        let cleared = std::mem::take(&mut turn.cleared);
-        let Some(quarantine) = quarantine else { return Ok(None) };
-        let tries = cleared || changed || quarantine.until <= now;
-        if tries {
-            // The end of the run that comes tells what the secrets are then.
-            turn.secrets = None;
-        }
-        Ok((!tries).then_some(quarantine.until))
-    }
-
-    /// Whether the secrets of a sync in quarantine are other ones than those that failed.
-    fn secrets_changed(&self, sync: &str) -> bool {
-        let known = self.turns.get(sync).and_then(|turn| turn.secrets);
-        let loaded = self.loaded.borrow();
-        known
-            .zip(loaded.sides.get(sync))
-            .is_some_and(|(known, sides)| quarantine::secrets_digest(&sides.config, &self.secrets) != known)
+        let quarantine = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
+        let cleared = self.turns.get(sync).is_some_and(|turn| turn.cleared);
+        Ok(quarantine.filter(|_| !cleared).map(|quarantine| quarantine.until))
     }
 
     /// Somebody wants a run.
@@ -276,7 +271,8 @@ impl Dispatcher {
         let id = self.next_id;
         self.next_id += 1;
         self.running.insert(id, Running { replies });
-        let mut all: Vec<Arc<dyn Watcher>> = vec![Arc::new(LogWatcher::new(sync))];
+        let mut all: Vec<Arc<dyn Watcher>> =
+            vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
         let (store, events, interrupted) =
             (self.store.clone(), self.events.clone(), self.interrupted.clone());
@@ -305,20 +301,35 @@ impl Dispatcher {
                 people.push(id);
             }
         }
-        if people.len() > BURST {
+        let put_off = if people.is_empty() { None } else { self.put_off(sync, now).await? };
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        if let Some(until) = put_off {
+            // Whoever refuses our credentials is not asked again and again.
+            turn.look_at = Some(until);
+        } else if people.len() > BURST {
             self.soon(sync, "events named very many people", now);
-        } else if !people.is_empty() && turn.look_runs < LOOK_RUNS && !*self.interrupted.borrow() {
-            turn.look_runs += 1;
-            turn.looking.extend(people.iter().cloned());
-            let who = Who::Ids(people);
-            let order = Order { who, trigger: Trigger::Watch, unattended: true, only: None };
-            self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        } else if !*self.interrupted.borrow() {
+            let free = LOOK_RUNS.saturating_sub(turn.look_runs);
+            let batches: Vec<Vec<SourceId>> =
+                people.chunks(LOOK_PEOPLE).take(free).map(<[SourceId]>::to_vec).collect();
+            for batch in batches {
+                self.look_at(sync, batch);
+            }
         }
         if !strangers.is_empty() {
             let tenure = self.store.tenure(sync).await?;
             self.store.drop_heard(&tenure, Some(strangers), now).await?;
         }
         Ok(())
+    }
+
+    fn look_at(&mut self, sync: &str, people: Vec<SourceId>) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.look_runs += 1;
+            turn.looking.extend(people.iter().cloned());
+        }
+        let order = Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, only: None };
+        self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
     }
 
     /// Takes in the end of a run.
@@ -330,6 +341,7 @@ impl Dispatcher {
             (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
+            turn.cleared = false;
             if turn.full == Some(id) {
                 turn.full = None;
             }
@@ -368,12 +380,12 @@ impl Dispatcher {
         now: Millis,
     ) -> Result<(), StoreError> {
         let facts = finished.facts.clone();
-        let well = is_well(facts.result);
+        let well = facts.result.reached_both_sides();
         let full = order.who == Who::Everybody;
         self.tell_revocations(sync, looked.is_some(), finished, now).await?;
         let loaded = self.loaded.borrow().clone();
         let quarantined = match loaded.sides.get(sync) {
-            Some(sides) => quarantine::of(&self.store, &sides.config).await?.is_some(),
+            Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
             None => false,
         };
         if well {
@@ -387,10 +399,7 @@ impl Dispatcher {
             }
         }
         if let Some(turn) = self.turns.get_mut(sync) {
-            turn.secrets = match loaded.sides.get(sync).filter(|_| quarantined) {
-                Some(sides) => Some(quarantine::secrets_digest(&sides.config, &self.secrets)),
-                None => None,
-            };
+            turn.quarantined = quarantined;
             if well && full && order.only.is_none() {
                 turn.last_well = Some(began_at);
                 turn.bystanders = bystanders(finished);
@@ -400,6 +409,7 @@ impl Dispatcher {
             // Whom the watch heard of meanwhile was left for now.
             if well { self.look_now(sync, now) } else { self.look_again(sync, now) }
         }
+        self.metrics.run_ended(&facts);
         self.notifier.run_ended(&facts, exit::of_run(&facts, false), quarantined);
         self.last = sentence(&facts);
         Ok(())
@@ -429,6 +439,7 @@ impl Dispatcher {
                 heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
             if let Some(since) = event.or(last_well) {
                 let seconds = now.since(since).max(0) as f64 / 1000.0;
+                self.metrics.revoked(sync, seconds);
                 tracing::info!(sync, by_watch, seconds, "access ended");
             }
         }
@@ -468,17 +479,6 @@ impl Dispatcher {
             more => format!("{more} runs under way; "),
         };
         format!("{going_on}{}; {next}{held}", self.last)
-    }
-}
-
-fn is_well(result: RunResult) -> bool {
-    match result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held => true,
-        RunResult::SourceIncomplete
-        | RunResult::SourceUnavailable
-        | RunResult::TargetUnavailable
-        | RunResult::Interrupted
-        | RunResult::Error => false,
     }
 }
 

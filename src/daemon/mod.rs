@@ -17,21 +17,25 @@ use tokio::task::JoinHandle;
 
 use self::agenda::Agenda;
 use self::control::Client;
-use self::dispatch::{Dispatcher, Turn};
+use self::dispatch::{Dispatcher, Parts, Turn};
+use self::http::HttpState;
 use self::notify::Notifier;
+use self::pulse::Pulse;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
 use crate::model::time::Millis;
-use crate::reconcile::{OpenError, Sides};
+use crate::reconcile::{OpenError, Sides, quarantine_of, unreadable_secret};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{Metrics, Peer};
 
 pub mod agenda;
 pub mod control;
 mod dispatch;
 pub mod event;
+pub mod http;
 pub mod notify;
-mod quarantine;
+pub mod pulse;
 mod systemd;
 mod watching;
 
@@ -93,9 +97,24 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
     };
     let (served, clients) = mpsc::channel(1);
     tokio::spawn(control::serve(listener, serve_client, stopped.clone(), served));
-    let notifier = Notifier::start(&loaded.config.daemon);
-    let dispatcher =
-        Dispatcher::new(store.clone(), loaded_sender, events, stopped.clone(), notifier, secrets.clone());
+    let (metrics, pulse) = (Metrics::new(), Arc::new(Pulse::new()));
+    let configs = watch::Sender::new(Arc::new(loaded.config.clone()));
+    let http = HttpState {
+        store: store.clone(),
+        metrics: metrics.clone(),
+        config: configs.subscribe(),
+        pulse: pulse.clone(),
+    };
+    let serving = listen_for_http(&loaded.config.daemon, http, &stopped).await?;
+    let dispatcher = Dispatcher::new(Parts {
+        store,
+        loaded: loaded_sender,
+        events,
+        interrupted: stopped.clone(),
+        notifier: Notifier::start(&loaded.config.daemon),
+        metrics,
+        secrets: secrets.clone(),
+    });
     let mut daemon = Daemon {
         dispatcher,
         incoming,
@@ -103,13 +122,31 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         followers: Vec::new(),
         secrets,
         stopped,
+        pulse,
+        configs,
         refused: false,
         told: String::new(),
     };
     daemon.begin(&loaded).await?;
     let outcome = daemon.turn().await;
-    daemon.end(&socket).await;
+    daemon.end(&socket, serving).await;
     outcome
+}
+
+/// Answers HTTP, where the configuration asks for it.
+async fn listen_for_http(
+    config: &config::Daemon,
+    state: HttpState,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>, DaemonError> {
+    let Some(address) = config.listen else { return Ok(None) };
+    let listener = http::bind(address, config.listen_public).await.map_err(DaemonError::Machine)?;
+    let stopped = stopped.clone();
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = http::serve(listener, state, stopped).await {
+            tracing::error!(error, "the HTTP side ended");
+        }
+    })))
 }
 
 /// Opens every sync of a configuration.
@@ -161,6 +198,8 @@ struct Daemon {
     followers: Vec<JoinHandle<()>>,
     secrets: ResolveSecret,
     stopped: watch::Receiver<bool>,
+    pulse: Arc<Pulse>,
+    configs: watch::Sender<Arc<Config>>,
     /// Whether the configuration file was refused when it was read again.
     refused: bool,
     /// The status line that the service manager has.
@@ -223,17 +262,23 @@ impl Daemon {
                 }
                 Entry::Vacant(place) => place.insert(Turn::new(agenda, well)),
             };
-            if quarantine::of(&dispatcher.store, &sides.config).await?.is_some() {
+            if quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some() {
                 turn.try_at_once(now);
             }
         }
         Ok(())
     }
 
+    /// Starts the watch and the counting of requests anew.
     fn follow(&mut self, loaded: &Loaded) {
         self.followers.drain(..).for_each(|follower| follower.abort());
-        for sides in loaded.sides.values() {
-            let lag: Arc<dyn Fn(&str, f64) + Send + Sync> = Arc::new(|_, _| {});
+        let names: Vec<&str> = loaded.sides.keys().map(String::as_str).collect();
+        self.dispatcher.metrics.keep_only(&names);
+        for (name, sides) in &loaded.sides {
+            self.dispatcher.metrics.register_traffic(name, Peer::Source, sides.source.traffic());
+            self.dispatcher.metrics.register_traffic(name, Peer::Target, sides.target.traffic());
+            let metrics = self.dispatcher.metrics.clone();
+            let lag: watching::Lag = Arc::new(move |sync, seconds| metrics.event_lag(sync, seconds));
             self.followers.push(tokio::spawn(watching::follow(
                 sides.clone(),
                 self.dispatcher.store.clone(),
@@ -254,6 +299,7 @@ impl Daemon {
             }
             self.dispatcher.tick(now).await?;
             systemd::beat();
+            self.pulse.beat();
             self.tell_status().await;
             hold_still_for_tests();
             let until_next = match self.dispatcher.next_at() {
@@ -304,14 +350,14 @@ impl Daemon {
     async fn reloaded(&mut self, old: &Loaded) -> Result<(), String> {
         let config =
             config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
-        let unreadable =
-            config.syncs.iter().find_map(|sync| quarantine::unreadable_secret(sync, &self.secrets));
+        let unreadable = config.syncs.iter().find_map(|sync| unreadable_secret(sync, &self.secrets));
         if let Some(problem) = unreadable {
             return Err(problem);
         }
         if config.state_dir != old.config.state_dir
             || config.daemon.socket != old.config.daemon.socket
-            || config.daemon.listen != old.config.daemon.listen
+            || (config.daemon.listen, config.daemon.listen_public)
+                != (old.config.daemon.listen, old.config.daemon.listen_public)
         {
             tracing::warn!("state_dir, daemon.socket and daemon.listen take effect after a restart");
         }
@@ -321,13 +367,14 @@ impl Daemon {
         self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
         self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
         self.dispatcher.loaded.send_replace(loaded.clone());
+        self.configs.send_replace(Arc::new(loaded.config.clone()));
         self.follow(&loaded);
         tracing::info!(file = %loaded.config.path.display(), "the configuration was read again");
         Ok(())
     }
 
     /// Lets the writes under way end, then lets go of everything.
-    async fn end(mut self, socket: &PathBuf) {
+    async fn end(mut self, socket: &PathBuf, serving: Option<JoinHandle<()>>) {
         systemd::stopping();
         tracing::info!("stopping after the writes under way");
         self.followers.drain(..).for_each(|follower| follower.abort());
@@ -346,6 +393,11 @@ impl Daemon {
         if let Err(error) = std::fs::remove_file(socket) {
             tracing::debug!(%error, "the control socket was gone already");
         }
+        if let Some(serving) = serving
+            && let Err(error) = serving.await
+        {
+            tracing::debug!(%error, "the HTTP side ended badly");
+        }
         let Dispatcher { notifier, store, .. } = self.dispatcher;
         let reports = tokio::time::timeout(LAST_WORDS, self.clients.recv());
         if let (Err(_), ()) = tokio::join!(reports, notifier.drain(LAST_WORDS)) {
@@ -363,7 +415,7 @@ impl Daemon {
 fn hold_still_for_tests() {
     if let Some(file) = std::env::var_os("ROSTERD_SIM_STUCK_WHILE") {
         while std::path::Path::new(&file).exists() {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

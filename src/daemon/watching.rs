@@ -18,6 +18,9 @@ const AUTO: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const LONGEST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(300);
 
+/// Takes note of how long after it happened an event of a sync was read, in seconds.
+pub type Lag = Arc<dyn Fn(&str, f64) + Send + Sync>;
+
 /// What one poll led to.
 enum Polled {
     /// Read up to here; `true` = there is more already.
@@ -31,7 +34,7 @@ pub async fn follow(
     sides: Arc<Sides>,
     store: Arc<Store>,
     events: mpsc::UnboundedSender<Event>,
-    lag: Arc<dyn Fn(&str, f64) + Send + Sync>,
+    lag: Lag,
     mut stop: watch::Receiver<bool>,
 ) {
     let every = match sides.config.watch {
@@ -61,7 +64,7 @@ struct Follower {
     sides: Arc<Sides>,
     store: Arc<Store>,
     events: mpsc::UnboundedSender<Event>,
-    lag: Arc<dyn Fn(&str, f64) + Send + Sync>,
+    lag: Lag,
     failures: u32,
     /// The trouble that was told last: it is told once.
     told: Option<String>,

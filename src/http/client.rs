@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::connect;
-use super::counters::{Counters, Counting};
+use super::counters::{Counters, Counting, Traffic};
 use super::credentials::Credentials;
 use super::discreet::Sent;
 use super::pacer::{LONGEST_WAIT, Pacer};
@@ -78,7 +78,7 @@ struct Shared {
     body_limit_bytes: u64,
     transport: reqwest::Client,
     pacer: Arc<Pacer>,
-    counting: Counting,
+    counting: Arc<Counting>,
     retry_budget_tenths: AtomicI64,
 }
 
@@ -119,7 +119,7 @@ impl Client {
             body_limit_bytes: options.body_limit_bytes,
             transport,
             pacer: options.pacer,
-            counting: Counting::default(),
+            counting: Arc::default(),
             retry_budget_tenths: AtomicI64::new(RETRY_BUDGET_TENTHS),
         };
         Ok(Client { shared: Arc::new(shared), credentials })
@@ -143,6 +143,11 @@ impl Client {
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.shared.counting.read()
+    }
+
+    /// A handle on what is counted, for whoever reads it later.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.counting.handle()
     }
 
     /// Sends a request and reads the whole answer.
@@ -198,7 +203,7 @@ impl Client {
             Ok(answered) => answered,
             Err((error, sent_at)) => return self.judge_error(request, error, sent_at),
         };
-        self.shared.counting.answered(Some(answer.status));
+        self.shared.counting.answered(Some(answer.status), sent_at.elapsed());
         let signals = RateSignals::read(&answer.headers, Millis::now().0 / 1000);
         let fallback = self.shared.pacer.retry_policy().first_delay * 2;
         let bucket = self.shared.pacer.bucket_of(&request.url);
@@ -222,16 +227,17 @@ impl Client {
     }
 
     fn judge_error(&self, request: &Request, error: HttpError, sent_at: Option<Instant>) -> Attempt {
-        if sent_at.is_some() {
-            self.shared.counting.answered(None);
+        if let Some(sent_at) = sent_at {
+            self.shared.counting.answered(None, sent_at.elapsed());
         }
         let again = match &error {
             // Without `sent_at` it was the pacer or the credentials that failed, and they had their own patience.
             HttpError::NotSent { .. } => sent_at.is_some() && request.replay != Replay::Never,
             HttpError::Unanswered { .. } => request.replay == Replay::Safe,
-            HttpError::TooLarge { .. } | HttpError::Credentials { .. } | HttpError::ForeignOrigin { .. } => {
-                false
-            }
+            HttpError::Distrusted { .. }
+            | HttpError::TooLarge { .. }
+            | HttpError::Credentials { .. }
+            | HttpError::ForeignOrigin { .. } => false,
         };
         if again {
             Attempt::Again { pause: Pause::Fault(None), otherwise: Err(error) }

@@ -158,6 +158,18 @@ pub enum RunResult {
 }
 
 impl RunResult {
+    /// Whether both sides answered and the run went through its plan.
+    pub fn reached_both_sides(self) -> bool {
+        match self {
+            RunResult::Ok | RunResult::Partial | RunResult::Held => true,
+            RunResult::SourceIncomplete
+            | RunResult::SourceUnavailable
+            | RunResult::TargetUnavailable
+            | RunResult::Interrupted
+            | RunResult::Error => false,
+        }
+    }
+
     /// The word in reports and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

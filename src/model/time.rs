@@ -1,6 +1,6 @@
 //! Points in time as the store and the reports carry them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
@@ -28,5 +28,18 @@ impl Millis {
     /// Milliseconds from `earlier` to here; negative where the clock went back.
     pub fn since(self, earlier: Millis) -> i64 {
         self.0 - earlier.0
+    }
+}
+
+/// Serializes a time as reports show it; for `serialize_with`.
+pub(super) fn rfc3339<S: Serializer>(at: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.rfc3339())
+}
+
+/// [`rfc3339`], or null.
+pub(super) fn maybe_rfc3339<S: Serializer>(at: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc3339(at, serializer),
+        None => serializer.serialize_none(),
     }
 }

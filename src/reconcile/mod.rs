@@ -15,6 +15,7 @@ use crate::store::{Snapshot, StoreError};
 use crate::target::{Observe, TargetError};
 
 mod apply;
+mod backoff;
 mod conflict;
 pub mod event;
 mod execute;
@@ -33,6 +34,7 @@ mod sides;
 mod telling;
 mod unlisted;
 
+pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 pub use sides::{OpenError, Order, Sides, vendor};
 

@@ -14,7 +14,7 @@ use super::planning::{Plan, make_plan};
 use super::prove::Prover;
 use super::rulings::Rulings;
 use super::settle::recover;
-use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind};
+use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind, tell_holds};
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
@@ -25,7 +25,7 @@ use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
-use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure};
+use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure, Verdict};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
@@ -154,12 +154,9 @@ pub async fn run<O: Observe, P: Provision>(
     }
     let mut chain_head = String::new();
     if let Some(Written { writing, tenure, .. }) = &written {
-        let credentials = matches!(
-            &outcome,
-            Err(RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)))
-        );
-        quarantine_notes(&request, writing.store, &mut facts, credentials).await;
-        match writing.store.finish_run(tenure, facts.clone(), credentials).await {
+        let verdict = verdict(&outcome);
+        quarantine_notes(&request, writing.store, &mut facts, verdict).await;
+        match writing.store.finish_run(tenure, facts.clone(), verdict).await {
             Ok(head) => chain_head = head,
             Err(error) => facts.notes.push(error.to_string()),
         }
@@ -178,6 +175,25 @@ pub async fn run<O: Observe, P: Provision>(
         ) => None,
     };
     Finished { facts, records: tally.records, refused }
+}
+
+/// What the end says of the sync's health.
+fn verdict(outcome: &Result<(), RunError>) -> Verdict {
+    match outcome {
+        Err(
+            RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)),
+        ) => Verdict::CredentialsRefused,
+        Err(RunError::StalePlan(_)) => Verdict::Nothing,
+        Ok(())
+        | Err(
+            RunError::Source(_)
+            | RunError::Target(_)
+            | RunError::Store(_)
+            | RunError::Spool(_)
+            | RunError::Binding(_)
+            | RunError::Interrupted,
+        ) => Verdict::ByResult,
+    }
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
@@ -291,6 +307,7 @@ async fn pass<O: Observe, P: Provision>(
                 let held = std::mem::take(&mut carried.held);
                 let wanted = std::mem::take(&mut carried.wanted);
                 let holds = writing.store.sync_holds(tenure, held, wanted, scope, Millis::now()).await?;
+                tell_holds(&holds);
                 remind(&holds, &mut tally.notes);
                 tally.holds = holds.iter().map(hold_fact).collect();
             }

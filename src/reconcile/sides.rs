@@ -4,6 +4,7 @@
 
 use tokio::sync::watch;
 
+use super::backoff::secrets_digest;
 use super::event::Watcher;
 use super::{Finished, Request, Who, Writing, run};
 use crate::config;
@@ -18,7 +19,6 @@ use crate::target::TargetError;
 use crate::target::scim::{Profile, Provisioner, ScimTarget};
 
 /// A sync with both sides opened. Nothing has been sent yet.
-#[derive(Debug)]
 pub struct Sides {
     /// The sync.
     pub config: config::Sync,
@@ -28,6 +28,14 @@ pub struct Sides {
     pub source: Source,
     /// The workspace.
     pub target: ScimTarget,
+    secrets: ResolveSecret,
+}
+
+impl std::fmt::Debug for Sides {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Sides { config, mapping: _, source, target, secrets: _ } = self;
+        write!(f, "Sides({}: {source:?} -> {target:?})", config.name)
+    }
 }
 
 /// What a run is asked to do.
@@ -85,7 +93,7 @@ impl Sides {
         let target =
             ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| resolve(reference), profile)
                 .map_err(|error| OpenError::Target(sync.name.clone(), error))?;
-        Ok(Sides { config: sync.clone(), mapping, source, target })
+        Ok(Sides { config: sync.clone(), mapping, source, target, secrets: secrets.clone() })
     }
 
     /// A run that may write. What the target was seen to do is kept for the next one.
@@ -101,6 +109,7 @@ impl Sides {
         let request = self.request(order, store.snapshot(), watcher, interrupted);
         let finished = run(request, Some(&writing)).await;
         self.remember_profile(store).await;
+        self.remember_secrets(store, &finished).await;
         finished
     }
 
@@ -135,6 +144,15 @@ impl Sides {
             unattended: order.unattended,
             watcher,
             interrupted,
+        }
+    }
+
+    /// What a failed run had for secrets: others are a reason to try again at once.
+    async fn remember_secrets(&self, store: &Store, finished: &Finished) {
+        let digest = (!finished.facts.result.reached_both_sides())
+            .then(|| secrets_digest(&self.config, &self.secrets, &store.snapshot().digest_key()));
+        if let Err(error) = store.note_secrets(&self.config.name, digest).await {
+            tracing::warn!(sync = self.config.name, %error, "the state of the secrets could not be noted");
         }
     }
 

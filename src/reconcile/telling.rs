@@ -8,7 +8,7 @@ use crate::core::quarantine::{Health, quarantine};
 use crate::model::plan::Verb;
 use crate::model::report::{HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts};
 use crate::model::time::Millis;
-use crate::store::{HeldPair, Hold, Store};
+use crate::store::{HeldPair, Hold, Store, Verdict};
 use crate::target::Observe;
 
 /// Entering and leaving quarantine is told once, in the run that does it.
@@ -16,8 +16,11 @@ pub(super) async fn quarantine_notes<O>(
     request: &Request<'_, O>,
     store: &Store,
     facts: &mut RunFacts,
-    credentials: bool,
+    verdict: Verdict,
 ) {
+    if verdict == Verdict::Nothing {
+        return;
+    }
     let Ok(health) = store.snapshot().health(&request.config.name).await else { return };
     let was = quarantine(&health, Duration::ZERO).is_some();
     let failed = match facts.result {
@@ -29,7 +32,7 @@ pub(super) async fn quarantine_notes<O>(
     };
     let now = Health {
         failed_runs: if failed { health.failed_runs + 1 } else { 0 },
-        refused: credentials,
+        refused: verdict == Verdict::CredentialsRefused,
         failed_at: Some(facts.finished_at),
         ..health
     };
@@ -78,6 +81,23 @@ pub(super) fn hold_fact(hold: &Hold) -> HoldFact {
         count: hold.count,
         digest: hold.digest.clone(),
         expires_at: hold.expires_at.rfc3339(),
+    }
+}
+
+/// The log says what waits, for whoever reads it alone.
+pub(super) fn tell_holds(holds: &[Hold]) {
+    for hold in holds {
+        tracing::info!(
+            sync = hold.sync,
+            hold = hold.id(),
+            action = hold.verb.as_str(),
+            people = hold.count,
+            expires_at = hold.expires_at.rfc3339(),
+            "held: {}; `rosterd approve {}@{}` releases",
+            hold.reason,
+            hold.id(),
+            hold.revision
+        );
     }
 }
 

@@ -8,14 +8,18 @@ use std::io;
 use crate::model::report::{ActionRecord, RunFacts};
 use crate::store::Spool;
 
+mod history;
 mod json;
 mod progress;
 mod safe;
+mod status;
 mod text;
 
+pub use history::{History, again, write_history, write_history_json};
 pub use json::write_json;
 pub use progress::Progress;
 pub use safe::visible;
+pub use status::{write_status, write_status_json};
 pub use text::{summary_line, write_text};
 
 /// One sync's part of a report.

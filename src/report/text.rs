@@ -129,7 +129,7 @@ fn word(record: &ActionRecord, mode: Mode) -> &'static str {
     }
 }
 
-fn change_line(change: &Change) -> String {
+pub(super) fn change_line(change: &Change) -> String {
     let path = visible(change.path.as_str());
     match (&change.from, &change.to) {
         (None, Some(to)) => format!("{path}: {}", value(to)),
@@ -199,7 +199,13 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
         write_hold(hold, out)?;
     }
     for note in &facts.notes {
-        writeln!(out, "Note: {}", visible(note))?;
+        // A help line of ours is a line; a line break of anybody else is shown as one.
+        let (text, help) =
+            note.rsplit_once("\nhelp: ").map_or((note.as_str(), None), |(text, help)| (text, Some(help)));
+        writeln!(out, "Note: {}", visible(text))?;
+        if let Some(help) = help {
+            writeln!(out, "  help: {}", visible(help))?;
+        }
     }
     if facts.mode == Mode::DryRun {
         writeln!(out, "Nothing was written.")?;

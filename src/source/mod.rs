@@ -15,7 +15,7 @@ use crate::config;
 use crate::config::secret::SecretRef;
 use crate::http::Lane;
 use crate::http::client::Client;
-use crate::http::counters::Counters;
+use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
 use crate::model::id::{SourceId, Vendor};
 use crate::model::identity::{Identity, PointRead};
@@ -180,6 +180,11 @@ impl Source {
     /// What was sent and answered so far.
     pub fn counters(&self) -> Counters {
         self.client().counters()
+    }
+
+    /// A handle on what is counted, for whoever reads it later.
+    pub fn traffic(&self) -> Traffic {
+        self.client().traffic()
     }
 
     /// The origin that is asked.

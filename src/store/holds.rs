@@ -149,18 +149,15 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<Decided, StoreError> {
-        let by = by.to_owned();
+        let (by, key) = (by.to_owned(), self.snapshot.digest_key());
         self.decide(number, move |transaction, sync| {
             transaction.execute(
                 "UPDATE hold_pair SET state = 'approved', approved_at = ?3
                  WHERE hold = ?1 AND revision <= ?2 AND state = 'waiting'",
                 params![number, revision, now.0],
             )?;
-            transaction.execute(
-                "UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1 AND state = 'waiting'",
-                [number],
-            )?;
             close(transaction, number, "released", Some((&by, now)))?;
+            move_to_a_new_hold(transaction, number, &key)?;
             let people = people_of(transaction, number, "approved")?;
             for id in &people {
                 transaction.execute(
@@ -253,19 +250,24 @@ impl Snapshot {
     }
 }
 
-/// Uses up the approval of exactly this person and action. Says whether there was one.
+/// Uses up the approval of exactly this person and action. Says who gave it, if there was one.
 pub(super) fn consume_approval(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     action: &PlannedAction,
-) -> Result<bool, StoreError> {
-    let consumed = transaction.execute(
+) -> Result<Option<String>, StoreError> {
+    let mut statement = transaction.prepare_cached(
         "UPDATE hold_pair SET state = 'consumed'
          WHERE state = 'approved' AND source_id = ?2 AND action = ?3
-           AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
-        params![tenure.sync, action.source_id.as_str(), action.verb.as_str()],
+           AND hold IN (SELECT id FROM hold WHERE sync = ?1)
+         RETURNING (SELECT coalesce(decided_by, '') FROM hold WHERE hold.id = hold_pair.hold)",
     )?;
-    Ok(consumed > 0)
+    let mut rows = statement.query(params![tenure.sync, action.source_id.as_str(), action.verb.as_str()])?;
+    let mut by = None;
+    while let Some(row) = rows.next()? {
+        by = Some(row.get(0)?);
+    }
+    Ok(by)
 }
 
 /// What was approved and turned out not to have happened is still approved, for as long as it was.
@@ -339,18 +341,45 @@ fn sync_class(
             ],
         )?;
     }
-    let mut people = people_of(transaction, number, "waiting")?;
+    let people = people_of(transaction, number, "waiting")?;
     if people.is_empty() {
         return close(transaction, number, "dropped", None);
     }
-    people.sort();
-    let digest = key.digest(people.iter().map(|id| id.as_str().as_bytes()));
-    let hex: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest_of(key, people);
     transaction.execute(
         "UPDATE hold SET revision = ?2, digest = ?3, reason = coalesce(?4, reason) WHERE id = ?1",
         params![number, revision, hex, held.first().map(|pair| pair.reason.as_str())],
     )?;
     Ok(())
+}
+
+/// Who joined after the revision that was approved stays held, in a hold of their own that lasts as long.
+fn move_to_a_new_hold(
+    transaction: &Transaction<'_>,
+    number: i64,
+    key: &crate::model::digest::DigestKey,
+) -> Result<(), StoreError> {
+    let people = people_of(transaction, number, "waiting")?;
+    if people.is_empty() {
+        return Ok(());
+    }
+    transaction.execute(
+        "INSERT INTO hold (sync, class, revision, state, reason, digest, opened_at, expires_at, reminded_at)
+         SELECT sync, class, 1, 'open', reason, ?2, opened_at, expires_at, reminded_at FROM hold WHERE id = ?1",
+        params![number, digest_of(key, people)],
+    )?;
+    transaction.execute(
+        "UPDATE hold_pair SET hold = ?2, revision = 1 WHERE hold = ?1 AND state = 'waiting'",
+        params![number, transaction.last_insert_rowid()],
+    )?;
+    Ok(())
+}
+
+/// Over the people of a hold, in hex.
+fn digest_of(key: &crate::model::digest::DigestKey, mut people: Vec<SourceId>) -> String {
+    people.sort();
+    let digest = key.digest(people.iter().map(|id| id.as_str().as_bytes()));
+    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn expire(transaction: &Transaction<'_>, sync: &str, verb: Verb, now: Millis) -> Result<(), StoreError> {
@@ -395,7 +424,7 @@ fn drop_unwanted_approvals(
     Ok(())
 }
 
-fn open_holds(
+pub(super) fn open_holds(
     transaction: &Transaction<'_>,
     sync: Option<&str>,
     now: Millis,

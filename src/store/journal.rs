@@ -121,7 +121,7 @@ struct Entry<'a> {
 /// What an intent counts for in the guards.
 #[derive(Default)]
 struct Counts {
-    approved: bool,
+    approved_by: Option<String>,
     rewrites: bool,
     activates: bool,
 }
@@ -135,12 +135,14 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 refuse_stale(transaction, &tenure, &intent.action)?;
-                let approved = consume_approval(transaction, &tenure, &intent.action)?;
-                if !approved && let Some(budget) = &intent.budget {
+                let approved_by = consume_approval(transaction, &tenure, &intent.action)?;
+                if approved_by.is_none()
+                    && let Some(budget) = &intent.budget
+                {
                     refuse_overrun(transaction, &tenure, &intent, budget)?;
                 }
                 let counts = Counts {
-                    approved,
+                    approved_by,
                     rewrites: rewrites(&intent.action),
                     activates: intent.action.activate,
                 };
@@ -315,8 +317,8 @@ fn append(
     transaction
         .prepare_cached(
             "INSERT INTO journal (run, sync, epoch, at, kind, intent, verb, source_id, outcome, payload, salt,
-                                  digest, chain, approved, rewrites, activates)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                  digest, chain, approved, rewrites, activates, approved_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .execute(params![
             entry.run,
@@ -332,9 +334,10 @@ fn append(
             salt.as_slice(),
             digest.0.as_slice(),
             chain.as_slice(),
-            entry.counts.approved,
+            entry.counts.approved_by.is_some(),
             entry.counts.rewrites,
             entry.counts.activates,
+            entry.counts.approved_by,
         ])?;
     Ok(IntentId(transaction.last_insert_rowid()))
 }
@@ -375,6 +378,15 @@ fn refuse_stale(
         params![tenure.sync, action.source_id.as_str()],
         |row| row.get(0),
     )?;
+    // Another run has linked this person since, so there is nothing to create or to adopt any more.
+    let linked: bool = transaction.query_row(
+        "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND state <> 'gone')",
+        params![tenure.sync, action.source_id.as_str()],
+        |row| row.get(0),
+    )?;
+    if linked && matches!(action.verb, Verb::Create | Verb::Adopt) {
+        return Err(StoreError::Stale);
+    }
     let in_flight: i64 = transaction.query_row(
         "SELECT count(*) FROM in_flight WHERE sync = ?1 AND source_id = ?2",
         params![tenure.sync, action.source_id.as_str()],

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::model::digest::DigestKey;
 
 mod hints;
+mod history;
 mod holds;
 mod journal;
 mod links;
@@ -21,13 +22,15 @@ mod open;
 mod pins;
 mod runs;
 mod spool;
+mod status;
 
 pub use hints::{Heard, Waiting as WaitingForALook};
+pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
 pub use pins::Pin;
-pub use runs::{Binding, Census, Failing};
+pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
 
 /// Read access to a state directory.

@@ -86,30 +86,7 @@ fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
         let key = random_key();
         return Ok(Snapshot { connection: connection.into(), key, exists: false, _copy: None });
     }
-    let wal = directory.join(format!("{DATABASE_FILE}-wal"));
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut copy = None;
-    let connection = if StateLock::is_held(directory) {
-        // Beside a living writer: its WAL and shared memory exist, reading creates nothing.
-        Connection::open_with_flags(&path, flags)?
-    } else if wal.exists() {
-        // A crash left a WAL. Opening it would replay it here, `immutable` would lose it: read a copy.
-        let directory =
-            tempfile::tempdir().map_err(|error| StoreError::io("create", &std::env::temp_dir(), &error))?;
-        let twin = directory.path().join(DATABASE_FILE);
-        std::fs::copy(&path, &twin).map_err(|error| StoreError::io("copy", &path, &error))?;
-        std::fs::copy(&wal, directory.path().join(format!("{DATABASE_FILE}-wal")))
-            .map_err(|error| StoreError::io("copy", &wal, &error))?;
-        copy = Some(directory);
-        Connection::open(&twin)?
-    } else {
-        let uri = url::Url::from_file_path(
-            std::path::absolute(&path).map_err(|error| StoreError::io("find", &path, &error))?,
-        )
-        .map_err(|()| StoreError::Unusable(format!("cannot open {}", path.display())))?;
-        Connection::open_with_flags(format!("{uri}?immutable=1"), flags)?
-    };
+    let (connection, copy) = open_beside_or_after_a_writer(directory, &path)?;
     let mut connection = connection;
     check_application(&connection, &path)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -125,6 +102,39 @@ fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
     }
     let key = read_key(&connection)?.unwrap_or_else(random_key);
     Ok(Snapshot { connection: connection.into(), key, exists: true, _copy: copy })
+}
+
+/// Opens the database in the way that leaves no trace: beside a living writer as usual, after a crash as a copy, else
+/// as it lies there.
+fn open_beside_or_after_a_writer(
+    directory: &Path,
+    path: &Path,
+) -> Result<(Connection, Option<tempfile::TempDir>), StoreError> {
+    let wal = directory.join(format!("{DATABASE_FILE}-wal"));
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if StateLock::is_held(directory) {
+        // Beside a living writer: its WAL and shared memory exist, reading creates nothing.
+        return Ok((Connection::open_with_flags(path, flags)?, None));
+    }
+    if wal.exists() {
+        // A crash left a WAL. Opening it would replay it here, `immutable` would lose it: read a copy.
+        let directory =
+            tempfile::tempdir().map_err(|error| StoreError::io("create", &std::env::temp_dir(), &error))?;
+        let twin = directory.path().join(DATABASE_FILE);
+        std::fs::copy(path, &twin).map_err(|error| StoreError::io("copy", path, &error))?;
+        match std::fs::copy(&wal, directory.path().join(format!("{DATABASE_FILE}-wal"))) {
+            Ok(_) => return Ok((Connection::open(&twin)?, Some(directory))),
+            // It was no crash: a writer that was about to end has ended meanwhile, and everything is in the file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(StoreError::io("copy", &wal, &error)),
+        }
+    }
+    let uri = url::Url::from_file_path(
+        std::path::absolute(path).map_err(|error| StoreError::io("find", path, &error))?,
+    )
+    .map_err(|()| StoreError::Unusable(format!("cannot open {}", path.display())))?;
+    Ok((Connection::open_with_flags(format!("{uri}?immutable=1"), flags)?, None))
 }
 
 fn assert_sqlite() -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::holds::verb_of;
 use super::{Snapshot, Store, StoreError, Tenure};
@@ -78,12 +78,17 @@ impl Snapshot {
     /// Until when a sync's writes are stopped, if they are.
     pub async fn paused_until(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let until: Option<Option<i64>> = transaction
-                .query_row("SELECT paused_until FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
-                .optional()?;
-            Ok(until.flatten().map(Millis).filter(|until| *until > now))
-        })
-        .await
+        self.transact(move |transaction| paused_until(transaction, &sync, now)).await
     }
+}
+
+pub(super) fn paused_until(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    now: Millis,
+) -> Result<Option<Millis>, StoreError> {
+    let until: Option<Option<i64>> = transaction
+        .query_row("SELECT paused_until FROM sync WHERE name = ?1", [sync], |row| row.get(0))
+        .optional()?;
+    Ok(until.flatten().map(Millis).filter(|until| *until > now))
 }

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::quarantine::Health;
+use crate::model::digest::Digest;
 use crate::model::id::SourceId;
 use crate::model::report::{RunFacts, RunResult, Trigger};
 use crate::model::time::Millis;
@@ -33,6 +34,17 @@ pub struct Census {
     pub active: u64,
     /// Billable accounts that exist, active or not.
     pub billable: u64,
+}
+
+/// What a run's end says of the health of its sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As its result says.
+    ByResult,
+    /// It failed because either side refused the credentials.
+    CredentialsRefused,
+    /// Nothing: what was asked for did not fit, and both sides are as they were.
+    Nothing,
 }
 
 /// Somebody whose last write was refused.
@@ -135,12 +147,12 @@ impl Store {
             .await
     }
 
-    /// Records how a run ended (`refused`: either side refused the credentials), and the head of the journal's chain with it. Gives the head, for the log.
+    /// Records how a run ended, and the head of the journal's chain with it. Gives the head, for the log.
     pub async fn finish_run(
         &self,
         tenure: &Tenure,
         facts: RunFacts,
-        refused: bool,
+        verdict: Verdict,
     ) -> Result<String, StoreError> {
         let tenure = tenure.clone();
         self.snapshot
@@ -150,7 +162,7 @@ impl Store {
                     .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
                     .optional()?;
                 let head = head.unwrap_or_default();
-                note_health(transaction, &tenure, &facts, refused)?;
+                note_health(transaction, &tenure, &facts, verdict)?;
                 transaction.execute(
                     "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5,
                          active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
@@ -165,6 +177,20 @@ impl Store {
                     ],
                 )?;
                 Ok(head.iter().map(|byte| format!("{byte:02x}")).collect())
+            })
+            .await
+    }
+
+    /// Remembers a digest over the secrets of a run that failed; `None` after one that did not.
+    pub async fn note_secrets(&self, sync: &str, digest: Option<Digest>) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute(
+                    "UPDATE sync SET secrets = ?2 WHERE name = ?1",
+                    params![sync, digest.map(|digest| digest.0.to_vec())],
+                )?;
+                Ok(())
             })
             .await
     }
@@ -187,8 +213,11 @@ fn note_health(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     facts: &RunFacts,
-    refused: bool,
+    verdict: Verdict,
 ) -> Result<(), StoreError> {
+    if verdict == Verdict::Nothing {
+        return Ok(());
+    }
     let reason = match facts.result {
         RunResult::Ok | RunResult::Partial | RunResult::Held => {
             transaction.execute(
@@ -211,7 +240,7 @@ fn note_health(
             tenure.sync,
             reason.unwrap_or_else(|| facts.result.as_str().to_owned()),
             facts.finished_at.0,
-            refused,
+            verdict == Verdict::CredentialsRefused,
             facts.result.as_str()
         ],
     )?;
@@ -222,25 +251,17 @@ impl Snapshot {
     /// How the last runs of a sync ended.
     pub async fn health(&self, sync: &str) -> Result<Health, StoreError> {
         let sync = sync.to_owned();
+        self.transact(move |transaction| health(transaction, &sync)).await
+    }
+
+    /// The digest over the secrets of the run that failed last.
+    pub async fn secrets_at_failure(&self, sync: &str) -> Result<Option<Digest>, StoreError> {
+        let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let health = transaction
-                .query_row(
-                    "SELECT failed_runs, refused, failed_at, failed_reason,
-                            coalesce(failed_result = 'target_unavailable', 0)
-                     FROM sync WHERE name = ?1",
-                    [&sync],
-                    |row| {
-                        Ok(Health {
-                            failed_runs: row.get(0)?,
-                            refused: row.get(1)?,
-                            failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
-                            reason: row.get(3)?,
-                            target: row.get(4)?,
-                        })
-                    },
-                )
+            let digest: Option<Option<Vec<u8>>> = transaction
+                .query_row("SELECT secrets FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
                 .optional()?;
-            Ok(health.unwrap_or_default())
+            Ok(digest.flatten().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest))
         })
         .await
     }
@@ -325,4 +346,25 @@ impl Snapshot {
         })
         .await
     }
+}
+
+pub(super) fn health(transaction: &Transaction<'_>, sync: &str) -> Result<Health, StoreError> {
+    let health = transaction
+        .query_row(
+            "SELECT failed_runs, refused, failed_at, failed_reason,
+                    coalesce(failed_result = 'target_unavailable', 0)
+             FROM sync WHERE name = ?1",
+            [sync],
+            |row| {
+                Ok(Health {
+                    failed_runs: row.get(0)?,
+                    refused: row.get(1)?,
+                    failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
+                    reason: row.get(3)?,
+                    target: row.get(4)?,
+                })
+            },
+        )
+        .optional()?;
+    Ok(health.unwrap_or_default())
 }

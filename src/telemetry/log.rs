@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::model::report::Outcome;
 use crate::reconcile::event::{RunEvent, Watcher};
@@ -16,6 +18,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// To the journal, each field as a field of its own (`ROSTERD_SYNC`, `ROSTERD_USER` …).
+    Journald,
+}
+
+/// Whether stderr is the journal, as systemd says it (systemd.exec(5), `$JOURNAL_STREAM`).
+pub fn stderr_is_the_journal() -> bool {
+    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    let here = rustix::fs::fstat(std::io::stderr());
+    here.is_ok_and(|here| stream == format!("{}:{}", here.st_dev, here.st_ino))
 }
 
 /// Installs the logger. `RUST_LOG` wins over `level`. A second call changes nothing.
@@ -24,12 +35,23 @@ pub fn install(format: LogFormat, level: LevelFilter, colour: bool) {
         .with_default_directive(LevelFilter::OFF.into())
         .try_from_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("rosterd={level}")));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let text = || tracing_subscriber::fmt().with_env_filter(filter.clone()).with_writer(std::io::stderr);
     // A logger that stands already (tests in one process) is left as it is.
     let _ = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => text().with_ansi(colour).with_target(false).try_init(),
+        LogFormat::Json => text().with_ansi(false).json().flatten_event(true).try_init(),
+        LogFormat::Journald => match tracing_journald::layer() {
+            Ok(journal) => tracing_subscriber::registry()
+                .with(filter.clone())
+                .with(journal.with_field_prefix(Some("ROSTERD".to_owned())))
+                .try_init()
+                .map_err(Into::into),
+            Err(error) => {
+                let installed = text().with_ansi(false).with_target(false).try_init();
+                tracing::warn!(%error, "the journal cannot be reached, so the log is text");
+                installed
+            }
+        },
     };
 }
 

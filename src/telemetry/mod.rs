@@ -1,3 +1,5 @@
-//! Telling the outside: logs. Metrics come with the daemon.
+//! Telling the outside: logs and metrics.
 
 pub mod log;
+pub mod metrics;
+mod traffic;

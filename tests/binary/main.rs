@@ -7,8 +7,12 @@
 mod check;
 mod commands;
 mod exit_codes;
+mod guards;
+mod history;
 mod json_report;
 mod options;
 mod state;
+mod status;
 mod support;
 mod text_report;
+mod tls;

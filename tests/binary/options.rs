@@ -234,3 +234,25 @@ fn a_configuration_is_found_by_flag_before_variable() {
     with_environment(&stage, &arguments, &[("STATE_DIRECTORY", state.to_str().unwrap())]);
     assert!(state.join("rosterd.db").exists() && !stage.home.state().exists());
 }
+
+/// Where a journal is, its lines go there; elsewhere nothing is lost and the log says so.
+#[test]
+fn a_log_for_the_journal_is_text_where_there_is_no_journal() {
+    use std::os::unix::fs::MetadataExt;
+    let stage = Stage::new();
+    stage.hire("Ann", "Engineer");
+    let by_name = stage.run(&["--reconcile-now", "--log-format", "journald"]).exits(0).stderr;
+    // As systemd starts a service: stderr is the journal's stream, and says which.
+    let path = stage.home.path().join("stream");
+    let file = std::fs::File::create(&path).unwrap();
+    let facts = file.metadata().unwrap();
+    let mut command = stage.home.command(&["--reconcile-now"]);
+    command.env("JOURNAL_STREAM", format!("{}:{}", facts.dev(), facts.ino())).stderr(file);
+    assert!(command.stdout(std::process::Stdio::null()).status().unwrap().success());
+    let by_itself = std::fs::read_to_string(&path).unwrap();
+    let journal = std::path::Path::new("/run/systemd/journal/socket").exists();
+    for log in [by_name, by_itself] {
+        assert_eq!(log.contains("the journal cannot be reached, so the log is text"), !journal, "{log}");
+        assert_eq!(log.contains("run finished"), !journal, "{log}");
+    }
+}

@@ -338,6 +338,7 @@ fn a_daemon_table_out_of_its_rule_is_one_mistake() {
             "listen = \"0.0.0.0:9464\"",
             "`listen` must be a loopback address: the status page asks for no password",
         ),
+        ("listen_public = \"yes\"", "`listen_public` must be true or false, not a string"),
         ("listen = \"localhost:9464\"", "`listen` is not an address with a port"),
         ("listen = \"127.0.0.1\"", "`listen` is not an address with a port"),
         ("listen = 9464", "`listen` must be a string, not a whole number"),

@@ -13,6 +13,8 @@ mod lifecycle;
 mod named;
 mod order;
 mod outcomes;
+mod overlap;
 mod removal;
 mod scope;
+mod user_types;
 mod wrike;

@@ -497,6 +497,11 @@ pub struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// Writes everything back, as the end of a process does.
+    pub async fn close(self) {
+        self.store.close().await.unwrap();
+    }
+
     /// A run that may write.
     pub async fn run(&self, who: Who) -> Ended {
         let snapshot = self.store.snapshot();

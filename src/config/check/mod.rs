@@ -66,22 +66,26 @@ fn check_daemon(section: &Section<'_>, environment: &Environment) -> Daemon {
         );
     }
     let notify = section.optional_section("notify", schema::NOTIFY);
+    let listen_public = section.boolean("listen_public", false);
     Daemon {
-        listen: check_listen(section),
+        listen: check_listen(section, listen_public),
+        listen_public,
         socket: runtime.or(socket).unwrap_or_else(|| PathBuf::from("/run/rosterd/rosterd.sock")),
         notify: notify.and_then(|notify| check_notify(&notify)),
         dead_man: section.url("dead_man", &UrlRule::WEBHOOK),
     }
 }
 
-fn check_listen(section: &Section<'_>) -> Option<SocketAddr> {
+fn check_listen(section: &Section<'_>, public: bool) -> Option<SocketAddr> {
     let written = section.text("listen", "127.0.0.1:9464").filter(|written| written.value != "off")?;
     let help = "write listen = \"127.0.0.1:9464\", or \"off\"; a reverse proxy can publish it";
     match written.value.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(address),
+        Ok(address) if public || address.ip().is_loopback() => Some(address),
         Ok(_) => {
             let problem = "`listen` must be a loopback address: the status page asks for no password";
-            section.report(Finding::new(written.span, problem).label("not loopback").help(help));
+            let finding = Finding::new(written.span, problem).label("not loopback").help(help);
+            section
+                .report(finding.help("or, where everybody who reaches it may read it, listen_public = true"));
             None
         }
         Err(_) => {

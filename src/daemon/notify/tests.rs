@@ -233,6 +233,7 @@ async fn a_dry_run_is_nobodys_news() {
 fn configured(hook: Option<&Receiver>, dead_man: Option<&Receiver>) -> Daemon {
     Daemon {
         listen: None,
+        listen_public: false,
         socket: "/run/rosterd/rosterd.sock".into(),
         notify: hook.map(|hook| crate::config::Notify { url: hook.url.clone(), on: ALL.to_vec() }),
         dead_man: dead_man.map(|dead_man| dead_man.url.clone()),

@@ -21,7 +21,9 @@ CREATE TABLE sync (
     failed_result TEXT,
     failed_at     INTEGER,
     -- 1 where either side refused the credentials.
-    refused       INTEGER NOT NULL DEFAULT 0
+    refused       INTEGER NOT NULL DEFAULT 0,
+    -- A keyed digest over the secrets of the run that failed last.
+    secrets       BLOB
 ) STRICT;
 
 CREATE TABLE link (
@@ -86,6 +88,8 @@ CREATE TABLE journal (
     outcome   TEXT,
     -- What an intent counts for in the guards: an approved one for nothing, an adoption for what it changes.
     approved  INTEGER NOT NULL DEFAULT 0,
+    -- Who released it.
+    approved_by TEXT,
     rewrites  INTEGER NOT NULL DEFAULT 0,
     activates INTEGER NOT NULL DEFAULT 0,
     payload   TEXT,

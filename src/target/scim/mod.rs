@@ -18,7 +18,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
 use crate::core::proof::Proven;
 use crate::http::client::{Client, ClientOptions, PeerName};
-use crate::http::counters::Counters;
+use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
 use crate::http::pacer::{PacerOptions, Pacers};
 use crate::http::{HttpError, Lane};
@@ -109,6 +109,11 @@ impl ScimTarget {
         self.service.client.counters()
     }
 
+    /// A handle on what is counted, for whoever reads it later.
+    pub fn traffic(&self) -> Traffic {
+        self.service.client.traffic()
+    }
+
     /// The configured dialect.
     pub fn dialect(&self) -> Dialect {
         self.service.dialect
@@ -184,6 +189,7 @@ fn unavailable(error: HttpError) -> TargetError {
     match error {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
+        | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }
         | HttpError::ForeignOrigin { message } => TargetError::Unavailable(message),

@@ -1,0 +1,102 @@
+//! `status` and `history`: what the state tells. Both only read it, beside whoever writes there.
+
+use std::io::{self, Write};
+
+use super::console::to_file;
+use super::desk::Desk;
+use super::{Complaint, state_complaint};
+use crate::cli::{FormatName, HistoryOptions};
+use crate::core::status::status;
+use crate::exit;
+use crate::model::status::Status;
+use crate::model::time::Millis;
+use crate::report::{self, History};
+use crate::store::Past;
+
+/// `rosterd status`: exit 0 where every chosen sync is healthy, else 1.
+pub(super) async fn show(desk: &Desk<'_>) -> u8 {
+    match gathered(desk).await {
+        Ok(status) => {
+            let written = write_out(desk, |out| match desk.cli.run.format {
+                FormatName::Text => report::write_status(&status, out),
+                FormatName::Json => report::write_status_json(&status, out),
+            });
+            match written {
+                Ok(()) if status.healthy => exit::OK,
+                Ok(()) => exit::FAILURE,
+                Err(message) => desk.complain((message, exit::FAILURE)),
+            }
+        }
+        Err(complaint) => desk.complain(complaint),
+    }
+}
+
+async fn gathered(desk: &Desk<'_>) -> Result<Status, Complaint> {
+    let syncs = desk.chosen()?;
+    let snapshot = desk.read().await?;
+    let now = Millis::now();
+    let names = syncs.iter().map(|sync| sync.name.clone()).collect();
+    let recorded = snapshot.recorded(names, now).await.map_err(state_complaint)?;
+    Ok(status(syncs.into_iter().zip(recorded), now))
+}
+
+/// `rosterd history`.
+pub(super) async fn history(desk: &Desk<'_>, options: &HistoryOptions) -> u8 {
+    let told = match options.run {
+        Some(run) => again(desk, run).await,
+        None => past(desk, options).await,
+    };
+    match told {
+        Ok(()) => exit::OK,
+        Err(complaint) => desk.complain(complaint),
+    }
+}
+
+async fn again(desk: &Desk<'_>, number: i64) -> Result<(), Complaint> {
+    let snapshot = desk.read().await?;
+    let Some(run) = snapshot.run_again(number).await.map_err(state_complaint)? else {
+        let message = format!("there is no run {number} on record\nhelp: `rosterd history` lists the runs");
+        return Err((message, exit::USAGE));
+    };
+    desk.console
+        .deliver(desk.cli.run.format.into(), desk.cli.run.output.as_deref(), &mut [report::again(run)])
+        .await
+        .map_err(|message| (message, exit::FAILURE))
+}
+
+async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint> {
+    // A sync that is not configured any more has a history too, so the names are taken as they are.
+    let past = Past {
+        syncs: desk.cli.run.sync.clone(),
+        since: options.since,
+        failed: options.failed,
+        limit: options.limit,
+    };
+    let snapshot = desk.read().await?;
+    let history = match &options.user {
+        Some(user) => History::Attempts {
+            user: user.clone(),
+            attempts: snapshot.attempts(user, past).await.map_err(state_complaint)?,
+        },
+        None => History::Runs { runs: snapshot.runs(past).await.map_err(state_complaint)? },
+    };
+    write_out(desk, |out| match desk.cli.run.format {
+        FormatName::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
+        FormatName::Text => report::write_history(&history, out),
+        FormatName::Json => report::write_history_json(&history, Millis::now(), out),
+    })
+    .map_err(|message| (message, exit::FAILURE))
+}
+
+/// Writes to stdout, or atomically to the file of `--output`. A reader that has seen enough is no error.
+fn write_out(desk: &Desk<'_>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
+    if let Some(path) = &desk.cli.run.output {
+        return to_file("the report", path, write);
+    }
+    let mut out = io::BufWriter::new(anstream::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(format!("cannot write to stdout: {error}")),
+    }
+}

@@ -1,0 +1,140 @@
+//! What counts as healthy, and when the next run is.
+
+use std::path::Path;
+
+use super::*;
+use crate::config::{Config, Environment};
+use crate::model::plan::Verb;
+use crate::model::report::Trigger;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+/// A Monday.
+const NOW: &str = "2026-11-23T10:02:00Z";
+
+fn now() -> Millis {
+    Millis::parse(NOW).unwrap()
+}
+
+fn ago(millis: i64) -> Millis {
+    Millis(now().0 - millis)
+}
+
+fn sync_with(lines: &str) -> config::Sync {
+    let text = format!(
+        "[[sync]]\n{lines}\nsource = {{ kind = \"okta\", url = \"https://acme.okta.com\", app_id = \"0oa1\", \
+         api_token = {{ env = \"T\" }} }}\ntarget = {{ url = \"https://work.example/scim/v2/\", token = {{ env = \"W\" }} }}\n"
+    );
+    let config: Config =
+        config::parse(&text, Path::new("config.toml"), &Environment::fixed([("", ""); 0])).unwrap();
+    config.syncs.into_iter().next().unwrap()
+}
+
+fn run(result: RunResult) -> LastRun {
+    LastRun {
+        run: 7,
+        result,
+        trigger: Trigger::Schedule,
+        started_at: ago(3 * MINUTE),
+        finished_at: ago(2 * MINUTE),
+    }
+}
+
+fn well() -> Recorded {
+    Recorded {
+        last_success_at: Some(ago(2 * MINUTE)),
+        last_run: Some(run(RunResult::Ok)),
+        ..Recorded::default()
+    }
+}
+
+fn problems_of(lines: &str, recorded: Recorded) -> Vec<String> {
+    let status = sync_status(&sync_with(lines), recorded, now());
+    assert_eq!(status.healthy, status.problems.is_empty());
+    status.problems
+}
+
+#[test]
+fn a_sync_whose_last_run_was_fine_is_healthy() {
+    assert_eq!(problems_of("", well()), [""; 0]);
+}
+
+#[test]
+fn a_sync_that_never_ran_says_so() {
+    assert_eq!(problems_of("", Recorded::default()), ["no run yet"]);
+    let only_named = Recorded { last_success_at: None, ..well() };
+    assert_eq!(problems_of("", only_named), ["no full run has succeeded yet"]);
+}
+
+#[test]
+fn two_missed_runs_are_late_and_one_is_not() {
+    let success = |minutes: i64| Recorded { last_success_at: Some(ago(minutes * MINUTE)), ..well() };
+    assert_eq!(problems_of("", success(30)), [""; 0], "due at 09:45 and 10:00, late from 10:15");
+    assert!(problems_of("", success(48))[0].starts_with("no success since 2026-11-23T09:14:00Z"));
+    let running = OpenRun { run: 8, trigger: Trigger::Schedule, started_at: ago(30 * MINUTE) };
+    assert_eq!(problems_of("", Recorded { open_run: Some(running), ..success(48) }), [""; 0]);
+}
+
+#[test]
+fn a_weekend_without_a_schedule_is_not_late() {
+    let friday = Recorded { last_success_at: Millis::parse("2026-11-20T20:01:00Z"), ..well() };
+    assert_eq!(problems_of("schedule = \"0 10-20 * * MON-FRI\"", friday.clone()), [""; 0]);
+    assert_eq!(problems_of("schedule = \"0 * * * *\"", friday).len(), 1);
+}
+
+#[test]
+fn failures_are_counted_and_five_are_a_quarantine_that_moves_the_next_run() {
+    let failed = |failed_runs| {
+        let reason = Some("okta: 503\nhelp: wait".to_owned());
+        let health = Health { failed_runs, reason, failed_at: Some(ago(MINUTE)), ..Health::default() };
+        Recorded { health, last_run: Some(run(RunResult::SourceUnavailable)), ..well() }
+    };
+    assert_eq!(problems_of("", failed(1)), ["the last run failed: okta: 503"]);
+    assert_eq!(problems_of("", failed(4)), ["the last 4 runs failed: okta: 503"]);
+    let status = sync_status(&sync_with(""), failed(5), now());
+    assert_eq!(status.problems, ["in quarantine until 2026-11-23T10:31:00Z: okta: 503"]);
+    assert_eq!(status.next_run_at, Millis::parse("2026-11-23T10:45:00Z"));
+    let usual = sync_status(&sync_with(""), failed(4), now());
+    assert_eq!((usual.next_run_at, usual.quarantine), (Millis::parse("2026-11-23T10:15:00Z"), None));
+}
+
+#[test]
+fn a_pause_a_hold_and_failing_people_each_need_attention() {
+    let hold = HoldStatus {
+        id: "h7".to_owned(),
+        revision: 2,
+        class: Verb::Deactivate,
+        count: 30,
+        reason: "too many".to_owned(),
+        opened_at: ago(HOUR),
+        expires_at: now(),
+        approve: "rosterd approve h7@2".to_owned(),
+        reject: "rosterd reject h7".to_owned(),
+    };
+    let recorded = Recorded {
+        paused_until: Some(Millis(now().0 + HOUR)),
+        holds: vec![hold],
+        failing: Failures { count: 2, first: Vec::new() },
+        ..well()
+    };
+    assert_eq!(
+        problems_of("", recorded.clone()),
+        [
+            "paused: nothing is written until 2026-11-23T11:02:00Z",
+            "30 people wait for approval to deactivate: rosterd approve h7@2",
+            "the last writes of 2 people were refused"
+        ]
+    );
+    let for_good = sync_status(&sync_with(""), Recorded { paused_until: Some(FOR_GOOD), ..recorded }, now());
+    assert!(for_good.paused && for_good.paused_until.is_none());
+    assert_eq!(for_good.problems[0], "paused: nothing is written until `rosterd resume`");
+    assert_eq!(for_good.held, 30);
+}
+
+#[test]
+fn what_a_run_left_undone_is_told_where_nothing_else_tells_it() {
+    let ended = |result| problems_of("", Recorded { last_run: Some(run(result)), ..well() });
+    assert!(ended(RunResult::Partial)[0].starts_with("run 7 did not send everything"));
+    assert!(ended(RunResult::Held)[0].starts_with("run 7 left people waiting"));
+    assert_eq!(ended(RunResult::Interrupted), ["run 7 was interrupted"]);
+}

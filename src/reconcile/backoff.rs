@@ -1,0 +1,69 @@
+//! Whether a sync backs off, and what ends that early: a changed secret.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use crate::config::secret::SecretRef;
+use crate::config::{self, SourceKind};
+use crate::core::quarantine::{Quarantine, quarantine};
+use crate::core::schedule::shortest_interval;
+use crate::model::digest::{Digest, DigestKey};
+use crate::model::time::Millis;
+use crate::source::ResolveSecret;
+use crate::store::{Snapshot, StoreError};
+
+/// The cadence assumed where the schedule does not tell one.
+const FALLBACK_INTERVAL: Duration = Duration::from_secs(900);
+
+/// The quarantine of a sync, if it is in one.
+pub async fn quarantine_of(
+    snapshot: &Snapshot,
+    sync: &config::Sync,
+) -> Result<Option<Quarantine>, StoreError> {
+    let health = snapshot.health(&sync.name).await?;
+    let interval =
+        shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
+    Ok(quarantine(&health, interval))
+}
+
+/// The quarantine that a run which nobody started by hand has to wait for. A secret that was changed since the
+/// failure is a reason to try at once.
+pub async fn put_off(
+    snapshot: &Snapshot,
+    sync: &config::Sync,
+    secrets: &ResolveSecret,
+    now: Millis,
+) -> Result<Option<Quarantine>, StoreError> {
+    let Some(quarantine) = quarantine_of(snapshot, sync).await?.filter(|waits| now < waits.until) else {
+        return Ok(None);
+    };
+    let then = snapshot.secrets_at_failure(&sync.name).await?;
+    let changed = then.is_some_and(|then| then != secrets_digest(sync, secrets, &snapshot.digest_key()));
+    Ok((!changed).then_some(quarantine))
+}
+
+/// A keyed digest over the secrets as they are now, to see later that one was changed. Nothing can be read from it.
+pub(super) fn secrets_digest(sync: &config::Sync, secrets: &ResolveSecret, key: &DigestKey) -> Digest {
+    let read = |reference| match secrets(reference) {
+        Ok(secret) => key.digest([secret.expose_secret().as_bytes()]),
+        Err(error) => key.digest([error.as_bytes()]),
+    };
+    let [source, target] = references(sync).map(read);
+    key.digest([source.0.as_slice(), target.0.as_slice()])
+}
+
+/// What is wrong with the secrets of a sync, if they cannot be read.
+pub fn unreadable_secret(sync: &config::Sync, secrets: &ResolveSecret) -> Option<String> {
+    let unreadable = references(sync).into_iter().find_map(|reference| secrets(reference).err());
+    unreadable.map(|error| format!("sync \"{}\": {error}", sync.name))
+}
+
+fn references(sync: &config::Sync) -> [&SecretRef; 2] {
+    let source = match &sync.source.kind {
+        SourceKind::OktaToken { api_token } => api_token,
+        SourceKind::OktaOauth { private_key, .. } => private_key,
+        SourceKind::OneLogin { client_secret, .. } => client_secret,
+    };
+    [source, &sync.target.token]
+}

@@ -1,0 +1,190 @@
+//! `history`: runs, and every attempt for one person, as people and scripts read them.
+
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::text::{change_line, summary_text};
+use super::{SyncReport, visible};
+use crate::model::history::{Attempt, AttemptOutcome, HISTORY_SCHEMA, RunLine};
+use crate::model::report::{Mode, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts};
+use crate::model::time::Millis;
+use crate::store::RunAgain;
+
+const BOLD: Style = Style::new().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+
+/// What a report of an old run says of itself.
+const FROM_THE_JOURNAL: &str = "put together from the journal: the people to whom something was sent are listed; who \
+                                was held, held back, deferred or skipped is counted only";
+
+/// A list of runs, or of attempts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum History {
+    /// Runs, the newest first.
+    Runs {
+        /// The runs.
+        runs: Vec<RunLine>,
+    },
+    /// Attempts, the newest first.
+    Attempts {
+        /// The login or id that was asked for.
+        user: String,
+        /// The attempts.
+        attempts: Vec<Attempt>,
+    },
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    rosterd: &'static str,
+    generated_at: String,
+    #[serde(flatten)]
+    history: &'a History,
+}
+
+/// Writes the document `rosterd.history/1` and a final newline.
+pub fn write_history_json(history: &History, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    let document = Document {
+        schema: HISTORY_SCHEMA,
+        rosterd: env!("CARGO_PKG_VERSION"),
+        generated_at: now.rfc3339(),
+        history,
+    };
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")
+}
+
+/// Writes the list as text. It may hold ANSI styles; the writer strips them where they are not wanted.
+pub fn write_history(history: &History, out: &mut dyn io::Write) -> io::Result<()> {
+    match history {
+        History::Runs { runs } if runs.is_empty() => writeln!(out, "no such run is on record"),
+        History::Runs { runs } => runs.iter().try_for_each(|run| write_run(run, out)),
+        History::Attempts { user, attempts } if attempts.is_empty() => {
+            writeln!(out, "nothing that was sent for {} is on record", visible(user))
+        }
+        History::Attempts { user: _, attempts } => {
+            attempts.iter().try_for_each(|attempt| write_attempt(attempt, out))
+        }
+    }
+}
+
+fn write_run(line: &RunLine, out: &mut dyn io::Write) -> io::Result<()> {
+    let (style, result) = match line.result {
+        None => (YELLOW, "not ended: it is going on, or was cut off"),
+        Some(result) => (result_style(result), result.as_str()),
+    };
+    let at = line.started_at.rfc3339();
+    let (sync, trigger) = (visible(&line.sync), line.trigger.as_str());
+    writeln!(
+        out,
+        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}  {style}{result}{style:#}",
+        line.run
+    )?;
+    if let Some(summary) = &line.summary {
+        let who = match (line.people, line.complete) {
+            (Some(1), true) => "everybody (1 person): ".to_owned(),
+            (Some(people), true) => format!("everybody ({people} people): "),
+            (Some(1), false) => "1 person: ".to_owned(),
+            (Some(people), false) if people > 0 => format!("{people} people: "),
+            (Some(_) | None, _) => String::new(),
+        };
+        writeln!(out, "    {who}{}", summary_text(summary, Mode::Apply))?;
+    }
+    if let Some(problem) = &line.problem {
+        let first = problem.lines().next().unwrap_or_default();
+        writeln!(out, "    {RED}{}{RED:#}", visible(first))?;
+    }
+    Ok(())
+}
+
+fn result_style(result: RunResult) -> Style {
+    match result {
+        RunResult::Ok => GREEN,
+        RunResult::Partial | RunResult::Held => YELLOW,
+        RunResult::SourceIncomplete
+        | RunResult::SourceUnavailable
+        | RunResult::TargetUnavailable
+        | RunResult::Interrupted
+        | RunResult::Error => RED,
+    }
+}
+
+fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
+    let (style, outcome) = match attempt.outcome {
+        AttemptOutcome::Applied => (GREEN, "applied"),
+        AttemptOutcome::Refused => (RED, "refused"),
+        AttemptOutcome::NotSent => (YELLOW, "did not happen"),
+        AttemptOutcome::Unknown => (YELLOW, "outcome not known: the run is going on, or was cut off"),
+    };
+    let (at, verb, user) = (attempt.at.rfc3339(), attempt.action.as_str(), visible(&attempt.user));
+    let status = attempt.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    writeln!(
+        out,
+        "{at}  {verb:<11} {BOLD}{user}{BOLD:#}  {style}{outcome}{style:#}{status}  run {} of sync \"{}\"",
+        attempt.run,
+        visible(&attempt.sync)
+    )?;
+    let approved = match &attempt.approved_by {
+        Some(by) => format!(", approved by {}", visible(by)),
+        None => String::new(),
+    };
+    let account = attempt.target_id.as_ref().map(|id| format!(", account {id}")).unwrap_or_default();
+    let why = format!("{}; person {}{account}{approved}", attempt.reason, attempt.source_id);
+    writeln!(out, "    {}", visible(&why))?;
+    for change in &attempt.changes {
+        writeln!(out, "      {}", change_line(change))?;
+    }
+    if let Some(detail) = &attempt.detail {
+        writeln!(out, "    {style}{}{style:#}", visible(detail))?;
+    }
+    Ok(())
+}
+
+/// A run again, as the report that it gave, as far as it is kept.
+pub fn again(run: RunAgain) -> SyncReport {
+    let RunAgain { facts, line, mut records } = run;
+    let mut facts = facts.unwrap_or_else(|| {
+        let mut summary = Summary::default();
+        for record in records.iter().into_iter().flatten().flatten() {
+            summary.count(record.action, record.outcome);
+        }
+        without_end(&line, summary)
+    });
+    facts.notes.push(FROM_THE_JOURNAL.to_owned());
+    SyncReport { facts, records }
+}
+
+/// The facts of a run that has no end on record.
+fn without_end(line: &RunLine, summary: Summary) -> RunFacts {
+    RunFacts {
+        sync: line.sync.clone(),
+        run: Some(line.run),
+        mode: Mode::Apply,
+        trigger: line.trigger,
+        result: line.result.unwrap_or(RunResult::Interrupted),
+        started_at: line.started_at,
+        finished_at: line.finished_at.unwrap_or(line.started_at),
+        passes: 0,
+        first_contact: false,
+        source: SourceFacts {
+            kind: String::new(),
+            users: 0,
+            pages: 0,
+            requests: 0,
+            complete: false,
+            problem: None,
+        },
+        target: TargetFacts { dialect: String::new(), requests: 0, rate_limited: 0, problem: None },
+        summary,
+        seats: Seats { before: 0, after: 0, limit: None },
+        guards: Vec::new(),
+        holds: Vec::new(),
+        notes: vec!["this run has no end on record: it is going on, or was cut off".to_owned()],
+    }
+}

@@ -1,0 +1,204 @@
+//! `status` for people: what an administrator wants to know first in the morning.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+
+use super::visible;
+use crate::model::status::{FailingPerson, HoldStatus, Status, SyncStatus};
+use crate::model::time::Millis;
+
+const BOLD: Style = Style::new().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// Writes the document as text. It may hold ANSI styles; the writer strips them where they are not wanted.
+pub fn write_status(status: &Status, out: &mut dyn io::Write) -> io::Result<()> {
+    for (index, sync) in status.syncs.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        write_sync(sync, status.generated_at, out)?;
+    }
+    Ok(())
+}
+
+/// Writes the document as JSON and a final newline.
+pub fn write_status_json(status: &Status, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, status)?;
+    out.write_all(b"\n")
+}
+
+fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    let (style, word) = if sync.healthy { (GREEN, "healthy") } else { (RED, "needs attention") };
+    writeln!(out, "{BOLD}sync \"{}\"{BOLD:#}: {style}{word}{style:#}", visible(&sync.name))?;
+    for problem in &sync.problems {
+        writeln!(out, "  {RED}!{RED:#} {}", visible(problem))?;
+    }
+    let (source, target) = (&sync.source, &sync.target);
+    line(
+        out,
+        "between",
+        &format!(
+            "{} app {} at {} -> {} at {}",
+            source.kind, source.app_id, source.url, target.dialect, target.url
+        ),
+    )?;
+    line(out, "last success", &past(sync.last_success_at, now, "none yet"))?;
+    write_runs(sync, now, out)?;
+    let people = sync.people.map_or("not read yet".to_owned(), |people| people.to_string());
+    line(out, "people", &format!("{people} at the source"))?;
+    let accounts: Vec<String> =
+        sync.accounts.by_state().iter().map(|(state, number)| format!("{number} {state}")).collect();
+    line(out, "accounts", &accounts.join(", "))?;
+    let limit = sync.seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
+    line(out, "seats", &format!("{} billable{limit}", sync.seats.billable))?;
+    write_holds(&sync.holds, now, out)?;
+    write_failing(sync, out)?;
+    write_attributes(
+        out,
+        "not kept",
+        "the workspace takes these and does not keep them",
+        &sync.ignored_attributes,
+    )?;
+    write_attributes(out, "refused", "the workspace refused these values", &sync.refused_attributes)
+}
+
+fn write_runs(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    let last = sync.last_run.as_ref().map_or("no run yet".to_owned(), |run| {
+        let (result, trigger) = (run.result.as_str(), run.trigger.as_str());
+        format!("run {} ({trigger}): {result}, ended {}", run.run, past(Some(run.finished_at), now, ""))
+    });
+    line(out, "last run", &last)?;
+    if let Some(run) = &sync.open_run {
+        let since = past(Some(run.started_at), now, "");
+        line(out, "open run", &format!("run {} began {since}; it is going on, or was cut off", run.run))?;
+    }
+    let next = match sync.next_run_at {
+        Some(at) => format!("{} (in {})", at.rfc3339(), span(at.since(now))),
+        None => "never: the schedule has no further date".to_owned(),
+    };
+    line(out, "next run", &next)
+}
+
+fn write_holds(holds: &[HoldStatus], now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    if holds.is_empty() {
+        return line(out, "held", "nothing");
+    }
+    for hold in holds {
+        let people = if hold.count == 1 { "person" } else { "people" };
+        let text = format!(
+            "{} {} for {} {people} since {}, until {} (in {})",
+            hold.id,
+            hold.class.as_str(),
+            hold.count,
+            hold.opened_at.rfc3339(),
+            hold.expires_at.rfc3339(),
+            span(hold.expires_at.since(now))
+        );
+        line(out, "held", &text)?;
+        detail(out, &hold.reason)?;
+        writeln!(
+            out,
+            "                release: {YELLOW}{}{YELLOW:#}    drop: {}",
+            hold.approve, hold.reject
+        )?;
+    }
+    Ok(())
+}
+
+fn write_failing(sync: &SyncStatus, out: &mut dyn io::Write) -> io::Result<()> {
+    let failing = &sync.failing;
+    if failing.count == 0 {
+        return line(out, "failing", "nobody");
+    }
+    line(out, "failing", &format!("{}, these the longest:", failing.count))?;
+    for person in &failing.first {
+        let FailingPerson { user, source_id: _, failures, since, wait_runs, detail: words } = person;
+        let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
+        let next = match wait_runs {
+            0 => "the next run tries again".to_owned(),
+            runs => format!("tried again after {runs} more full runs"),
+        };
+        let user = visible(user);
+        writeln!(out, "                {BOLD}{user}{BOLD:#}  {times} since {}; {next}", since.rfc3339())?;
+        detail(out, &format!("  {words}"))?;
+    }
+    let more = failing.count.saturating_sub(failing.first.len() as u64);
+    if more > 0 {
+        detail(out, &format!("… and {more} more; `rosterd history --failed` lists the runs"))?;
+    }
+    Ok(())
+}
+
+fn write_attributes(
+    out: &mut dyn io::Write,
+    label: &str,
+    what: &str,
+    attributes: &BTreeMap<String, u64>,
+) -> io::Result<()> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    let each: Vec<String> = attributes
+        .iter()
+        .map(|(path, accounts)| {
+            format!("{path} of {accounts} {}", if *accounts == 1 { "account" } else { "accounts" })
+        })
+        .collect();
+    line(out, label, &format!("{what}: {}", each.join(", ")))
+}
+
+fn line(out: &mut dyn io::Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "  {label:<12}  {}", visible(text))
+}
+
+/// What belongs to the line above.
+fn detail(out: &mut dyn io::Write, text: &str) -> io::Result<()> {
+    writeln!(out, "                {}", visible(text))
+}
+
+fn past(at: Option<Millis>, now: Millis, never: &str) -> String {
+    match at {
+        Some(at) => format!("{} ({} ago)", at.rfc3339(), span(now.since(at))),
+        None => never.to_owned(),
+    }
+}
+
+/// A length of time in its largest unit; nothing is less than nothing.
+pub(super) fn span(millis: i64) -> String {
+    let seconds = (millis / 1000).max(0);
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_told_in_its_largest_unit() {
+        let told = [0, 1, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|seconds| span(seconds * 1000));
+        assert_eq!(
+            told,
+            [
+                "0 seconds",
+                "1 second",
+                "119 seconds",
+                "2 minutes",
+                "119 minutes",
+                "2 hours",
+                "47 hours",
+                "2 days"
+            ]
+        );
+        assert_eq!(span(-5000), "0 seconds", "the clock went back");
+    }
+}

@@ -1,0 +1,271 @@
+//! The past as the journal holds it: runs, one run again, and every attempt for one person.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::Deserialize;
+
+use super::holds::verb_of;
+use super::status::{result_of, trigger_of};
+use super::{Snapshot, Spool, StoreError};
+use crate::core::normalize::fold_address;
+use crate::model::history::{Attempt, AttemptOutcome, RunLine};
+use crate::model::id::{SourceId, TargetId};
+use crate::model::plan::{Change, Situation};
+use crate::model::report::{ActionRecord, Outcome, RunFacts};
+use crate::model::time::Millis;
+
+/// Which part of the past is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Of these syncs; empty = of all.
+    pub syncs: Vec<String>,
+    /// Not older than this.
+    pub since: Option<Millis>,
+    /// Only what failed: runs that did not do all they wanted, attempts that were refused.
+    pub failed: bool,
+    /// At most so many, the newest.
+    pub limit: u32,
+}
+
+/// One run, put together again.
+#[derive(Debug)]
+pub struct RunAgain {
+    /// As they were recorded at its end; `None` where it has none.
+    pub facts: Option<RunFacts>,
+    /// Its place in the list.
+    pub line: RunLine,
+    /// The people to whom something was sent. Who was held, held back or skipped is not kept.
+    pub records: Spool<ActionRecord>,
+}
+
+/// What is shown of an intent. Its other fields are for settling it.
+#[derive(Deserialize)]
+struct Sent {
+    user: String,
+    target_id: Option<TargetId>,
+    situation: Situation,
+    reason: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Ended {
+    status: Option<u16>,
+    detail: Option<String>,
+    attempts: u32,
+}
+
+const RUN_COLUMNS: &str = "id, sync, trigger, result, started_at, finished_at, facts ->> '$.source.users',
+     coalesce(facts ->> '$.source.complete', 0), facts -> '$.summary',
+     coalesce(facts ->> '$.source.problem', facts ->> '$.target.problem',
+              iif(result = 'error', facts ->> '$.notes[#-1]', NULL))";
+
+const ATTEMPTS: &str = "SELECT sent.at, ended.at, sent.run, sent.sync, sent.verb, sent.source_id, sent.payload,
+            sent.approved_by, ended.outcome, ended.payload,
+            (SELECT target_id FROM link WHERE link.sync = sent.sync AND link.source_id = sent.source_id), sent.seq
+     FROM journal AS sent LEFT JOIN journal AS ended
+       ON ended.sync = sent.sync AND ended.source_id = sent.source_id AND ended.intent = sent.seq
+     WHERE sent.kind = 'intent'";
+
+impl Snapshot {
+    /// Runs, the newest first.
+    pub async fn runs(&self, past: Past) -> Result<Vec<RunLine>, StoreError> {
+        self.transact(move |transaction| {
+            let sql = format!(
+                "SELECT {RUN_COLUMNS} FROM run
+                 WHERE (?1 = '[]' OR sync IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR started_at >= ?2)
+                   AND (NOT ?3 OR result NOT IN ('ok', 'held'))
+                 ORDER BY id DESC LIMIT ?4"
+            );
+            let syncs = serde_json::to_string(&past.syncs)?;
+            let mut statement = transaction.prepare(&sql)?;
+            let since = past.since.map(|since| since.0);
+            let rows =
+                statement.query_map(params![syncs, since, past.failed, past.limit], |row| Ok(run_line(row)))?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
+    /// One run with everybody to whom it sent something; `None` where there is no such run.
+    pub async fn run_again(&self, run: i64) -> Result<Option<RunAgain>, StoreError> {
+        self.transact(move |transaction| {
+            let sql = format!("SELECT {RUN_COLUMNS}, facts FROM run WHERE id = ?1");
+            let found = transaction
+                .query_row(&sql, [run], |row| Ok((run_line(row), row.get::<_, Option<String>>(10)?)))
+                .optional()?;
+            let Some((line, facts)) = found else { return Ok(None) };
+            let facts = facts.map(|text| serde_json::from_str(&text)).transpose()?;
+            Ok(Some(RunAgain { facts, line: line?, records: records_of(transaction, run)? }))
+        })
+        .await
+    }
+
+    /// Every attempt for the people whom a login, a source id or a target id means or meant, the newest first.
+    pub async fn attempts(&self, who: &str, past: Past) -> Result<Vec<Attempt>, StoreError> {
+        let who = who.to_owned();
+        self.transact(move |transaction| {
+            let sql = format!(
+                "{ATTEMPTS} AND sent.sync = ?1 AND sent.source_id = ?2 AND (?3 IS NULL OR sent.at >= ?3)
+                   AND (NOT ?4 OR ended.outcome = 'refused')
+                 ORDER BY sent.seq DESC LIMIT ?5"
+            );
+            let since = past.since.map(|since| since.0);
+            let mut statement = transaction.prepare(&sql)?;
+            let mut found: Vec<(i64, Attempt)> = Vec::new();
+            for (sync, id) in people(transaction, &who)? {
+                if !past.syncs.is_empty() && !past.syncs.contains(&sync) {
+                    continue;
+                }
+                let values = params![sync, id, since, past.failed, past.limit];
+                let rows = statement.query_map(values, |row| Ok((row.get::<_, i64>(11)?, attempt(row))))?;
+                for row in rows {
+                    let (seq, attempt) = row?;
+                    found.push((seq, attempt?.0));
+                }
+            }
+            found.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+            found.truncate(past.limit as usize);
+            Ok(found.into_iter().map(|(_, attempt)| attempt).collect())
+        })
+        .await
+    }
+}
+
+/// Sync and source id of everybody who is or was known by this name.
+fn people(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
+    let key = fold_address(who);
+    let mut found = BTreeSet::new();
+    let mut statement = transaction.prepare(
+        "SELECT sync, source_id FROM link WHERE source_id = ?1 OR target_id = ?1 OR user_name_key = ?2
+         UNION SELECT sync, source_id FROM journal WHERE source_id = ?1",
+    )?;
+    let rows = statement.query_map(params![who, key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for row in rows {
+        found.insert(row?);
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // An earlier login, or an account whose link is gone: only what was sent tells.
+    let mut statement = transaction.prepare(
+        "SELECT DISTINCT sync, source_id, payload ->> '$.user', payload ->> '$.target_id' FROM journal
+         WHERE kind = 'intent' AND payload IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (user, account): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
+        if account.is_some_and(|account| account == who)
+            || user.is_some_and(|user| fold_address(&user) == key)
+        {
+            found.insert((row.get(0)?, row.get(1)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The last thing that a run sent for each person, in the order in which it was sent.
+fn records_of(transaction: &Transaction<'_>, run: i64) -> Result<Spool<ActionRecord>, StoreError> {
+    let sql = format!(
+        "{ATTEMPTS} AND sent.run = ?1
+           AND NOT EXISTS (SELECT 1 FROM journal AS later
+                           WHERE later.sync = sent.sync AND later.source_id = sent.source_id
+                             AND later.seq > sent.seq AND later.run = sent.run AND later.kind = 'intent')
+         ORDER BY sent.seq"
+    );
+    let mut statement = transaction.prepare(&sql)?;
+    let mut records = Spool::default();
+    let rows = statement.query_map([run], |row| Ok(attempt(row)))?;
+    for row in rows {
+        let (attempt, situation) = row??;
+        let written = records.push(&record_of(attempt, situation));
+        written.map_err(|error| StoreError::Database(format!("cannot write temporary data: {error}")))?;
+    }
+    Ok(records)
+}
+
+fn record_of(attempt: Attempt, situation: Situation) -> ActionRecord {
+    let unknown = "the outcome is not on record (yet)".to_owned();
+    let (outcome, detail) = match attempt.outcome {
+        AttemptOutcome::Applied => (Outcome::Applied, attempt.detail),
+        AttemptOutcome::Refused => (Outcome::Failed, attempt.detail),
+        AttemptOutcome::NotSent => (Outcome::Deferred, attempt.detail),
+        AttemptOutcome::Unknown => (Outcome::Failed, attempt.detail.or(Some(unknown))),
+    };
+    ActionRecord {
+        action: attempt.action,
+        user: attempt.user,
+        source_id: Some(attempt.source_id),
+        target_id: attempt.target_id,
+        situation,
+        reason: attempt.reason,
+        changes: attempt.changes,
+        outcome,
+        status: attempt.status,
+        detail,
+        attempts: attempt.requests,
+    }
+}
+
+fn run_line(row: &Row<'_>) -> Result<RunLine, StoreError> {
+    let summary: Option<String> = row.get(8)?;
+    Ok(RunLine {
+        run: row.get(0)?,
+        sync: row.get(1)?,
+        trigger: trigger_of(row, 2)?,
+        result: result_of(row, 3)?,
+        started_at: Millis(row.get(4)?),
+        finished_at: row.get::<_, Option<i64>>(5)?.map(Millis),
+        people: row.get::<_, Option<i64>>(6)?.map(|people| people as u64),
+        complete: row.get(7)?,
+        summary: summary.map(|text| serde_json::from_str(&text)).transpose()?,
+        problem: row.get(9)?,
+    })
+}
+
+/// A payload that was erased leaves who, when, what and how it ended.
+fn attempt(row: &Row<'_>) -> Result<(Attempt, Situation), StoreError> {
+    let sent: Option<Sent> = parsed(row, 6)?;
+    let sent = sent.unwrap_or_else(|| Sent {
+        user: String::new(),
+        target_id: None,
+        situation: Situation::Confirmed,
+        reason: "erased".to_owned(),
+        changes: Vec::new(),
+    });
+    let ended: Option<Ended> = parsed(row, 9)?;
+    let ended = ended.unwrap_or(Ended { status: None, detail: None, attempts: 0 });
+    let outcome: Option<String> = row.get(8)?;
+    let outcome = match outcome.as_deref() {
+        Some("applied") => AttemptOutcome::Applied,
+        Some("refused") => AttemptOutcome::Refused,
+        Some("not_sent") => AttemptOutcome::NotSent,
+        Some(_) | None => AttemptOutcome::Unknown,
+    };
+    // A creation learns the account's id from the answer; the link has it.
+    let linked = row.get::<_, Option<String>>(10)?.filter(|_| outcome == AttemptOutcome::Applied);
+    let attempt = Attempt {
+        at: Millis(row.get(0)?),
+        ended_at: row.get::<_, Option<i64>>(1)?.map(Millis),
+        run: row.get(2)?,
+        sync: row.get(3)?,
+        action: verb_of(&row.get::<_, String>(4)?),
+        source_id: SourceId::new(row.get::<_, String>(5)?),
+        user: sent.user,
+        target_id: sent.target_id.or(linked.map(TargetId::new)),
+        reason: sent.reason,
+        changes: sent.changes,
+        approved_by: row.get(7)?,
+        outcome,
+        status: ended.status,
+        detail: ended.detail,
+        requests: ended.attempts,
+    };
+    Ok((attempt, sent.situation))
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<Option<T>, StoreError> {
+    let text: Option<String> = row.get(index)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}

@@ -1,0 +1,190 @@
+//! What `status` asks of the state: how the last runs went, how many accounts there are, who waits, who fails.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::holds::open_holds;
+use super::pins::paused_until;
+use super::runs::health;
+use super::{Hold, Snapshot, StoreError};
+use crate::core::status::Recorded;
+use crate::model::id::SourceId;
+use crate::model::link::REFUSAL_REST_MILLIS;
+use crate::model::report::{RunResult, Trigger};
+use crate::model::status::{Accounts, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
+use crate::model::time::Millis;
+
+/// Failing people who are shown.
+const FAILING_SHOWN: u32 = 3;
+
+impl Snapshot {
+    /// What is on record of these syncs, all of one moment. A sync that never ran has nothing.
+    pub async fn recorded(&self, syncs: Vec<String>, now: Millis) -> Result<Vec<Recorded>, StoreError> {
+        self.transact(move |transaction| {
+            syncs.iter().map(|sync| recorded_in(transaction, sync, now)).collect()
+        })
+        .await
+    }
+}
+
+fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<Recorded, StoreError> {
+    let (last_success_at, people) = last_success(transaction, sync)?.unzip();
+    let (accounts, billable) = accounts(transaction, sync)?;
+    Ok(Recorded {
+        last_success_at,
+        last_run: last_run(transaction, sync)?,
+        open_run: open_run(transaction, sync)?,
+        people,
+        accounts,
+        billable,
+        holds: open_holds(transaction, Some(sync), now)?.iter().map(hold_status).collect(),
+        failing: failing(transaction, sync)?,
+        health: health(transaction, sync)?,
+        paused_until: paused_until(transaction, sync, now)?,
+        ignored_attributes: by_attribute(
+            transaction,
+            "SELECT item.key, count(*) FROM link, json_each(link.memory, '$.echoes') AS item
+             WHERE link.sync = ?1 AND link.memory <> '{}' AND item.value ->> '$.kind' = 'ignored' AND ?2 IS NOT NULL GROUP BY item.key",
+            sync,
+            now.0,
+        )?,
+        refused_attributes: by_attribute(
+            transaction,
+            "SELECT item.key, count(*) FROM link, json_each(link.memory, '$.refusals') AS item
+             WHERE link.sync = ?1 AND link.memory <> '{}' AND item.value ->> '$.at' > ?2 GROUP BY item.key",
+            sync,
+            now.0 - REFUSAL_REST_MILLIS,
+        )?,
+    })
+}
+
+/// The end of the last run that read everybody and reached both sides, and how many people it read.
+fn last_success(transaction: &Transaction<'_>, sync: &str) -> Result<Option<(Millis, u64)>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT finished_at, coalesce(facts ->> '$.source.users', 0) FROM run
+             WHERE sync = ?1 AND result IN ('ok', 'partial', 'held') AND facts ->> '$.source.complete'
+             ORDER BY started_at DESC, id DESC LIMIT 1",
+            [sync],
+            |row| Ok((Millis(row.get(0)?), row.get::<_, i64>(1)? as u64)),
+        )
+        .optional()?)
+}
+
+fn last_run(transaction: &Transaction<'_>, sync: &str) -> Result<Option<LastRun>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT id, result, trigger, started_at, finished_at FROM run
+             WHERE sync = ?1 AND finished_at IS NOT NULL ORDER BY started_at DESC, id DESC LIMIT 1",
+            [sync],
+            |row| {
+                Ok(LastRun {
+                    run: row.get(0)?,
+                    result: result_of(row, 1)?.unwrap_or(RunResult::Error),
+                    trigger: trigger_of(row, 2)?,
+                    started_at: Millis(row.get(3)?),
+                    finished_at: Millis(row.get(4)?),
+                })
+            },
+        )
+        .optional()?)
+}
+
+/// Runs overlap: the oldest of those that have not ended, as far as they belong to whoever may write now.
+fn open_run(transaction: &Transaction<'_>, sync: &str) -> Result<Option<OpenRun>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT run.id, run.trigger, run.started_at FROM run JOIN sync ON sync.name = run.sync
+             WHERE run.sync = ?1 AND run.finished_at IS NULL AND run.epoch = sync.epoch
+             ORDER BY run.started_at, run.id LIMIT 1",
+            [sync],
+            |row| {
+                Ok(OpenRun {
+                    run: row.get(0)?,
+                    trigger: trigger_of(row, 1)?,
+                    started_at: Millis(row.get(2)?),
+                })
+            },
+        )
+        .optional()?)
+}
+
+fn accounts(transaction: &Transaction<'_>, sync: &str) -> Result<(Accounts, u64), StoreError> {
+    Ok(transaction.query_row(
+        "SELECT coalesce(sum(state = 'active'), 0), coalesce(sum(state = 'deactivated'), 0),
+                coalesce(sum(state = 'inactive'), 0), coalesce(sum(state = 'gone'), 0),
+                coalesce(sum(billable AND state <> 'gone'), 0)
+         FROM link WHERE sync = ?1",
+        [sync],
+        |row| {
+            let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+            let accounts = Accounts {
+                active: number(0)?,
+                deactivated: number(1)?,
+                inactive: number(2)?,
+                gone: number(3)?,
+            };
+            Ok((accounts, number(4)?))
+        },
+    )?)
+}
+
+fn hold_status(hold: &Hold) -> HoldStatus {
+    HoldStatus {
+        id: hold.id(),
+        revision: hold.revision,
+        class: hold.verb,
+        count: hold.count,
+        reason: hold.reason.clone(),
+        opened_at: hold.opened_at,
+        expires_at: hold.expires_at,
+        approve: format!("rosterd approve {}@{}", hold.id(), hold.revision),
+        reject: format!("rosterd reject {}", hold.id()),
+    }
+}
+
+fn failing(transaction: &Transaction<'_>, sync: &str) -> Result<Failures, StoreError> {
+    let count: i64 =
+        transaction.query_row("SELECT count(*) FROM failing WHERE sync = ?1", [sync], |row| row.get(0))?;
+    let mut statement = transaction.prepare(
+        "SELECT user_name, source_id, failures, first_at, max(retry_run - sync.runs - 1, 0), detail
+         FROM failing JOIN sync ON sync.name = failing.sync
+         WHERE failing.sync = ?1 ORDER BY first_at, source_id LIMIT ?2",
+    )?;
+    let first = statement.query_map(params![sync, FAILING_SHOWN], |row| {
+        Ok(FailingPerson {
+            user: row.get(0)?,
+            source_id: SourceId::new(row.get::<_, String>(1)?),
+            failures: row.get(2)?,
+            since: Millis(row.get(3)?),
+            wait_runs: row.get(4)?,
+            detail: row.get(5)?,
+        })
+    })?;
+    Ok(Failures { count: count as u64, first: first.collect::<Result<_, _>>()? })
+}
+
+fn by_attribute(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    sync: &str,
+    since: i64,
+) -> Result<BTreeMap<String, u64>, StoreError> {
+    let mut statement = transaction.prepare(sql)?;
+    let rows =
+        statement.query_map(params![sync, since], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Only words of [`RunResult::as_str`] are ever stored.
+pub(super) fn result_of(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<RunResult>> {
+    let word: Option<String> = row.get(index)?;
+    Ok(word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok()))
+}
+
+/// Only words of [`Trigger::as_str`] are ever stored.
+pub(super) fn trigger_of(row: &Row<'_>, index: usize) -> rusqlite::Result<Trigger> {
+    let word: String = row.get(index)?;
+    Ok(serde_json::from_value(serde_json::Value::String(word)).unwrap_or(Trigger::Manual))
+}
