@@ -403,7 +403,7 @@ impl Daemon {
         if let (Err(_), ()) = tokio::join!(reports, notifier.drain(LAST_WORDS)) {
             tracing::warn!("a client was still served");
         }
-        if let Err(error) = store.close().await {
+        if let Err(error) = store.write_back().await {
             tracing::warn!(%error, "the state could not be closed in order");
         }
         tracing::info!("stopped");

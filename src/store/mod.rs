@@ -193,9 +193,14 @@ impl Store {
         self.tenures.lock().await.remove(sync);
     }
 
-    /// Writes everything back; whoever else has this store can do nothing with it any more. Dropping does so too, but
-    /// cannot report. The directory is let go of by dropping.
-    pub async fn close(&self) -> Result<(), StoreError> {
+    /// Writes everything back and lets go of the directory. Dropping does too, but cannot report.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.write_back().await
+    }
+
+    /// Writes everything back for the last time: whoever else has this store can do nothing with it any more. The
+    /// directory is let go of by dropping it.
+    pub async fn write_back(&self) -> Result<(), StoreError> {
         self.snapshot.close().await
     }
 }
