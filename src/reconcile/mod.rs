@@ -35,7 +35,7 @@ mod telling;
 mod undo;
 mod unlisted;
 
-pub use backoff::{put_off, quarantine_of};
+pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 pub use sides::{OpenError, Order, Sides, vendor};
 
