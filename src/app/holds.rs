@@ -173,7 +173,10 @@ async fn shown(snapshot: &Snapshot, hold: &Hold, revision: u32) -> Result<String
         format!("  why: {}", visible(&hold.reason)),
     ];
     let people = pairs.iter().take(SHOWN);
-    lines.extend(people.map(|pair| format!("  {verb}  {} ({})", visible(&pair.user), pair.source_id)));
+    lines.extend(people.map(|pair| {
+        let back = pair.undoes.map(|run| format!(", to take back run {run}")).unwrap_or_default();
+        format!("  {verb}  {} ({}){back}", visible(&pair.user), pair.source_id)
+    }));
     if pairs.len() > SHOWN {
         lines.push(format!("  … and {} more", pairs.len() - SHOWN));
     }

@@ -16,7 +16,7 @@ use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
-use crate::model::link::{AttributeMemory, Link};
+use crate::model::link::{AttributeMemory, Link, LinkState};
 use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 
@@ -161,7 +161,13 @@ pub fn take_back(deed: &Deed, present: &Present<'_>, policy: &LifecyclePolicy) -
         return told(deed, present, Verb::HoldBack, why);
     }
     let Some(account) = present.account else {
-        return told(deed, present, Verb::HoldBack, "the account is gone at the target".to_owned());
+        let why = match link.state {
+            LinkState::Deactivated(_) | LinkState::Inactive => {
+                "the account is gone at the target, or not shown there while it is inactive"
+            }
+            LinkState::Active | LinkState::Gone(_) => "the account is gone at the target",
+        };
+        return told(deed, present, Verb::HoldBack, why.to_owned());
     };
     let mut moved = Vec::new();
     let active = active_back(deed, account, present, &mut moved);

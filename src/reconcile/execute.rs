@@ -357,7 +357,7 @@ fn seats_delta(mapping: &Mapping, record: &ActionRecord, billable: bool) -> i64 
     match record.action {
         Verb::Create | Verb::Adopt => i64::from(billable),
         Verb::Delete => -i64::from(billable),
-        Verb::Update | Verb::Reactivate => seats_of_a_change(mapping, &record.changes),
-        Verb::Deactivate | Verb::HoldBack | Verb::Skip => 0,
+        Verb::Update | Verb::Reactivate | Verb::Deactivate => seats_of_a_change(mapping, &record.changes),
+        Verb::HoldBack | Verb::Skip => 0,
     }
 }

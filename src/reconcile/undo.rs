@@ -13,6 +13,7 @@ use super::planning::{Plan, plan_decided};
 use super::prove::{Judge, Removal};
 use super::rulings::Rulings;
 use super::run::{Tally, Written, apply_pass, hold_what_is_held, merge};
+use super::seats::seats_of_a_change;
 use super::telling::holds_to_come;
 use super::{Context, RunError};
 use crate::core::guard::Approved;
@@ -118,6 +119,11 @@ async fn one<O: Observe>(
         source_digest: trace.source_digest,
     };
     let mut action = take_back(&deed, &present, &context.config.lifecycle);
+    // An earlier type may take a seat, or give one back.
+    match seats_of_a_change(context.mapping, &action.changes) {
+        0 => {}
+        more => action.billable = more > 0,
+    }
     if let (Some(why), Some(_)) = (unread, &link) {
         action.reason = format!("the account cannot be read: {why}");
     }

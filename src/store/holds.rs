@@ -74,6 +74,8 @@ pub struct Waiting {
     pub user: String,
     /// The revision in which it joined.
     pub revision: u32,
+    /// The run that it takes back, where a return was held.
+    pub undoes: Option<i64>,
 }
 
 /// Whom a run that syncs the holds was about.
@@ -241,7 +243,7 @@ impl Snapshot {
     pub async fn waiting(&self, number: i64) -> Result<Vec<Waiting>, StoreError> {
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, user_name, revision FROM hold_pair
+                "SELECT source_id, user_name, revision, undoes FROM hold_pair
                  WHERE hold = ?1 AND state = 'waiting' ORDER BY user_name, source_id",
             )?;
             let rows = statement.query_map([number], |row| {
@@ -249,6 +251,7 @@ impl Snapshot {
                     source_id: SourceId::new(row.get::<_, String>(0)?),
                     user: row.get(1)?,
                     revision: row.get(2)?,
+                    undoes: row.get(3)?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

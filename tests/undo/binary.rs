@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Stdio};
 
 use insta::{allow_duplicates, assert_snapshot};
 use rosterd::sim::{Cut, Effect, Fault, Peer};
@@ -190,6 +190,7 @@ fn a_held_return_is_sent_by_its_approval() {
     stage.reconcile();
     let ran = stage.run(&["undo", "--run", "2", "--yes"]).exits(4);
     ran.says(&["rosterd approve h1"]);
+    stage.run(&["holds"]).exits(0).says(&["deactivate  ann@acme.example", "), to take back run 2\n"]);
     let ran = stage.run(&["approve", "h1", "--yes", "--no-run"]).exits(0);
     ran.complains(&["`rosterd undo --run 2 --yes` sends those that take back run 2"]);
     let ran = stage.run(&["undo", "--run", "2", "--yes", "--format", "json"]).exits(0);
@@ -288,7 +289,8 @@ impl Service {
         let notify = stage.home.path().join("notify.sock");
         let messages = UnixDatagram::bind(&notify).unwrap();
         let mut command = stage.home.command(&["daemon"]);
-        let service = Service { child: command.env("NOTIFY_SOCKET", &notify).spawn().unwrap() };
+        let service =
+            Service { child: command.env("NOTIFY_SOCKET", &notify).stderr(Stdio::null()).spawn().unwrap() };
         let mut buffer = [0; 4096];
         let mut ready = false;
         while !ready {

@@ -165,3 +165,55 @@ async fn a_return_that_is_dropped_half_way_is_finished_by_the_next() {
         }
     }
 }
+
+/// Ann left, came back with another title, and that is taken back: two writes for one person.
+async fn came_back() -> (Bench, Ended) {
+    let bench = Bench::okta().await.tables(NO_LIMITS);
+    let [ann, ..] = bench.staff(NAMES);
+    bench.begin().await;
+    bench.world().unassign(ann);
+    bench.run().await;
+    bench.world().edit(ann, |person| person.title = Some("Manager".to_owned()));
+    bench.world().assign(ann);
+    let changed = bench.run().await;
+    changed.assert_line("ann", Verb::Reactivate, Outcome::Applied);
+    (bench, changed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_refused_do_not_keep_an_account_active() {
+    let (bench, changed) = came_back().await;
+    bench.sim.faults().add(writes_to(&bench, "ann").first(1).then(Effect::answer(
+        403,
+        "application/scim+json",
+        r#"{"detail":"not yours"}"#,
+    )));
+    let ended = undo(&bench, number(&changed)).await;
+    ended.assert_end(exit::PARTIAL, RunResult::Partial);
+    ended.assert_line("ann", Verb::Deactivate, Outcome::Failed);
+    assert!(ended.words_of("ann").contains("its values did not go back: not yours"), "{ended:?}");
+    assert!(!bench.is_active("ann"));
+    assert_left_alone(&bench, &["ann"]).await;
+    let ended = undo(&bench, number(&changed)).await;
+    ended.assert_line("ann", Verb::Update, Outcome::Applied);
+    assert_eq!(bench.account("ann").at("/title"), "Engineer");
+    assert!(!bench.is_active("ann"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_go_back_although_the_deactivation_is_refused() {
+    let (bench, changed) = came_back().await;
+    bench.sim.faults().add(writes_to(&bench, "ann").numbers(2..=100).then(Effect::answer(
+        403,
+        "application/scim+json",
+        r#"{"detail":"not yours"}"#,
+    )));
+    let ended = undo(&bench, number(&changed)).await;
+    ended.assert_line("ann", Verb::Deactivate, Outcome::Failed);
+    assert_eq!(bench.account("ann").at("/title"), "Engineer");
+    bench.sim.faults().clear();
+    // What went back stays so, and the rest can be asked for again.
+    assert_left_alone(&bench, &["ann"]).await;
+    undo(&bench, number(&changed)).await.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+    assert!(!bench.is_active("ann"));
+}

@@ -9,6 +9,7 @@ mod support;
 mod program;
 
 mod binary;
+mod dialects;
 mod engine;
 mod failures;
 mod held;
