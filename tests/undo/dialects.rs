@@ -79,7 +79,7 @@ async fn a_value_that_the_target_ignored_has_nothing_to_come_back_from() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_earlier_type_takes_its_seat_again() {
-    let path = "urn:wrike:User:userType";
+    let path = "userType";
     let tables = format!(
         "[sync.user_type]\npath = \"{path}\"\nfrom = \"user.title\"\ndefault = \"Regular\"\n\
          values = [\"Regular\", \"Collaborator\"]\nbillable = [\"Regular\"]\n"
