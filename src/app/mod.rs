@@ -14,6 +14,7 @@ use crate::source::ResolveSecret;
 use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
+mod backup;
 mod check;
 mod client;
 mod console;
@@ -23,9 +24,11 @@ mod demo;
 mod desk;
 mod holds;
 mod plans;
+mod rebuild;
 mod runs;
 mod signal;
 mod status;
+mod transfer;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -74,13 +77,16 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Pause { .. }
             | Command::Resume
             | Command::Plan { .. }
-            | Command::Apply { .. },
+            | Command::Apply { .. }
+            | Command::Rebuild { .. }
+            | Command::Transfer(_),
         ) => true,
         Some(
             Command::Daemon
             | Command::Status
             | Command::History(_)
             | Command::Holds
+            | Command::Backup { .. }
             | Command::Init { .. }
             | Command::Completions { .. }
             | Command::Man,
@@ -113,6 +119,9 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::History(options)) => status::history(desk, options).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
+        Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,
+        Some(Command::Transfer(options)) => transfer::run(desk, options).await,
+        Some(Command::Backup { file, force }) => backup::run(desk, file, *force).await,
         Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {
             exit::USAGE
         }
@@ -141,7 +150,7 @@ type Complaint = (String, u8);
 fn state_complaint(error: StoreError) -> Complaint {
     let code = match &error {
         StoreError::Busy { .. } => exit::BUSY,
-        StoreError::Unusable(_) => exit::CONFIG,
+        StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
         StoreError::NoSuchHold(_) => exit::USAGE,
         StoreError::LostTenure(_)
         | StoreError::Stale

@@ -104,17 +104,22 @@ impl Rulings {
     /// Where a person stands at the source, as far as a decision about them goes. How it was found out that
     /// somebody left (a list, a point read) is not a change.
     fn digest(&self, standing: &Standing) -> Digest {
-        let kind = format!("{:?}", StandingKind::from(standing));
-        let desired = match standing {
-            Standing::Qualifies(mapped) => mapped.desired.digest.0.to_vec(),
-            Standing::Pending
-            | Standing::Suspended
-            | Standing::Leaver(_)
-            | Standing::OutOfScope
-            | Standing::HeldBack(_) => Vec::new(),
-        };
-        self.key.digest([kind.as_bytes(), &desired])
+        digest_of(standing, &self.key)
     }
+}
+
+/// A digest over where a person stands.
+pub(super) fn digest_of(standing: &Standing, key: &DigestKey) -> Digest {
+    let kind = format!("{:?}", StandingKind::from(standing));
+    let desired = match standing {
+        Standing::Qualifies(mapped) => mapped.desired.digest.0.to_vec(),
+        Standing::Pending
+        | Standing::Suspended
+        | Standing::Leaver(_)
+        | Standing::OutOfScope
+        | Standing::HeldBack(_) => Vec::new(),
+    };
+    key.digest([kind.as_bytes(), &desired])
 }
 
 fn skipped(mut action: PlannedAction, reason: String) -> PlannedAction {
