@@ -155,16 +155,20 @@ async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
     if desk.daemon.is_some() {
         return desk.read().await;
     }
-    match Snapshot::open(&desk.config.state_dir).await {
-        Err(StoreError::Damaged { path, why }) => {
-            desk.console.say(&format!(
-                "the state database {} is damaged: {why}\nwithout --dry-run it is moved aside",
-                path.display()
-            ));
-            Snapshot::empty().map(Reading::Own).map_err(state_complaint)
-        }
-        other => other.map(Reading::Own).map_err(state_complaint),
-    }
+    let directory = &desk.config.state_dir;
+    let why = match Snapshot::open(directory).await {
+        Err(StoreError::Damaged { why, .. }) => why,
+        Err(error) => return Err(state_complaint(error)),
+        Ok(snapshot) => match snapshot.damage().await {
+            Some(why) => why,
+            None => return Ok(Reading::Own(snapshot)),
+        },
+    };
+    desk.console.say(&format!(
+        "the state database in {} is damaged: {why}\nwithout --dry-run it is moved aside",
+        directory.display()
+    ));
+    Snapshot::empty().map(Reading::Own).map_err(state_complaint)
 }
 
 /// The state for writing; a damaged one is moved aside once that is confirmed. `None` = it was not.

@@ -279,8 +279,13 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
             self.out.facts.without_account += u64::from(!self.own.contains_key(&identity.id));
             return Ok(());
         };
-        let (Some(account), true) = (accounts.pop(), accounts.is_empty()) else {
-            let reason = format!("{} accounts match by {}", accounts.len() + 1, found_by(by).as_str());
+        let several = accounts.len();
+        // Whoever is told of here is nobody's stranger.
+        for account in &accounts {
+            self.claimants.entry(account.id.clone()).or_default();
+        }
+        let (Some(account), 1) = (accounts.pop(), several) else {
+            let reason = format!("{several} accounts match by {}", found_by(by).as_str());
             return self.leave(user, Some(&identity.id), None, reason);
         };
         let claimants = self.claimants.entry(account.id.clone()).or_default();

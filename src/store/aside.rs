@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::open::DATABASE_FILE;
-use super::{StateLock, StoreError};
+use super::{Snapshot, StateLock, StoreError};
 use crate::model::time::Millis;
 
 /// Names that are tried for one second's damaged databases.
@@ -39,6 +39,23 @@ pub fn set_aside(directory: &Path, now: Millis) -> Result<PathBuf, StoreError> {
         }
     }
     Ok(directory.join(new))
+}
+
+impl Snapshot {
+    /// What a look at the whole database finds wrong with it. Opening one for reading looks at its beginning only.
+    pub async fn damage(&self) -> Option<String> {
+        let checked = self
+            .connection
+            .call(|connection| {
+                connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+            })
+            .await;
+        match checked {
+            Ok(verdict) if verdict == "ok" => None,
+            Ok(verdict) => Some(verdict.lines().map(str::trim).collect::<Vec<_>>().join(" ")),
+            Err(error) => Some(error.to_string()),
+        }
+    }
 }
 
 fn with(name: &str, end: &str) -> OsString {

@@ -130,7 +130,9 @@ fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
     let (connection, copy) = open_beside_or_after_a_writer(directory, &path)?;
     let mut connection = connection;
     check_application(&connection, &path)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| damage_of(error, &path))?;
     if version != newest() {
         if copy.is_none() {
             return Err(StoreError::Unusable(format!(
@@ -141,7 +143,8 @@ fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
         }
         migrate(&mut connection, None)?;
     }
-    let key = read_key(&connection)?.unwrap_or_else(random_key);
+    let key = read_meta(&connection, "digest_key").map_err(|error| damage_of(error, &path))?;
+    let key = key_of(key).unwrap_or_else(random_key);
     Ok(Snapshot { connection: connection.into(), key, exists: true, _copy: copy })
 }
 
@@ -205,7 +208,7 @@ fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreEr
     if application == i64::from(APPLICATION_ID) || (application == 0 && tables == 0) {
         return Ok(());
     }
-    let why = "it is a database of another program".to_owned();
+    let why = "it is a database of another program; does state_dir name a directory of ours?".to_owned();
     Err(StoreError::Damaged { path: path.to_owned(), why })
 }
 
@@ -215,7 +218,7 @@ fn settle_identity(
     directory: &Path,
     take_over: bool,
 ) -> Result<DigestKey, StoreError> {
-    let key = match read_key(connection)? {
+    let key = match key_of(read_meta(connection, "digest_key")?) {
         Some(key) => key,
         None => {
             let bytes = random_bytes();
@@ -241,14 +244,12 @@ fn settle_identity(
     }
 }
 
-fn read_key(connection: &Connection) -> Result<Option<DigestKey>, StoreError> {
-    Ok(read_meta(connection, "digest_key")?
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .map(DigestKey::new))
+fn key_of(bytes: Option<Vec<u8>>) -> Option<DigestKey> {
+    bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).map(DigestKey::new)
 }
 
-fn read_meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+fn read_meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
 fn write_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), StoreError> {
