@@ -321,6 +321,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
         let found = climb(self.request.target, &mut self.finder, &rung, &mapped.desired, &nobody).await?;
         for account in found.into_iter().flat_map(|(_, accounts)| accounts) {
             if account.active() != Some(false) && !self.taken.contains_key(&account.id) {
+                self.claimants.entry(account.id.clone()).or_default();
                 let reason =
                     format!("{word} at the source; the account has this login and not this person's mark");
                 self.leave(user.clone(), Some(&identity.id), Some(&account.id), reason)?;

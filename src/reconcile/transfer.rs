@@ -130,7 +130,8 @@ async fn refuse_a_stale_binding<O: Observe>(
     Ok(super::run::check_binding(request.snapshot, &request.config.name, now).await?)
 }
 
-/// Hands the links over: each in one transaction. Gives how many went over.
+/// Hands the links over: each in one transaction, or all in one where the source of a sync moved. Gives how many went
+/// over.
 pub async fn carry_out<O: Observe>(
     request: &TransferRequest<'_, O>,
     transfer: &mut Transfer,
@@ -151,11 +152,14 @@ pub async fn carry_out<O: Observe>(
     // What was sent and not settled must not be settled into a link that belongs to somebody else by then.
     recover(&context(request), store, &giver).await?;
     store.bind(&taker, binding_of(request.source, request.config)).await?;
+    if from == to {
+        // All or nobody: a source that moved half-way would be two.
+        let all = transfer.links.iter()?.collect::<Result<Vec<_>, _>>()?;
+        return Ok(store.hand_over(&giver, &taker, all).await?);
+    }
     let mut handed_over = 0;
     for handover in transfer.links.iter()? {
-        let Handover { link, new_id, standing, .. } = handover?;
-        let done = store.hand_over(&giver, &taker, &link, &new_id, standing).await?;
-        handed_over += u64::from(done);
+        handed_over += store.hand_over(&giver, &taker, vec![handover?]).await?;
     }
     Ok(handed_over)
 }

@@ -1,10 +1,12 @@
 //! Links that come from elsewhere than a write: found again in the workspace, or handed over by another sync.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::links::put_link;
 use super::{Snapshot, Store, StoreError, Tenure};
-use crate::model::digest::Digest;
+use crate::model::handover::Handover;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::Link;
 
@@ -95,55 +97,107 @@ impl Store {
             .await
     }
 
-    /// Hands one link over: it belongs to another sync, or to another person of the same one, and keeps everything
-    /// that is remembered of the account. `pinned` is where the person stands at the new source: a decision that stands
-    /// until the source changes goes along. `false` = one of them is not as it was any more, and nothing happened.
+    /// Hands links over in one transaction: each belongs to another sync, or to another person of the same one, and
+    /// keeps everything that is remembered of the account. A decision that stands until the source changes goes along.
+    /// One that is not as it was any more stays. Gives how many went over.
     pub async fn hand_over(
         &self,
         from: &Tenure,
         to: &Tenure,
-        link: &Link,
-        new_id: &SourceId,
-        pinned: Digest,
-    ) -> Result<bool, StoreError> {
-        let (from, to, link, new_id) = (from.clone(), to.clone(), link.clone(), new_id.clone());
+        handovers: Vec<Handover>,
+    ) -> Result<u64, StoreError> {
+        let (from, to) = (from.clone(), to.clone());
         self.snapshot
             .transact(move |transaction| {
                 from.check(transaction)?;
                 to.check(transaction)?;
-                if account_of(transaction, &from, &link.source_id)?.as_ref() != Some(&link.target_id) {
-                    return Ok(false);
+                let going = those_that_can_go(transaction, &from, &to, &handovers)?;
+                if from.sync == to.sync {
+                    // Numbers of two organisations may cross: nobody's new id is in the way of another's old one.
+                    for handover in &going {
+                        let between = between(&handover.new_id);
+                        move_link(transaction, &from, &to, &handover.link.source_id, &between, handover)?;
+                    }
+                    for handover in &going {
+                        let between = between(&handover.new_id);
+                        move_link(transaction, &from, &to, &between, &handover.new_id, handover)?;
+                    }
+                } else {
+                    for handover in &going {
+                        let (old, new) = (&handover.link.source_id, &handover.new_id);
+                        move_link(transaction, &from, &to, old, new, handover)?;
+                    }
                 }
-                let stays = from == to && link.source_id == new_id;
-                if !stays && account_of(transaction, &to, &new_id)?.is_some() {
-                    return Ok(false);
-                }
-                transaction.execute(
-                    "UPDATE link SET sync = ?3, source_id = ?4, epoch = ?5, digest = NULL, absent_since = NULL
-                     WHERE sync = ?1 AND source_id = ?2",
-                    params![from.sync, link.source_id.as_str(), to.sync, new_id.as_str(), to.epoch],
-                )?;
-                transaction.execute(
-                    "UPDATE OR REPLACE pin SET sync = ?3, source_id = ?4, digest = CASE WHEN digest IS NULL THEN NULL
-                                                                                        ELSE ?5 END
-                     WHERE sync = ?1 AND source_id = ?2",
-                    params![
-                        from.sync,
-                        link.source_id.as_str(),
-                        to.sync,
-                        new_id.as_str(),
-                        pinned.0.as_slice()
-                    ],
-                )?;
-                // What was heard, refused or seen of the old identity says nothing of the new one.
-                for table in ["failing", "hint", "look"] {
-                    let sql = format!("DELETE FROM {table} WHERE sync = ?1 AND source_id = ?2");
-                    transaction.execute(&sql, params![from.sync, link.source_id.as_str()])?;
-                }
-                Ok(true)
+                Ok(going.len() as u64)
             })
             .await
     }
+}
+
+/// An id that no vendor gives, for the time between two.
+fn between(new_id: &SourceId) -> SourceId {
+    SourceId::new(format!("\u{1}{new_id}"))
+}
+
+/// Links that are as they were, and whose new place is free or becomes free.
+fn those_that_can_go<'a>(
+    transaction: &Transaction<'_>,
+    from: &Tenure,
+    to: &Tenure,
+    handovers: &'a [Handover],
+) -> Result<Vec<&'a Handover>, StoreError> {
+    let mut going = Vec::with_capacity(handovers.len());
+    for handover in handovers {
+        let account = account_of(transaction, from, &handover.link.source_id)?;
+        if account.as_ref() == Some(&handover.link.target_id) {
+            going.push(handover);
+        }
+    }
+    loop {
+        let before = going.len();
+        let releasing: HashSet<SourceId> = match from.sync == to.sync {
+            true => going.iter().map(|handover| handover.link.source_id.clone()).collect(),
+            false => HashSet::new(),
+        };
+        let mut free = Vec::with_capacity(before);
+        for handover in going {
+            let is_free = releasing.contains(&handover.new_id)
+                || account_of(transaction, to, &handover.new_id)?.is_none();
+            free.extend(is_free.then_some(handover));
+        }
+        going = free;
+        if going.len() == before {
+            return Ok(going);
+        }
+    }
+}
+
+fn move_link(
+    transaction: &Transaction<'_>,
+    from: &Tenure,
+    to: &Tenure,
+    old_id: &SourceId,
+    new_id: &SourceId,
+    handover: &Handover,
+) -> Result<(), StoreError> {
+    let (old_id, new_id) = (old_id.as_str(), new_id.as_str());
+    transaction.execute(
+        "UPDATE link SET sync = ?3, source_id = ?4, epoch = ?5, digest = NULL, absent_since = NULL
+         WHERE sync = ?1 AND source_id = ?2",
+        params![from.sync, old_id, to.sync, new_id, to.epoch],
+    )?;
+    transaction.execute(
+        "UPDATE OR REPLACE pin
+         SET sync = ?3, source_id = ?4, digest = CASE WHEN digest IS NULL THEN NULL ELSE ?5 END
+         WHERE sync = ?1 AND source_id = ?2",
+        params![from.sync, old_id, to.sync, new_id, handover.standing.0.as_slice()],
+    )?;
+    // What was heard, refused or seen of the old identity says nothing of the new one.
+    for table in ["failing", "hint", "look"] {
+        let sql = format!("DELETE FROM {table} WHERE sync = ?1 AND source_id = ?2");
+        transaction.execute(&sql, params![from.sync, old_id])?;
+    }
+    Ok(())
 }
 
 fn account_of(
