@@ -42,6 +42,7 @@ async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Comp
     let mut found = plan_transfer(&request).await.map_err(|error| complaint(options, error))?;
     let planned = found.facts.handed_over;
     if planned > 0 && !options.yes {
+        let parked_as = found.parked_as.clone();
         let mut report = report(found);
         let mut text = Vec::new();
         write_transfer(&mut report, &mut text)
@@ -51,7 +52,7 @@ async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Comp
             return Ok(desk.console.complain("nothing was handed over", exit::HELD));
         }
         let TransferReport { facts, links, left } = report;
-        found = Transfer { facts, links, left };
+        found = Transfer { facts, links, left, parked_as };
     }
     found.facts.mode = Mode::Apply;
     if planned > 0 {
@@ -112,7 +113,7 @@ fn complaint(options: &TransferOptions, error: TransferError) -> Complaint {
 }
 
 fn report(found: Transfer) -> TransferReport {
-    let Transfer { facts, links, left } = found;
+    let Transfer { facts, links, left, parked_as: _ } = found;
     TransferReport { facts, links, left }
 }
 

@@ -20,13 +20,14 @@ use crate::core::normalize::fold_address;
 use crate::core::standing::{ScopeNames, Standing, standing};
 use crate::http::Lane;
 use crate::model::attributes::AttributePath;
+use crate::model::digest::Digest;
 use crate::model::handover::{FoundBy, Handover, Left, TransferFacts};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::identity::Identity;
 use crate::model::link::{Link, LinkState};
 use crate::model::report::Mode;
 use crate::source::Source;
-use crate::store::{Binding, Snapshot, Spool, Store};
+use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
 use crate::target::Observe;
 
 /// What a transfer works with: the sync that takes, opened, and the name of the one that gives.
@@ -58,6 +59,9 @@ pub struct Transfer {
     pub links: Spool<Handover>,
     /// Links that stay.
     pub left: Spool<Left>,
+    /// The name under which a sync that moved to another source leaves what stays: the same id may be somebody else
+    /// there.
+    pub parked_as: Option<String>,
 }
 
 /// Why a transfer is not possible.
@@ -114,9 +118,22 @@ pub async fn plan_transfer<O: Observe>(request: &TransferRequest<'_, O>) -> Resu
              the one that takes; both the same is for a sync whose source moved"
         )));
     }
+    let moved = (&bound.source_kind, &bound.source_origin) != (&now.source_kind, &now.source_origin);
+    let parked_as = if from == to && moved { Some(free_name(request.snapshot, from).await?) } else { None };
     let mut pairing = Pairing::begin(request, bound, &now).await?;
     pairing.read_source().await?;
-    pairing.finish().await
+    pairing.finish(parked_as).await
+}
+
+/// A name for what a sync leaves behind.
+async fn free_name(snapshot: &Snapshot, sync: &str) -> Result<String, TransferError> {
+    let mut name = format!("{sync}.before");
+    let mut number = 1;
+    while snapshot.census(&name).await?.links > 0 {
+        number += 1;
+        name = format!("{sync}.before-{number}");
+    }
+    Ok(name)
 }
 
 /// The sync that takes must fit its own links, unless it is the one that moved.
@@ -151,17 +168,48 @@ pub async fn carry_out<O: Observe>(
     let taker = store.tenure(to).await?;
     // What was sent and not settled must not be settled into a link that belongs to somebody else by then.
     recover(&context(request), store, &giver).await?;
-    store.bind(&taker, binding_of(request.source, request.config)).await?;
+    let binding = binding_of(request.source, request.config);
     if from == to {
         // All or nobody: a source that moved half-way would be two.
         let all = transfer.links.iter()?.collect::<Result<Vec<_>, _>>()?;
-        return Ok(store.hand_over(&giver, &taker, all).await?);
+        if let Some(name) = &transfer.parked_as {
+            park(store, &giver, name, &all).await?;
+        }
+        let handed_over = store.hand_over(&giver, &taker, all).await?;
+        store.bind(&taker, binding).await?;
+        return Ok(handed_over);
     }
+    store.bind(&taker, binding).await?;
     let mut handed_over = 0;
     for handover in transfer.links.iter()? {
         handed_over += store.hand_over(&giver, &taker, vec![handover?]).await?;
     }
     Ok(handed_over)
+}
+
+/// Puts what stays under a name of its own: nothing runs for it, and it can be handed over later.
+async fn park(store: &Store, giver: &Tenure, name: &str, going: &[Handover]) -> Result<(), TransferError> {
+    let going: HashSet<&SourceId> = going.iter().map(|handover| &handover.link.source_id).collect();
+    let links = store.snapshot().links(giver.sync()).await?;
+    let staying = links.into_iter().filter(|link| !going.contains(&link.source_id));
+    let staying: Vec<Handover> = staying
+        .map(|link| Handover {
+            new_id: link.source_id.clone(),
+            link,
+            by: FoundBy::SourceId,
+            note: None,
+            standing: Digest([0; 16]),
+        })
+        .collect();
+    if staying.is_empty() {
+        return Ok(());
+    }
+    let tenure = store.tenure(name).await?;
+    if let Some(bound) = store.snapshot().binding(giver.sync()).await? {
+        store.bind(&tenure, bound).await?;
+    }
+    store.hand_over(giver, &tenure, staying).await?;
+    Ok(())
 }
 
 fn context<'a, O>(request: &TransferRequest<'a, O>) -> Context<'a, O> {
@@ -310,7 +358,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
         }
     }
 
-    async fn finish(self) -> Result<Transfer, TransferError> {
+    async fn finish(self, parked_as: Option<String>) -> Result<Transfer, TransferError> {
         let Pairing { request, links, same_ids, same_app, people, .. } = self;
         let key = request.snapshot.digest_key();
         let own: HashSet<SourceId> = match request.from == request.config.name {
@@ -329,7 +377,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
             stays: 0,
             notes: Vec::new(),
         };
-        let mut transfer = Transfer { facts, links: Spool::default(), left: Spool::default() };
+        let mut transfer = Transfer { facts, links: Spool::default(), left: Spool::default(), parked_as };
         let (mut marked, mut left_behind) = (0u64, 0u64);
         for giving in links {
             let active = giving.link.state == LinkState::Active;
@@ -354,7 +402,8 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
                 }
             }
         }
-        transfer.facts.notes = notes(request, &transfer.facts, marked, left_behind);
+        transfer.facts.notes =
+            notes(request, &transfer.facts, transfer.parked_as.as_deref(), marked, left_behind);
         Ok(transfer)
     }
 }
@@ -424,6 +473,7 @@ fn note(link: &Link, taker: &Taker) -> Option<String> {
 fn notes<O>(
     request: &TransferRequest<'_, O>,
     facts: &TransferFacts,
+    parked_as: Option<&str>,
     marked: u64,
     left_behind: u64,
 ) -> Vec<String> {
@@ -435,7 +485,12 @@ fn notes<O>(
              than guard.max_updates_percent allows it is held, and `rosterd approve` releases it"
         ));
     }
-    if from == to && facts.stays > 0 {
+    if let Some(name) = parked_as.filter(|_| facts.stays > 0) {
+        notes.push(format!(
+            "what stays is kept under the name \"{name}\", for which nothing runs: the accounts stay as they are, until \
+             `rosterd transfer --from {name} --to {to}` finds their people at the new source"
+        ));
+    } else if from == to && facts.stays > 0 {
         notes.push(
             "what stays is treated as people who left: the next runs remove the accounts, each after a proof and \
              within the guards"

@@ -8,6 +8,7 @@ use rosterd::model::report::{Outcome, RunResult};
 use rosterd::reconcile::Who;
 use rosterd::reconcile::transfer::TransferError;
 use rosterd::sim::{Sim, SimOptions};
+use serde_json::json;
 
 use crate::hands::{BOTH, transfer};
 use crate::support::{Bench, Ended, Mode, NO_LIMITS};
@@ -204,7 +205,7 @@ async fn a_new_organisation_under_the_same_name_takes_the_people_over_by_login()
         let token = bench.sim.scim_token();
         other.sim.scim(|habits| habits.token = token);
         // People in another order, so that no number means the same person.
-        other.staff(["eve", "dan", "cleo", "ben", "fay"]);
+        let people = other.staff(["eve", "dan", "cleo", "ben", "fay"]);
         let other_text = Bench::text(&other)
             .replace(other.sim.scim_url(), bench.sim.scim_url())
             .replace(
@@ -226,13 +227,29 @@ async fn a_new_organisation_under_the_same_name_takes_the_people_over_by_login()
             "{done:#?}"
         );
         assert!(done.left_of("ann").contains("nobody whom the new source lists"));
-        assert!(done.facts.notes.join("\n").contains("treated as people who left"));
-        assert_eq!(bench.accounts(), before);
+        assert!(done.facts.notes.join("\n").contains("--from default.before --to default"), "{done:#?}");
+        assert_eq!((done.done, bench.accounts()), (4, before));
         let ended = other.run().await;
-        assert_eq!((ended.facts.summary.update, ended.facts.summary.create), (4, 1), "{ended:#?}");
-        assert!(ended.changes_of("ben").iter().all(|change| change.starts_with("externalId")), "{ended:#?}");
-        // Who is not there is unknown there, and an unknown user is no proof that somebody left.
+        for name in ["ben", "cleo", "dan", "eve"].into_iter().filter(|name| ended.tells_of(name)) {
+            let changes = ended.changes_of(name);
+            assert!(changes.len() == 1 && changes[0].starts_with("externalId"), "{ended:#?}");
+        }
+        assert!(ended.facts.summary.update >= 3, "a number may be the same by chance: {ended:#?}");
+        // An old mark may look like a newcomer's until it is rewritten.
+        other.run().await;
+        for (name, person) in ["eve", "dan", "cleo", "ben", "fay"].into_iter().zip(people) {
+            assert_eq!(bench.account(name).at("/externalId"), json!(other.other.external_id(person)));
+        }
+        // Whoever is not there yet keeps the account, whatever the old number means there.
         assert!(bench.is_active("ann"), "{ended:#?}");
+        assert_eq!(bench.account("ann").at("/name/givenName"), json!("Ann"));
+        other.other.hire("ann");
+        let ended = other.run().await;
+        assert_eq!(ended.of("ann").situation, Situation::TakenElsewhere, "{ended:#?}");
+        let later = other.transfer_from("default.before").await.unwrap();
+        assert_eq!(later.went(), ["ann userName"]);
+        let ended = other.run().await;
+        assert_eq!(ended.lines(), ["update ann@acme.example applied"]);
         let error = other.transfer(&[]).await.unwrap_err();
         assert!(error.to_string().contains("fit the configuration"), "{error}");
     }
@@ -248,6 +265,11 @@ struct Elsewhere<'a> {
 impl Elsewhere<'_> {
     async fn run(&self) -> Ended {
         self.other.all(&self.text, Who::Everybody, Mode::Real).await.remove(0)
+    }
+
+    async fn transfer_from(&self, from: &str) -> Result<crate::hands::Transferred, TransferError> {
+        let workspace = self.here.sim.scim_url();
+        crate::hands::transfer_at(self.other, workspace, &self.text, (from, "default"), &[]).await
     }
 
     async fn transfer(&self, who: &[&str]) -> Result<crate::hands::Transferred, TransferError> {
@@ -327,5 +349,28 @@ async fn a_login_that_two_people_have_at_the_new_source_takes_nobody_over() {
         assert_eq!(done.went(), ["ann userName", "cleo userName"], "{done:#?}");
         assert!(done.left_of("ben").contains("several"), "{done:#?}");
         assert!(moving.old.link(ben).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_new_app_of_the_same_organisation_keeps_the_people_by_their_ids_and_the_others_leave_by_proof() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let people = bench.staff(NAMES);
+        bench.begin().await;
+        // The links were made under another app id.
+        let database = rusqlite::Connection::open(bench.directory.path().join("state/rosterd.db")).unwrap();
+        database.execute("UPDATE sync SET source_app = 'another'", []).unwrap();
+        drop(database);
+        bench.world().unassign(people[0]);
+        let refused = bench.run().await;
+        assert!(refused.problems().contains("--from default --to default"), "{refused:?}");
+        let done = transfer(&bench, &bench.text(), "default", "default", &[]).await.unwrap();
+        assert_eq!(done.went(), ["ben", "cleo", "dan", "eve"].map(|name| format!("{name} sourceId")));
+        assert!(done.facts.notes.join("\n").contains("treated as people who left"), "{done:#?}");
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(ended.lines(), ["deactivate ann@acme.example applied"]);
+        bench.assert_quiet().await;
     }
 }
