@@ -67,7 +67,7 @@ fn write_rebuild(report: &mut RebuildReport, out: &mut dyn Write) -> io::Result<
         Ok(format!("  = link  {}  by {}{note}", visible(&link.user_name), by.as_str()))
     });
     write_some(shown, out)?;
-    write_left(left, out)?;
+    write_left(left, links.is_empty(), out)?;
     let (verb, end) = match mode {
         Mode::DryRun => ("to be stored", "\nNothing was written."),
         Mode::Apply => {
@@ -106,7 +106,7 @@ pub fn write_transfer(report: &mut TransferReport, out: &mut dyn Write) -> io::R
         Ok(format!("  > goes over  {}  {ids}, by {}{note}", visible(&link.user_name), by.as_str()))
     });
     write_some(shown, out)?;
-    write_left(left, out)?;
+    write_left(left, links.is_empty(), out)?;
     let (verb, end) = match mode {
         Mode::DryRun => ("to be handed over", "\nNothing was written."),
         Mode::Apply => ("handed over", "\nNothing was written in the workspace."),
@@ -115,7 +115,7 @@ pub fn write_transfer(report: &mut TransferReport, out: &mut dyn Write) -> io::R
     write_notes(notes, out)
 }
 
-fn write_left(left: &mut Spool<Left>, out: &mut dyn Write) -> io::Result<()> {
+fn write_left(left: &mut Spool<Left>, nothing_above: bool, out: &mut dyn Write) -> io::Result<()> {
     let none = left.is_empty();
     let shown = left.iter()?.map(|left| {
         let Left { user, source_id, target_id, reason } = left?;
@@ -125,7 +125,7 @@ fn write_left(left: &mut Spool<Left>, out: &mut dyn Write) -> io::Result<()> {
         Ok(format!("  ! left  {} ({})  {}", visible(&user), about.join(", "), visible(&reason)))
     });
     write_some(shown, out)?;
-    if none { Ok(()) } else { writeln!(out) }
+    if none && nothing_above { Ok(()) } else { writeln!(out) }
 }
 
 fn write_some(lines: impl Iterator<Item = io::Result<String>>, out: &mut dyn Write) -> io::Result<()> {

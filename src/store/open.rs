@@ -1,9 +1,11 @@
 //! Opening a state directory, for writing and for reading without a trace.
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::migrations::{APPLICATION_ID, migrate, newest};
@@ -64,14 +66,35 @@ fn open_for_writing(
         .mode(0o600)
         .open(&path)
         .map_err(|error| StoreError::io("open", &path, &error))?;
+    refuse_what_is_no_database(&path)?;
     let mut connection = Connection::open(&path)?;
     prepare(&mut connection, &path).map_err(|error| damage(error, &path))?;
     let key = settle_identity(&connection, directory, take_over)?;
     Ok((connection, key, lock))
 }
 
-/// Sets a database up for writing. One that is damaged is refused.
+/// Refuses what SQLite would take for a new database, and whose write-ahead log it would then remove.
+fn refuse_what_is_no_database(path: &Path) -> Result<(), StoreError> {
+    let mut head = [0u8; 16];
+    let mut file = std::fs::File::open(path).map_err(|error| StoreError::io("open", path, &error))?;
+    let length = file.metadata().map_err(|error| StoreError::io("look at", path, &error))?.len();
+    let wal = path.with_extension("db-wal");
+    let why = if length == 0 {
+        let logged = std::fs::metadata(&wal).is_ok_and(|facts| facts.len() > 0);
+        logged.then_some("it is empty, and a write-ahead log lies beside it")
+    } else {
+        let is_database = file.read_exact(&mut head).is_ok() && head == *b"SQLite format 3\0";
+        (!is_database).then_some("file is not a database")
+    };
+    match why {
+        Some(why) => Err(StoreError::Damaged { path: path.to_owned(), why: why.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Sets a database up for writing. One that is damaged is refused, and stays with its write-ahead log as it is.
 fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     check_application(connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -81,6 +104,7 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
         let why = verdict.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         return Err(StoreError::Damaged { path: path.to_owned(), why }.into());
     }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     migrate(connection, Some(path))?;
     Ok(())
 }
