@@ -25,6 +25,7 @@ use crate::model::handover::{FoundBy, Handover, Left, TransferFacts};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::identity::Identity;
 use crate::model::link::{Link, LinkState};
+use crate::model::plan::RemovalCause;
 use crate::model::report::Mode;
 use crate::source::Source;
 use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
@@ -379,10 +380,10 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
         };
         let mut transfer = Transfer { facts, links: Spool::default(), left: Spool::default(), parked_as };
         let (mut marked, mut left_behind) = (0u64, 0u64);
-        for giving in links {
-            let active = giving.link.state == LinkState::Active;
-            match judge(giving, &own, same_ids, same_app) {
-                Ok((link, taker)) => {
+        for Giving { link, found, others } in links {
+            let active = link.state == LinkState::Active;
+            match judge(&link, found, others, &own, (same_ids, same_app)) {
+                Ok(taker) => {
                     marked += u64::from(active && taker.by != FoundBy::SourceId);
                     let note = note(&link, &taker);
                     let standing = digest_of(&taker.standing, &key);
@@ -390,7 +391,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
                     transfer.links.push(&Handover { link, new_id, by, note, standing })?;
                     transfer.facts.handed_over += 1;
                 }
-                Err((link, reason)) => {
+                Err(reason) => {
                     left_behind += u64::from(active);
                     transfer.facts.stays += 1;
                     transfer.left.push(&Left {
@@ -408,48 +409,44 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
     }
 }
 
-/// Whether a link goes over, and to whom; else why it stays.
+/// To whom a link goes over; else why it stays.
 fn judge(
-    giving: Giving,
+    link: &Link,
+    found: Option<Taker>,
+    others: u32,
     own: &HashSet<SourceId>,
-    same_ids: bool,
-    same_app: bool,
-) -> Result<(Link, Taker), (Link, String)> {
-    let Giving { link, found, others } = giving;
+    (same_ids, same_app): (bool, bool),
+) -> Result<Taker, String> {
     if others > 0 {
-        return Err((link, "several people or several links match by this name".to_owned()));
+        return Err("several people or several links match by this name".to_owned());
     }
     let active = link.state == LinkState::Active;
-    let Some(taker) = found else {
+    let taker = match found {
+        Some(taker) => taker,
         // Of one and the same source, an id says enough: whoever left is found by the next run.
-        if same_app || (same_ids && !active) {
-            let standing = Standing::Leaver(crate::model::plan::RemovalCause::NotListed);
-            let taker = Taker { id: link.source_id.clone(), by: FoundBy::SourceId, standing };
-            return if own.contains(&taker.id) { Err(linked_already(link)) } else { Ok((link, taker)) };
+        None if same_app || (same_ids && !active) => {
+            let standing = Standing::Leaver(RemovalCause::NotListed);
+            Taker { id: link.source_id.clone(), by: FoundBy::SourceId, standing }
         }
-        return Err((link, "nobody whom the new source lists matches".to_owned()));
+        None => return Err("nobody whom the new source lists matches".to_owned()),
     };
     if own.contains(&taker.id) {
-        return Err(linked_already(link));
+        return Err("the person has another account there already".to_owned());
     }
     match &taker.standing {
-        Standing::HeldBack(why) => Err((link, format!("{} cannot be decided there: {why}", taker.id))),
+        Standing::HeldBack(why) => Err(format!("{} cannot be decided there: {why}", taker.id)),
         Standing::Leaver(_) if active && !same_app => {
-            Err((link, format!("{} is not active or not assigned there", taker.id)))
+            Err(format!("{} is not active or not assigned there", taker.id))
         }
         Standing::OutOfScope if active && !same_app => {
-            Err((link, format!("{} is out of scope there by scope.filter", taker.id)))
+            Err(format!("{} is out of scope there by scope.filter", taker.id))
         }
         Standing::Qualifies(_)
         | Standing::Pending
         | Standing::Suspended
         | Standing::Leaver(_)
-        | Standing::OutOfScope => Ok((link, taker)),
+        | Standing::OutOfScope => Ok(taker),
     }
-}
-
-fn linked_already(link: Link) -> (Link, String) {
-    (link, "the person has another account there already".to_owned())
 }
 
 /// What the next run makes of a link that went over, where that is not plain.

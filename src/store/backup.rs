@@ -7,11 +7,6 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::{Snapshot, StoreError};
 
-/// Tries while a writer is in the way.
-const MOST_TRIES: u32 = 200;
-/// Between two tries.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
-
 impl Snapshot {
     /// Copies the state as it is at one moment into `file`, which exists, is empty and is this process's own. What is
     /// copied is one whole file that needs none beside it.
@@ -23,7 +18,11 @@ impl Snapshot {
                 let mut copy = Connection::open(&file)?;
                 {
                     let backup = Backup::new(connection, &mut copy)?;
-                    all_pages(&backup)?;
+                    // All pages in one step, so that a writer beside us cannot make it begin again and again.
+                    if backup.step(-1)? != StepResult::Done {
+                        let text = "the state was in use all the time; try again";
+                        return Err(StoreError::Database(text.to_owned()));
+                    }
                 }
                 // Without it the copy would say of itself that a write-ahead log belongs to it.
                 copy.pragma_update(None, "journal_mode", "DELETE")?;
@@ -39,15 +38,4 @@ impl Snapshot {
             other => StoreError::Database(format!("the database thread ended: {other}")),
         })
     }
-}
-
-/// All pages in one step, so that a writer beside us cannot make it begin again and again.
-fn all_pages(backup: &Backup<'_, '_>) -> Result<(), StoreError> {
-    for _ in 0..MOST_TRIES {
-        match backup.step(-1)? {
-            StepResult::Done => return Ok(()),
-            _ => std::thread::sleep(PAUSE),
-        }
-    }
-    Err(StoreError::Database("the state was in use all the time".to_owned()))
 }

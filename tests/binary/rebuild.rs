@@ -119,8 +119,10 @@ fn aside(stage: &Stage) -> Vec<PathBuf> {
     found.map(|name| stage.home.state().join(name)).collect()
 }
 
+type Damage = (&'static str, fn(&Stage));
+
 /// Ways in which a database can be damaged.
-fn damages() -> [(&'static str, fn(&Stage)); 3] {
+fn damages() -> [Damage; 3] {
     [
         ("damaged", |stage| {
             let mut bytes = fs::read(stage.home.database()).unwrap();

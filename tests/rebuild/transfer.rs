@@ -7,7 +7,7 @@ use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::reconcile::Who;
 use rosterd::reconcile::transfer::TransferError;
-use rosterd::sim::{Sim, SimOptions};
+use rosterd::sim::{Cut, Effect, Fault, Peer, Sim, SimOptions};
 use serde_json::json;
 
 use crate::hands::{BOTH, transfer};
@@ -373,4 +373,48 @@ async fn a_new_app_of_the_same_organisation_keeps_the_people_by_their_ids_and_th
         assert_eq!(ended.lines(), ["deactivate ann@acme.example applied"]);
         bench.assert_quiet().await;
     }
+}
+
+#[tokio::test]
+async fn a_large_move_is_held_once_for_approval_and_nobody_is_touched_meanwhile() {
+    let mut moving = Move::from(Vendor::Okta).await;
+    moving.old.crowd(12);
+    moving.old.begin().await;
+    let text = moving.both();
+    let done = transfer(&moving.old, &text, "old", "new", &[]).await.unwrap();
+    assert!(done.facts.notes.join("\n").contains("guard.max_updates_percent"), "{done:#?}");
+    let ended = moving.run().await;
+    ended[1].assert_end(exit::HELD, RunResult::Held);
+    assert_eq!((ended[1].facts.summary.held, moving.old.writes()), (12, Vec::new()), "{:#?}", ended[1]);
+    let store = rosterd::store::Store::open(&moving.old.directory.path().join("state"), false).await.unwrap();
+    store.approve(1, 1, "tester", rosterd::model::time::Millis::now()).await.unwrap();
+    store.close().await.unwrap();
+    let ended = moving.run().await;
+    assert_eq!((ended[1].facts.summary.update, ended[0].facts.summary.writes()), (12, 0), "{ended:#?}");
+}
+
+#[tokio::test]
+async fn what_was_in_flight_is_settled_before_its_link_goes_over() {
+    let mut moving = Move::from(Vendor::Okta).await;
+    let [ann, ..] = moving.old.staff(NAMES);
+    moving.old.begin().await;
+    moving.old.world().edit(ann, |person| person.title = Some("Lead".to_owned()));
+    // The reply is lost, and the workspace does not answer the look that would tell.
+    let patch = Fault::on(Peer::Scim).method("PATCH");
+    moving.old.sim.faults().add(patch.then(Effect::Cut(Cut::AfterActing)));
+    let looks = Fault::on(Peer::Scim).method("GET");
+    moving.old.sim.faults().add(looks.then(Effect::answer(503, "application/json", "{}")));
+    moving.old.run().await;
+    moving.old.sim.faults().clear();
+    let in_flight = |bench: &Bench| -> i64 {
+        let database = rusqlite::Connection::open(bench.directory.path().join("state/rosterd.db")).unwrap();
+        database.query_row("SELECT count(*) FROM in_flight", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(in_flight(&moving.old), 1);
+    let text = moving.both();
+    assert_eq!(transfer(&moving.old, &text, "old", "new", &[]).await.unwrap().done, 5);
+    assert_eq!(in_flight(&moving.old), 0);
+    let ended = moving.run().await;
+    assert!(ended[1].changes_of("ann").iter().all(|change| change.starts_with("externalId")), "{ended:#?}");
+    assert_eq!(moving.old.account("ann").at("/title"), json!("Lead"));
 }
