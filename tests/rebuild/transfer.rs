@@ -401,7 +401,7 @@ async fn what_was_in_flight_is_settled_before_its_link_goes_over() {
     moving.old.world().edit(ann, |person| person.title = Some("Lead".to_owned()));
     // The reply is lost, and the workspace does not answer the look that would tell.
     let patch = Fault::on(Peer::Scim).method("PATCH");
-    moving.old.sim.faults().add(patch.then(Effect::Cut(Cut::AfterActing)));
+    moving.old.sim.faults().add(patch.then(Effect::Cut(Cut::LostReply)));
     let looks = Fault::on(Peer::Scim).method("GET");
     moving.old.sim.faults().add(looks.then(Effect::answer(503, "application/json", "{}")));
     moving.old.run().await;
