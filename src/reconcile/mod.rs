@@ -36,7 +36,7 @@ mod telling;
 pub mod transfer;
 mod unlisted;
 
-pub use backoff::{put_off, quarantine_of};
+pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, vendor};
 
