@@ -61,7 +61,7 @@ pub struct RunOptions {
     #[arg(long, global = true)]
     pub detailed_exitcode: bool,
     /// Accept a state directory that was last written on another machine.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub take_over: bool,
 }
 
@@ -166,6 +166,22 @@ pub enum Command {
     },
     /// Start writing again.
     Resume,
+    /// Find lost links again in the workspace, without a write there; a damaged database is moved aside.
+    Rebuild {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Hand links over: to another sync, or to a source that moved (`--from` and `--to` the same).
+    Transfer(TransferOptions),
+    /// A consistent copy of the state, also while it is in use.
+    Backup {
+        /// The file to write (mode 0600).
+        file: PathBuf,
+        /// Replace the file where it is there already.
+        #[arg(long)]
+        force: bool,
+    },
     /// Show the whole program at work against doubles of Okta, OneLogin and a workspace; needs nothing.
     #[cfg(feature = "sim")]
     Demo {
@@ -180,6 +196,23 @@ pub enum Command {
     },
     /// Print the manual page (roff).
     Man,
+}
+
+/// Options of `transfer`.
+#[derive(Debug, Args)]
+pub struct TransferOptions {
+    /// The sync that gives; it need not be in the configuration any more.
+    #[arg(long, value_name = "NAME")]
+    pub from: String,
+    /// The sync that takes.
+    #[arg(long, value_name = "NAME")]
+    pub to: String,
+    /// Only these people: login, source id or account id.
+    #[arg(value_name = "WHO")]
+    pub who: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Options of `history`.

@@ -267,3 +267,26 @@ fn lost_links_are_found_again_at_scim2_server_without_a_write() {
     assert_eq!(workspace.writes(), [""; 0]);
     quiet(&stage, &workspace, 5);
 }
+
+#[test]
+fn a_rebuild_from_scim2_server_writes_nothing_there_and_finds_who_left_meanwhile() {
+    for login in [Access::OktaToken, Access::OneLogin] {
+        let Some(program) = program() else { return };
+        let workspace = Workspace::start(&program);
+        let stage = stage(login, &workspace);
+        let people =
+            ["Ann", "Ben", "Cleo", "Dan", "Eve"].map(|name| hire(stage.sim.world(), name, "Example"));
+        stage.reconcile();
+        std::fs::remove_dir_all(stage.home.state()).unwrap();
+        stage.sim.world().unassign(people[1]);
+        workspace.writes();
+        let document = stage.run(&["rebuild", "--yes", "--format", "json"]).exits(0).json();
+        assert_eq!(document["syncs"][0]["linked"], 5, "{document:#}");
+        assert_eq!(workspace.writes(), [""; 0]);
+        let sync = stage.reconcile();
+        let left = action_of(&sync, "ben@acme.example");
+        assert_eq!(left, ("deactivate".to_owned(), "applied".to_owned()), "{sync:#}");
+        assert_eq!((count(&sync, "unchanged"), workspace.writes().len()), (4, 1), "{sync:#}");
+        quiet(&stage, &workspace, 5);
+    }
+}

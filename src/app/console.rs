@@ -112,6 +112,33 @@ impl Console {
         }
     }
 
+    /// Delivers a text or a document to standard output, or atomically to a file.
+    pub(super) async fn deliver_document(
+        &self,
+        output: Option<&Path>,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("cannot write the report: {error}");
+        match (self, output) {
+            (Console::Here, None) => {
+                let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+                match write(&mut out).and_then(|()| out.flush()) {
+                    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
+                    Ok(()) | Err(_) => Ok(()),
+                }
+            }
+            (Console::Here, Some(path)) => to_file("the report", path, write),
+            (Console::Afar(client), _) => {
+                let mut whole = tempfile::SpooledTempFile::new(REPORT_IN_MEMORY_BYTES);
+                let mut out = std::io::BufWriter::new(&mut whole);
+                write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
+                drop(out);
+                whole.rewind().map_err(failed)?;
+                client.stream(whole, Frame::Out).await.map_err(failed)
+            }
+        }
+    }
+
     fn summarise(&self, reports: &[SyncReport]) {
         reports.iter().for_each(|report| self.say(&report::summary_line(&report.facts)));
     }

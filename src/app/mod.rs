@@ -14,6 +14,7 @@ use crate::source::ResolveSecret;
 use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
+mod backup;
 mod check;
 mod client;
 mod console;
@@ -24,9 +25,11 @@ mod desk;
 mod forget;
 mod holds;
 mod plans;
+mod rebuild;
 mod runs;
 mod signal;
 mod status;
+mod transfer;
 mod undo;
 
 /// Runs the program and gives its exit code.
@@ -78,13 +81,16 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Undo { .. }
             | Command::Forget { .. }
             | Command::Plan { .. }
-            | Command::Apply { .. },
+            | Command::Apply { .. }
+            | Command::Rebuild { .. }
+            | Command::Transfer(_),
         ) => true,
         Some(
             Command::Daemon
             | Command::Status
             | Command::History(_)
             | Command::Holds
+            | Command::Backup { .. }
             | Command::Init { .. }
             | Command::Completions { .. }
             | Command::Man,
@@ -120,6 +126,9 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::History(options)) => status::history(desk, options).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
+        Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,
+        Some(Command::Transfer(options)) => transfer::run(desk, options).await,
+        Some(Command::Backup { file, force }) => backup::run(desk, file, *force).await,
         Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {
             exit::USAGE
         }
@@ -148,7 +157,7 @@ type Complaint = (String, u8);
 fn state_complaint(error: StoreError) -> Complaint {
     let code = match &error {
         StoreError::Busy { .. } => exit::BUSY,
-        StoreError::Unusable(_) => exit::CONFIG,
+        StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
         StoreError::NoSuchHold(_) => exit::USAGE,
         StoreError::LostTenure(_)
         | StoreError::Stale

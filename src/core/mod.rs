@@ -12,6 +12,7 @@ pub mod planner;
 pub mod proof;
 pub mod protection;
 pub mod quarantine;
+pub mod recovered;
 pub mod schedule;
 pub mod settlement;
 pub mod situation;

@@ -75,6 +75,20 @@ impl Vendor {
             Vendor::OneLogin => format!("onelogin:{id}"),
         }
     }
+
+    /// The person whom an `externalId` marks an account for, where it has the form that [`Vendor::external_id`]
+    /// gives. That somebody else wrote it cannot be excluded: Okta's own provisioning writes the same.
+    pub fn marked(self, external_id: &str) -> Option<SourceId> {
+        let id = match self {
+            Vendor::Okta => external_id.starts_with("00u").then_some(external_id)?,
+            Vendor::OneLogin => external_id.strip_prefix("onelogin:")?,
+        };
+        let is_id = match self {
+            Vendor::Okta => id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            Vendor::OneLogin => !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()),
+        };
+        is_id.then(|| SourceId::new(id))
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +99,20 @@ mod tests {
     fn an_external_id_is_never_a_bare_number() {
         assert_eq!(Vendor::OneLogin.external_id(&SourceId::new("42")), "onelogin:42");
         assert_eq!(Vendor::Okta.external_id(&SourceId::new("00u1")), "00u1");
+    }
+
+    #[test]
+    fn a_mark_is_read_back_and_nothing_else_is_taken_for_one() {
+        for (vendor, id) in [(Vendor::Okta, "00uFE1cckBM28oDKkXTL"), (Vendor::OneLogin, "42")] {
+            let id = SourceId::new(id);
+            assert_eq!(vendor.marked(&vendor.external_id(&id)), Some(id));
+        }
+        for foreign in ["", "42", "onelogin:", "onelogin:4 2", "onelogin:x", "00g1", "00u/../x", "E-1007"] {
+            assert_eq!(
+                (Vendor::Okta.marked(foreign), Vendor::OneLogin.marked(foreign)),
+                (None, None),
+                "{foreign}"
+            );
+        }
     }
 }

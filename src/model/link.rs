@@ -10,7 +10,7 @@ use super::id::{SourceId, TargetId};
 use super::time::Millis;
 
 /// A stored pair of a person and an account.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The person.
     pub source_id: SourceId,

@@ -90,6 +90,48 @@ pub async fn choose_finder<O: Observe>(
 }
 
 impl Listing {
+    /// The whole workspace; `None` where it does not list its accounts.
+    pub(super) async fn whole<O: Observe>(
+        target: &O,
+        tell: &(dyn Fn(RunEvent) + Sync),
+    ) -> Result<Option<Listing>, RunError> {
+        let mut listing = Listing::default();
+        let mut cursor = ListCursor::default();
+        loop {
+            let page = match target.list(&mut cursor).await {
+                Ok(Some(page)) => page,
+                Ok(None) => {
+                    listing.index.sort_unstable();
+                    listing.is_short = cursor.is_short();
+                    return Ok(Some(listing));
+                }
+                Err(TargetError::Unanswerable(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            for account in page.accounts {
+                listing.add(account)?;
+            }
+            let done = listing.accounts.len();
+            tell(RunEvent::Looking { done, total: page.total.unwrap_or(done).max(done) });
+        }
+    }
+
+    /// Whether the target told of more accounts than it showed.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// Accounts.
+    pub(super) fn len(&self) -> u64 {
+        self.accounts.len()
+    }
+
+    /// Every account, in the order of the listing.
+    pub(super) fn each(&mut self) -> Result<impl Iterator<Item = std::io::Result<Account>>, RunError> {
+        let accounts = self.accounts.iter()?;
+        Ok(accounts.filter_map(|resource| resource.map(Account::from_resource).transpose()))
+    }
+
     fn add(&mut self, account: Account) -> Result<(), RunError> {
         let mut keys: HashSet<u64> =
             account.emails().into_iter().map(|email| self.hasher.hash_one(fold_address(email))).collect();

@@ -25,6 +25,7 @@ mod narrowing;
 mod people;
 mod planning;
 mod prove;
+pub mod rebuild;
 mod roster;
 pub mod rulings;
 mod run;
@@ -32,11 +33,12 @@ mod seats;
 mod settle;
 mod sides;
 mod telling;
+pub mod transfer;
 mod undo;
 mod unlisted;
 
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
-pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
+pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, vendor};
 
 /// What every phase of a run may look at. Nothing in it can write.

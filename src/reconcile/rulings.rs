@@ -142,16 +142,21 @@ impl Rulings {
     /// Where a person stands at the source, as far as a decision about them goes. How it was found out that
     /// somebody left (a list, a point read) is not a change.
     fn digest(&self, standing: &Standing) -> Digest {
-        let desired = match standing {
-            Standing::Qualifies(mapped) => Some(mapped.desired.digest),
-            Standing::Pending
-            | Standing::Suspended
-            | Standing::Leaver(_)
-            | Standing::OutOfScope
-            | Standing::HeldBack(_) => None,
-        };
-        standing_digest(&self.key, StandingKind::from(standing), desired)
+        digest_of(standing, &self.key)
     }
+}
+
+/// A digest over where a person stands.
+pub(super) fn digest_of(standing: &Standing, key: &DigestKey) -> Digest {
+    let desired = match standing {
+        Standing::Qualifies(mapped) => Some(mapped.desired.digest),
+        Standing::Pending
+        | Standing::Suspended
+        | Standing::Leaver(_)
+        | Standing::OutOfScope
+        | Standing::HeldBack(_) => None,
+    };
+    standing_digest(key, StandingKind::from(standing), desired)
 }
 
 fn skipped(mut action: PlannedAction, reason: String) -> PlannedAction {

@@ -210,13 +210,8 @@ async fn phases<'a, O: Observe, P: Provision>(
     tally: &mut Tally,
 ) -> Result<(), RunError> {
     let target_url = target_url(&request.config.target);
-    let binding = Binding {
-        source_kind: request.source.vendor().as_str().to_owned(),
-        source_origin: request.source.origin().origin().ascii_serialization(),
-        source_app: request.config.source.app_id.clone(),
-        target_url: target_url.clone(),
-    };
-    check_binding(request, &binding).await?;
+    let binding = binding_of(request.source, request.config);
+    check_binding(request.snapshot, &request.config.name, &binding).await?;
     let full = request.who == Who::Everybody;
     if let Some(writing) = writing {
         let tenure = writing.store.tenure(&request.config.name).await?;
@@ -414,10 +409,20 @@ pub fn target_url(target: &config::Target) -> String {
     target.url.as_str().trim_end_matches('/').to_owned()
 }
 
+/// What a configured sync is bound to.
+pub(super) fn binding_of(source: &Source, config: &config::Sync) -> Binding {
+    Binding {
+        source_kind: source.vendor().as_str().to_owned(),
+        source_origin: source.origin().origin().ascii_serialization(),
+        source_app: config.source.app_id.clone(),
+        target_url: target_url(&config.target),
+    }
+}
+
 /// A sync is bound to its source and workspace: other links than its own are never touched.
-async fn check_binding<O: Observe>(request: &Request<'_, O>, now: &Binding) -> Result<(), RunError> {
-    let Some(bound) = request.snapshot.binding(&request.config.name).await? else { return Ok(()) };
-    if bound == *now || request.snapshot.census(&request.config.name).await?.links == 0 {
+pub(super) async fn check_binding(snapshot: &Snapshot, sync: &str, now: &Binding) -> Result<(), RunError> {
+    let Some(bound) = snapshot.binding(sync).await? else { return Ok(()) };
+    if bound == *now || snapshot.census(sync).await?.links == 0 {
         return Ok(());
     }
     let side = |binding: &Binding| {
@@ -427,10 +432,9 @@ async fn check_binding<O: Observe>(request: &Request<'_, O>, now: &Binding) -> R
         )
     };
     Err(RunError::Binding(format!(
-        "sync \"{}\" holds links of {}, and the configuration now says {}\nhelp: if the source moved or the sync was \
-         renamed, hand the links over with `rosterd transfer`; if this is another workspace, give it a sync name of \
-         its own, or fill an empty state with `rosterd rebuild`",
-        request.config.name,
+        "sync \"{sync}\" holds links of {}, and the configuration now says {}\nhelp: if the source moved, hand the \
+         links over with `rosterd transfer --from {sync} --to {sync}`; if this is another workspace, give it a sync name \
+         of its own, and `rosterd rebuild` fills that one's empty state",
         side(&bound),
         side(now)
     )))

@@ -8,6 +8,7 @@ use std::io;
 use crate::model::report::{ActionRecord, RunFacts};
 use crate::store::Spool;
 
+mod handover;
 mod history;
 mod json;
 mod progress;
@@ -15,6 +16,9 @@ mod safe;
 mod status;
 mod text;
 
+pub use handover::{
+    RebuildReport, TransferReport, write_rebuilds, write_rebuilds_json, write_transfer, write_transfer_json,
+};
 pub use history::{History, again, write_history, write_history_json};
 pub use json::write_json;
 pub use progress::Progress;

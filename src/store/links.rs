@@ -49,6 +49,18 @@ impl Snapshot {
         .await
     }
 
+    /// Every link of a sync, whole.
+    pub async fn links(&self, sync: &str) -> Result<Vec<Link>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let sql = format!("SELECT {COLUMNS} FROM link WHERE sync = ?1 ORDER BY source_id");
+            let mut statement = transaction.prepare(&sql)?;
+            let rows = statement.query_map([&sync], |row| Ok(link(row)))?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
     /// One person's link.
     pub async fn link(&self, sync: &str, source_id: &SourceId) -> Result<Option<Link>, StoreError> {
         self.one("WHERE sync = ?1 AND source_id = ?2", sync, source_id.as_str()).await

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod aside;
+mod backup;
 mod forget;
+mod handover;
 mod hints;
 mod history;
 mod holds;
@@ -26,6 +29,8 @@ mod spool;
 mod status;
 mod undo;
 
+pub use aside::set_aside;
+pub use handover::{Pair, Restored};
 pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
@@ -90,6 +95,17 @@ pub enum StoreError {
     /// The directory cannot be used as it is; the text ends with what to do.
     #[error("{0}")]
     Unusable(String),
+    /// The database cannot be read: it is damaged, or no database of rosterd's at all.
+    #[error(
+        "the state database {} is damaged: {why}\nhelp: `rosterd rebuild` moves it aside and finds the links again in \
+         the workspace; or restore a backup", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A newer tenure has taken over this sync.
     #[error("another rosterd has taken over sync \"{0}\"; this run stops without writing")]
     LostTenure(String),

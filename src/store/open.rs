@@ -1,16 +1,18 @@
 //! Opening a state directory, for writing and for reading without a trace.
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::migrations::{APPLICATION_ID, migrate, newest};
 use super::{Snapshot, StateLock, Store, StoreError};
 use crate::model::digest::DigestKey;
 
-const DATABASE_FILE: &str = "rosterd.db";
+pub(super) const DATABASE_FILE: &str = "rosterd.db";
 /// Before 3.51.3 a WAL database can be corrupted by concurrent checkpoints.
 const SQLITE_AT_LEAST: i32 = 3_051_003;
 
@@ -36,6 +38,11 @@ impl Snapshot {
             .await
             .map_err(|error| StoreError::Database(error.to_string()))?
     }
+
+    /// A snapshot of no state at all, whatever lies in the directory.
+    pub fn empty() -> Result<Snapshot, StoreError> {
+        nothing_there()
+    }
 }
 
 fn open_for_writing(
@@ -59,37 +66,97 @@ fn open_for_writing(
         .mode(0o600)
         .open(&path)
         .map_err(|error| StoreError::io("open", &path, &error))?;
+    refuse_what_is_no_database(&path)?;
     let mut connection = Connection::open(&path)?;
-    check_application(&connection, &path)?;
+    prepare(&mut connection, &path).map_err(|error| damage(error, &path))?;
+    let key = settle_identity(&connection, directory, take_over)?;
+    Ok((connection, key, lock))
+}
+
+/// Refuses what SQLite would take for a new database, and whose write-ahead log it would then remove.
+fn refuse_what_is_no_database(path: &Path) -> Result<(), StoreError> {
+    let mut head = [0u8; 16];
+    let mut file = std::fs::File::open(path).map_err(|error| StoreError::io("open", path, &error))?;
+    let length = file.metadata().map_err(|error| StoreError::io("look at", path, &error))?.len();
+    let wal = path.with_extension("db-wal");
+    let why = if length == 0 {
+        let logged = std::fs::metadata(&wal).is_ok_and(|facts| facts.len() > 0);
+        logged.then_some("it is empty, and a write-ahead log lies beside it")
+    } else {
+        let is_database = file.read_exact(&mut head).is_ok() && head == *b"SQLite format 3\0";
+        (!is_database).then_some("file is not a database")
+    };
+    match why {
+        Some(why) => Err(StoreError::Damaged { path: path.to_owned(), why: why.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Sets a database up for writing. One that is damaged is refused, and stays with its write-ahead log as it is.
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    check_application(connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        return Err(StoreError::Unusable(format!(
-            "the state database {} is damaged ({verdict})\nhelp: move it aside and restore a backup; no account is \
-             lost with it, links are found again by externalId and userName",
-            path.display()
-        )));
+        let why = verdict.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        return Err(StoreError::Damaged { path: path.to_owned(), why }.into());
     }
-    migrate(&mut connection, Some(&path))?;
-    let key = settle_identity(&connection, directory, take_over)?;
-    Ok((connection, key, lock))
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    migrate(connection, Some(path))?;
+    Ok(())
+}
+
+/// What SQLite says, before it is known whether it means a damaged file.
+enum Trouble {
+    Store(StoreError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Trouble {
+        Trouble::Store(error)
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Sqlite(error)
+    }
+}
+
+fn damage(trouble: Trouble, path: &Path) -> StoreError {
+    match trouble {
+        Trouble::Store(error) => error,
+        Trouble::Sqlite(error) => damage_of(error, path),
+    }
+}
+
+/// Tells a damaged file from a disk that is full or a file that may not be read.
+fn damage_of(error: rusqlite::Error, path: &Path) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => {
+            StoreError::Damaged { path: path.to_owned(), why: error.to_string() }
+        }
+        Some(_) | None => error.into(),
+    }
 }
 
 fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
     assert_sqlite()?;
     let path = directory.join(DATABASE_FILE);
     if !path.try_exists().map_err(|error| StoreError::io("look at", &path, &error))? {
-        let mut connection = Connection::open_in_memory()?;
-        migrate(&mut connection, None)?;
-        let key = random_key();
-        return Ok(Snapshot { connection: connection.into(), key, exists: false, _copy: None });
+        return nothing_there();
     }
     let (connection, copy) = open_beside_or_after_a_writer(directory, &path)?;
     let mut connection = connection;
     check_application(&connection, &path)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| damage_of(error, &path))?;
     if version != newest() {
         if copy.is_none() {
             return Err(StoreError::Unusable(format!(
@@ -100,8 +167,16 @@ fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
         }
         migrate(&mut connection, None)?;
     }
-    let key = read_key(&connection)?.unwrap_or_else(random_key);
+    let key = read_meta(&connection, "digest_key").map_err(|error| damage_of(error, &path))?;
+    let key = key_of(key).unwrap_or_else(random_key);
     Ok(Snapshot { connection: connection.into(), key, exists: true, _copy: copy })
+}
+
+/// A snapshot without any state.
+fn nothing_there() -> Result<Snapshot, StoreError> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection, None)?;
+    Ok(Snapshot { connection: connection.into(), key: random_key(), exists: false, _copy: None })
 }
 
 /// Opens the database in the way that leaves no trace: beside a living writer as usual, after a crash as a copy, else
@@ -149,24 +224,16 @@ fn assert_sqlite() -> Result<(), StoreError> {
 }
 
 fn check_application(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let unreadable = |error: rusqlite::Error| {
-        StoreError::Unusable(format!(
-            "{} is not a readable database: {error}\nhelp: if it is damaged, move it aside and restore a backup",
-            path.display()
-        ))
+    let one = |sql: &str| {
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| damage_of(error, path))
     };
-    let application: i32 =
-        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(unreadable)?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(unreadable)?;
-    if application == APPLICATION_ID || (application == 0 && tables == 0) {
+    let application = one("PRAGMA application_id")?;
+    let tables = one("SELECT count(*) FROM sqlite_schema")?;
+    if application == i64::from(APPLICATION_ID) || (application == 0 && tables == 0) {
         return Ok(());
     }
-    Err(StoreError::Unusable(format!(
-        "{} is a database of another program\nhelp: set state_dir to a directory of rosterd's own",
-        path.display()
-    )))
+    let why = "it is a database of another program; does state_dir name a directory of ours?".to_owned();
+    Err(StoreError::Damaged { path: path.to_owned(), why })
 }
 
 /// Records which state and machine this is, or compares with what is recorded.
@@ -175,7 +242,7 @@ fn settle_identity(
     directory: &Path,
     take_over: bool,
 ) -> Result<DigestKey, StoreError> {
-    let key = match read_key(connection)? {
+    let key = match key_of(read_meta(connection, "digest_key")?) {
         Some(key) => key,
         None => {
             let bytes = random_bytes();
@@ -201,14 +268,12 @@ fn settle_identity(
     }
 }
 
-fn read_key(connection: &Connection) -> Result<Option<DigestKey>, StoreError> {
-    Ok(read_meta(connection, "digest_key")?
-        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-        .map(DigestKey::new))
+fn key_of(bytes: Option<Vec<u8>>) -> Option<DigestKey> {
+    bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).map(DigestKey::new)
 }
 
-fn read_meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+fn read_meta(connection: &Connection, key: &str) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
 fn write_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), StoreError> {

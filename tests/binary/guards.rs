@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 mod limits;
 mod plan_file;
 mod quarantine;
-mod terminal;
+pub(crate) mod terminal;
 
 const TWENTY: [&str; 20] = [
     "Ann", "Ben", "Cleo", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon", "Kim", "Lea", "Max", "Nia", "Ole",

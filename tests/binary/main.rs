@@ -11,6 +11,7 @@ mod guards;
 mod history;
 mod json_report;
 mod options;
+mod rebuild;
 mod state;
 mod status;
 mod support;

@@ -357,7 +357,7 @@ impl Bench {
         Shared { bench: self, pacers: Pacers::with_retry(self.retry), config, store }
     }
 
-    fn parse(&self, text: &str) -> Config {
+    pub fn parse(&self, text: &str) -> Config {
         let mut config =
             config::parse(text, Path::new("test.toml"), &Environment::fixed(Vec::<(String, String)>::new()))
                 .unwrap_or_else(|errors| panic!("{errors}"));
@@ -427,7 +427,7 @@ impl Bench {
         ended
     }
 
-    fn secrets(&self, vendor: Vendor) -> ResolveSecret {
+    pub fn secrets(&self, vendor: Vendor) -> ResolveSecret {
         let source = match vendor {
             Vendor::Okta => self.sim.okta_token(),
             Vendor::OneLogin => self.sim.onelogin_client_secret(),

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Runs the program with a terminal as its standard input, on which this is typed.
-fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
+pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
     let ours = rustix::pty::openpt(flags).unwrap();
     rustix::pty::grantpt(&ours).unwrap();

@@ -1,0 +1,226 @@
+//! `rosterd rebuild`: lost links are found again in the workspace; a damaged database is moved aside first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::desk::{Desk, Reading, Writing};
+use super::{Complaint, runs, state_complaint};
+use crate::cli::FormatName;
+use crate::config;
+use crate::exit;
+use crate::http::pacer::Pacers;
+use crate::model::id::Vendor;
+use crate::model::report::Mode;
+use crate::model::time::Millis;
+use crate::reconcile::rebuild::{Rebuild, RebuildRequest, Taken, plan_rebuild, store_rebuild, taken};
+use crate::reconcile::{RunError, Sides, target_url, vendor};
+use crate::report::{RebuildReport, write_rebuilds, write_rebuilds_json};
+use crate::store::{Snapshot, Store, StoreError, set_aside};
+
+/// One rebuild or transfer at a time in one process: a daemon may be asked twice.
+pub(super) static UNDER_WAY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// `rosterd rebuild`.
+pub(super) async fn run(desk: &Desk<'_>, yes: bool) -> u8 {
+    rebuild(desk, yes).await.unwrap_or_else(|complaint| desk.complain(complaint))
+}
+
+async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
+    let _alone = alone()?;
+    let syncs = desk.chosen()?;
+    if let Some(message) = runs::unreadable_secrets(&syncs) {
+        return Err((message, exit::CONFIG));
+    }
+    if desk.cli.dry_run {
+        let snapshot = read_or_empty(desk).await?;
+        let mut found = look(desk, &syncs, &snapshot).await?;
+        deliver(desk, &mut found).await?;
+        let pending = found.iter().any(|(_, rebuild)| rebuild.facts.linked > 0);
+        return Ok(if pending && desk.cli.run.detailed_exitcode { exit::CHANGES_PENDING } else { exit::OK });
+    }
+    let Some(store) = write_or_set_aside(desk, yes).await? else {
+        return Ok(desk.console.complain("nothing was moved and nothing rebuilt", exit::HELD));
+    };
+    let mut found = look(desk, &syncs, store.snapshot()).await?;
+    if found.iter().any(|(_, rebuild)| rebuild.facts.linked > 0) && !yes {
+        let mut text = Vec::new();
+        let mut reports = reports(&mut found);
+        let written = write_rebuilds(&mut reports, &mut text);
+        give_back(&mut found, reports);
+        written.map_err(|error| (format!("cannot show the links: {error}"), exit::FAILURE))?;
+        desk.console.say(String::from_utf8_lossy(&text).trim_end());
+        if !desk.console.confirmed("Store these links?").await? {
+            return Ok(desk.console.complain("no link was stored", exit::HELD));
+        }
+    }
+    for (sides, rebuild) in &mut found {
+        let restored = store_rebuild(&store, &sides.config, &sides.source, rebuild)
+            .await
+            .map_err(|error| run_complaint(&sides.config.name, error))?;
+        rebuild.facts.mode = Mode::Apply;
+        rebuild.facts.linked = restored.stored;
+        if restored.taken > 0 {
+            let note =
+                format!("{} were linked by somebody else meanwhile and stay as they are", restored.taken);
+            rebuild.facts.notes.push(note);
+        }
+        tracing::info!(sync = sides.config.name, links = restored.stored, by = desk.console.who(), "rebuilt");
+    }
+    store.close().await?;
+    deliver(desk, &mut found).await?;
+    Ok(exit::OK)
+}
+
+/// The guard of [`UNDER_WAY`].
+pub(super) fn alone() -> Result<tokio::sync::MutexGuard<'static, ()>, Complaint> {
+    UNDER_WAY.try_lock().map_err(|_| {
+        let text = "another rebuild or transfer is under way\nhelp: wait for its end, then repeat";
+        (text.to_owned(), exit::BUSY)
+    })
+}
+
+type Found = Vec<(Arc<Sides>, Rebuild)>;
+
+/// Looks for the links of each sync. What one finds is no other's.
+async fn look(desk: &Desk<'_>, syncs: &[&config::Sync], snapshot: &Snapshot) -> Result<Found, Complaint> {
+    let pacers = Pacers::new();
+    let mut found = Vec::new();
+    let mut taken_by_workspace: HashMap<String, Taken> = HashMap::new();
+    for sync in syncs {
+        let complaint = |error: RunError| run_complaint(&sync.name, error);
+        let sides = desk.sides(sync, &pacers, snapshot).await?;
+        let workspace = target_url(&sync.target);
+        let mut known = match taken_by_workspace.remove(&workspace) {
+            Some(known) => known,
+            None => taken(snapshot, sync).await.map_err(complaint)?,
+        };
+        let progress = desk.console.progress(desk.cli.global.quiet);
+        let request = RebuildRequest {
+            config: &sides.config,
+            mapping: &sides.mapping,
+            source: &sides.source,
+            target: &sides.target,
+            snapshot,
+            others: vendors_of_others(desk, sync),
+            watcher: progress.as_ref(),
+        };
+        let rebuild = plan_rebuild(&request, &mut known).await.map_err(complaint)?;
+        taken_by_workspace.insert(workspace, known);
+        let Some(rebuild) = rebuild else { return Err(cannot_list(&sync.name)) };
+        found.push((sides, rebuild));
+    }
+    Ok(found)
+}
+
+/// The vendors of other syncs into the same workspace.
+fn vendors_of_others(desk: &Desk<'_>, sync: &config::Sync) -> Vec<Vendor> {
+    let same = |other: &&config::Sync| {
+        other.name != sync.name && target_url(&other.target) == target_url(&sync.target)
+    };
+    desk.config.syncs.iter().filter(same).map(|other| vendor(&other.source)).collect()
+}
+
+fn cannot_list(sync: &str) -> Complaint {
+    let text = format!(
+        "sync \"{sync}\": the workspace does not list its accounts, so links cannot be found again from there\nhelp: \
+         nothing is lost for whoever is assigned: the next run looks each person up and takes the account over; whoever \
+         left while there was no state is not found that way, so compare the workspace's member list by hand"
+    );
+    (text, exit::FAILURE)
+}
+
+/// What a run's error means for a command that is none.
+pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
+    let code = match &error {
+        RunError::Source(_) => exit::SOURCE,
+        RunError::Target(_) => exit::TARGET,
+        RunError::Binding(_) => exit::CONFIG,
+        RunError::Store(_) | RunError::Spool(_) | RunError::StalePlan(_) | RunError::Interrupted => {
+            exit::FAILURE
+        }
+    };
+    match error {
+        RunError::Store(error) => state_complaint(error),
+        RunError::Binding(text) => (text, code),
+        RunError::Source(_)
+        | RunError::Target(_)
+        | RunError::Spool(_)
+        | RunError::StalePlan(_)
+        | RunError::Interrupted => (format!("sync \"{sync}\": {error}"), code),
+    }
+}
+
+/// The state for a dry run; of a damaged one nothing is used.
+async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
+    if desk.daemon.is_some() {
+        return desk.read().await;
+    }
+    let directory = &desk.config.state_dir;
+    let why = match Snapshot::open(directory).await {
+        Err(StoreError::Damaged { why, .. }) => why,
+        Err(error) => return Err(state_complaint(error)),
+        Ok(snapshot) => match snapshot.damage().await {
+            Some(why) => why,
+            None => return Ok(Reading::Own(snapshot)),
+        },
+    };
+    desk.console.say(&format!(
+        "the state database in {} is damaged: {why}\nwithout --dry-run it is moved aside",
+        directory.display()
+    ));
+    Snapshot::empty().map(Reading::Own).map_err(state_complaint)
+}
+
+/// The state for writing; a damaged one is moved aside once that is confirmed. `None` = it was not.
+async fn write_or_set_aside(desk: &Desk<'_>, yes: bool) -> Result<Option<Writing>, Complaint> {
+    if desk.daemon.is_some() {
+        return desk.write().await.map(Some);
+    }
+    let directory = &desk.config.state_dir;
+    runs::refuse_root_in_somebody_elses_state(directory).map_err(|message| (message, exit::CONFIG))?;
+    let take_over = desk.cli.run.take_over;
+    match Store::open(directory, take_over).await {
+        Err(StoreError::Damaged { path, why }) => {
+            desk.console.say(&format!("the state database {} is damaged: {why}", path.display()));
+            let question = "Move it aside and begin with an empty state?";
+            if !yes && !desk.console.confirmed(question).await? {
+                return Ok(None);
+            }
+            let aside = set_aside(directory, Millis::now()).map_err(state_complaint)?;
+            desk.console.say(&format!("moved aside, not deleted: {}", aside.display()));
+            let store = Store::open(directory, take_over).await.map_err(state_complaint)?;
+            Ok(Some(Writing::Own(store)))
+        }
+        other => other.map(|store| Some(Writing::Own(store))).map_err(state_complaint),
+    }
+}
+
+/// The lists are lent to the reports and given back.
+fn reports(found: &mut Found) -> Vec<RebuildReport> {
+    found
+        .iter_mut()
+        .map(|(_, rebuild)| RebuildReport {
+            facts: rebuild.facts.clone(),
+            links: std::mem::take(&mut rebuild.links),
+            left: std::mem::take(&mut rebuild.left),
+        })
+        .collect()
+}
+
+fn give_back(found: &mut Found, reports: Vec<RebuildReport>) {
+    for ((_, rebuild), report) in found.iter_mut().zip(reports) {
+        (rebuild.links, rebuild.left) = (report.links, report.left);
+    }
+}
+
+async fn deliver(desk: &Desk<'_>, found: &mut Found) -> Result<(), Complaint> {
+    let mut reports = reports(found);
+    let options = &desk.cli.run;
+    desk.console
+        .deliver_document(options.output.as_deref(), |out| match options.format {
+            FormatName::Text => write_rebuilds(&mut reports, out),
+            FormatName::Json => write_rebuilds_json(&mut reports, out),
+        })
+        .await
+        .map_err(|message| (message, exit::FAILURE))
+}
