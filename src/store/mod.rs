@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::digest::DigestKey;
 
+mod drift;
 mod hints;
 mod history;
 mod holds;
@@ -24,6 +25,7 @@ mod runs;
 mod spool;
 mod status;
 
+pub use drift::{Repairs, RepairsByPath};
 pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
