@@ -26,6 +26,7 @@ mod plans;
 mod runs;
 mod signal;
 mod status;
+mod verify;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -74,7 +75,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Pause { .. }
             | Command::Resume
             | Command::Plan { .. }
-            | Command::Apply { .. },
+            | Command::Apply { .. }
+            | Command::Verify { .. },
         ) => true,
         Some(
             Command::Daemon
@@ -111,6 +113,7 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
         Some(Command::History(options)) => status::history(desk, options).await,
+        Some(Command::Verify { repair, all }) => verify::run(desk, *repair, *all).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {

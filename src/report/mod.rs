@@ -14,6 +14,7 @@ mod progress;
 mod safe;
 mod status;
 mod text;
+mod verify;
 
 pub use history::{History, again, write_history, write_history_json};
 pub use json::write_json;
@@ -21,6 +22,7 @@ pub use progress::Progress;
 pub use safe::visible;
 pub use status::{write_status, write_status_json};
 pub use text::{summary_line, write_text};
+pub use verify::{VerifyReport, verify_line, write_verify, write_verify_json};
 
 /// One sync's part of a report.
 #[derive(Debug)]
