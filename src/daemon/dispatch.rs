@@ -340,13 +340,11 @@ impl Dispatcher {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
             (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
         };
-        if let Some(turn) = self.turns.get_mut(&sync) {
-            if let Some(ids) = &looked {
-                turn.look_runs -= 1;
-                ids.iter().for_each(|id| {
-                    turn.looking.remove(id);
-                });
-            }
+        if let (Some(turn), Some(ids)) = (self.turns.get_mut(&sync), &looked) {
+            turn.look_runs -= 1;
+            ids.iter().for_each(|id| {
+                turn.looking.remove(id);
+            });
         }
         match finished {
             Some(mut finished) => {

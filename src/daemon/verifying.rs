@@ -167,8 +167,10 @@ impl Dispatcher {
                     self.notifier.run_ended(facts, exit::of_run(facts, false), quarantined);
                     self.last = sentence(facts);
                 }
-                // Who does not wait any more has lost interest in the report only.
-                let _ = reply.map(|reply| reply.send(verified));
+                if let Some(reply) = reply {
+                    // Who does not wait any more has lost interest in the report only.
+                    let _ = reply.send(verified);
+                }
             }
             None => {
                 tracing::error!(

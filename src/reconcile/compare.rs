@@ -91,8 +91,17 @@ pub struct Comparison<'a, 'c, O> {
 struct Judged {
     id: Option<SourceId>,
     findings: Vec<DriftFinding>,
-    repair: Option<(Candidate, Link, Vec<(AttributePath, Digest)>)>,
+    repair: Option<Repair>,
     gone: Option<Link>,
+}
+
+/// What of somebody's drift is repaired.
+struct Repair {
+    candidate: Candidate,
+    /// The link as the account was seen.
+    seen: Link,
+    /// The attributes, and the values they are repaired to.
+    wanted: Vec<(AttributePath, Digest)>,
 }
 
 impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
@@ -175,10 +184,10 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 }
             }
             self.found.gone.extend(gone);
-            if let Some((candidate, link, drifted)) = repair {
+            if let Some(Repair { candidate, seen, wanted }) = repair {
                 self.found.to_repair.push(&candidate)?;
-                self.found.drifted.insert(link.source_id.clone(), drifted);
-                self.found.corrected.insert(link.source_id.clone(), link);
+                self.found.drifted.insert(seen.source_id.clone(), wanted);
+                self.found.corrected.insert(seen.source_id.clone(), seen);
             }
         }
         Ok(())
@@ -294,7 +303,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 wanted.push((AttributePath::active(), self.digest(Some(&Scalar::Flag(true)))));
             }
             let seen = corrected(&link, &attributes, state.unwrap_or(link.state));
-            judged.repair = Some((candidate, seen, wanted));
+            judged.repair = Some(Repair { candidate, seen, wanted });
         }
         Ok(judged)
     }

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../binary/support.rs"]
-#[allow(dead_code)]
 mod stage;
 
 mod binary;
