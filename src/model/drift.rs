@@ -236,7 +236,7 @@ pub struct VerifyFacts {
     pub accounts: AccountCounts,
     /// Findings by kind.
     pub counts: DriftCounts,
-    /// Drift that this verification does not repair.
+    /// Drift that is left: findings that are not repaired, and people whose repair did not go through.
     pub unrepaired: u64,
     /// Sentences a reader must not miss.
     pub notes: Vec<String>,

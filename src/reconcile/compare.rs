@@ -161,8 +161,11 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             let Some(link) = self.context.link(&id).await? else { continue };
             let judged = match self.context.target.get(&link.target_id, Lane::General).await? {
                 Some(account) => self.judge(account).await?,
-                None if matches!(link.state, LinkState::Gone(_)) => continue,
-                None => gone(link),
+                None => match link.state {
+                    LinkState::Active | LinkState::Inactive => gone(link),
+                    // Some targets hide whom they deactivated; and whoever comes back is looked at then.
+                    LinkState::Deactivated(_) | LinkState::Gone(_) => continue,
+                },
             };
             self.file(vec![judged]).await?;
         }

@@ -186,13 +186,15 @@ async fn repair<O: Observe, P: Provision>(
     let gathered =
         Gathered { people: people_to_plan, newly_absent: Vec::new(), shown_again: Vec::new(), ..gathered };
     tally.passes = 1;
+    let asked = people.len() as u64;
     plan_and_carry_out(context, &Who::Ids(people), gathered, None, written.as_ref(), tally).await?;
     if tally.stop == Some(Stop::TimeIsUp) {
         tally.stop = None;
         tally.notes.push("max_apply was over; what is left is repaired by the next run".to_owned());
     }
+    let (repairs, brought_back) = carried_out(tally, &found.drifted)?;
+    found.unrepaired += asked.saturating_sub(brought_back);
     if let Some(Written { writing, tenure, .. }) = written {
-        let repairs = carried_out(tally, &found.drifted)?;
         writing.store.note_repairs(tenure, repairs, Millis::now()).await?;
     }
     stopped(tally)
@@ -201,14 +203,16 @@ async fn repair<O: Observe, P: Provision>(
 /// Who, what, and to which value.
 type Repaired = (SourceId, AttributePath, Digest);
 
-/// The attributes that this verification brought back.
+/// The attributes that this verification brought back, and how many people it did so for, or would.
 fn carried_out(
     tally: &mut Tally,
     drifted: &HashMap<SourceId, Vec<(AttributePath, Digest)>>,
-) -> Result<Vec<Repaired>, RunError> {
+) -> Result<(Vec<Repaired>, u64), RunError> {
     let mut repairs = Vec::new();
+    let mut people = 0;
     for record in tally.records.iter()? {
         let record = record?;
+        people += u64::from(matches!(record.outcome, Outcome::Applied | Outcome::Planned));
         let Some(id) = record.source_id.filter(|_| record.outcome == Outcome::Applied) else { continue };
         for (path, wanted) in drifted.get(&id).into_iter().flatten() {
             if record.changes.iter().any(|change| change.path == *path) {
@@ -216,7 +220,7 @@ fn carried_out(
             }
         }
     }
-    Ok(repairs)
+    Ok((repairs, people))
 }
 
 /// Ends the run that repaired, as any run ends.

@@ -279,7 +279,7 @@ async fn unmanaged_accounts_and_a_protected_one_are_never_touched() {
     let before = bench.accounts();
     let seen = bench.verify(Asked::Repair).await;
     seen.repaired().assert_line("ben", Verb::Skip, Outcome::Skipped);
-    assert_eq!(bench.accounts(), before);
+    assert_eq!((bench.accounts(), seen.facts.unrepaired), (before, 1), "what is left is drift");
 }
 
 #[tokio::test]
@@ -291,4 +291,55 @@ async fn a_paused_sync_is_verified_and_not_repaired() {
     let seen = bench.verify(Asked::Scheduled).await;
     seen.repaired().assert_line("ann", Verb::Deactivate, Outcome::Disabled);
     assert!(bench.is_active("ann"));
+}
+
+#[tokio::test]
+async fn whoever_another_run_acts_on_meanwhile_is_not_judged() {
+    let bench = Bench::okta().await.tables("[sync.drift]\nattributes = \"repair\"");
+    let ann = bench.staff(["ann", "ben"])[0];
+    bench.begin().await;
+    set(&bench, "ann", "title", json!("Boss"));
+    set(&bench, "ben", "title", json!("Boss"));
+    let (path, id) = (bench.directory.path().join("state/rosterd.db"), bench.source_id(ann));
+    // A run of the watch, as far as the journal shows it.
+    let acts = rosterd::sim::Effect::before(move |_| {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database
+            .execute(
+                "INSERT INTO journal (run, sync, epoch, at, kind, verb, source_id, salt, digest, chain)
+                 VALUES (1, 'default', 1, ?1, 'outcome', 'update', ?2, x'', x'', x'')",
+                rusqlite::params![rosterd::model::time::Millis::now().0, id.as_str()],
+            )
+            .unwrap();
+    });
+    let listing = rosterd::sim::Fault::on(rosterd::sim::Peer::Scim).method("GET").path("/Users").first(1);
+    bench.sim.faults().add(listing.then(acts));
+    let seen = bench.verify(Asked::Scheduled).await;
+    assert_eq!(seen.lines(), ["attributes ben@acme.example"], "{seen:?}");
+    assert_eq!((title(&bench, "ann"), title(&bench, "ben")), (json!("Boss"), json!("Engineer")));
+    // The next verification does.
+    bench.verify(Asked::Scheduled).await.repaired().assert_line("ann", Verb::Update, Outcome::Applied);
+}
+
+#[tokio::test]
+async fn an_account_of_a_leaver_that_is_not_there_any_more_is_no_drift() {
+    let bench = Bench::okta().await.tables(NO_LIMITS);
+    let ann = bench.staff(["ann", "ben", "cleo"])[0];
+    bench.begin().await;
+    bench.world().unassign(ann);
+    bench.run().await;
+    bench.world().delete_account(&bench.account("ann").id);
+    assert_eq!(bench.verify(Asked::Scheduled).await.lines(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_syncs_of_one_workspace_leave_each_others_accounts_alone() {
+    let mut bench = Bench::okta().await;
+    bench.staff(["ann", "ben"]);
+    bench.begin().await;
+    set(&bench, "ann", "title", json!("Boss"));
+    bench.name = "second".to_owned();
+    let seen = bench.verify(Asked::Repair).await;
+    assert_eq!((seen.facts.accounts.other_syncs, seen.facts.accounts.linked), (2, 0), "{seen:?}");
+    assert_eq!((seen.lines(), title(&bench, "ann")), (Vec::new(), json!("Boss")));
 }
