@@ -69,7 +69,8 @@ impl Conversation {
             );
             (text, exit::FAILURE)
         };
-        self.send(config, &mut to).await?.map_err(lost)?;
+        // Who is refused may be hung up on before everything is said: why comes all the same.
+        let sent = self.send(config, &mut to).await?;
         let (mut out, mut plan) = (Vec::new(), Vec::new());
         loop {
             match wire::read(&mut from).await.map_err(lost)? {
@@ -86,7 +87,10 @@ impl Conversation {
                 }
                 Some(Frame::Exit(code)) => return self.finish(code, &out, &plan),
                 Some(Frame::Attachment(_) | Frame::Request(_) | Frame::Answer(_)) => {}
-                None => return Err(lost(std::io::Error::from(std::io::ErrorKind::UnexpectedEof))),
+                None => {
+                    let hung_up = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+                    return Err(lost(sent.err().unwrap_or_else(hung_up)));
+                }
             }
         }
     }

@@ -151,16 +151,21 @@ async fn real(
 ) -> Result<Ended, Complaint> {
     let store = desk.write().await?;
     let mut ended = (Vec::new(), Vec::new());
+    let mut syncs = Vec::new();
+    for sync in &orders.syncs {
+        match quarantined(&store, sync, orders).await? {
+            Some((message, code)) => {
+                desk.console.say(&message);
+                ended.1.push(code);
+            }
+            None => syncs.push(*sync),
+        }
+    }
     match &store {
-        Writing::Shared(_) => by_the_daemon(desk, orders, &mut ended).await?,
+        Writing::Shared(_) => by_the_daemon(desk, orders, &syncs, &mut ended).await?,
         Writing::Own(store) => {
             let pacers = Pacers::new();
-            for sync in &orders.syncs {
-                if let Some((message, code)) = quarantined(store, sync, orders).await? {
-                    desk.console.say(&message);
-                    ended.1.push(code);
-                    continue;
-                }
+            for sync in syncs {
                 let sides = desk.sides(sync, &pacers, store.snapshot()).await?;
                 let order = orders.of(sync, desk.cli.run.unattended);
                 let watcher = watcher(desk, sync);
@@ -174,9 +179,14 @@ async fn real(
 }
 
 /// The daemon's loop runs them, all syncs at once.
-async fn by_the_daemon(desk: &Desk<'_>, orders: &Orders<'_>, ended: &mut Ended) -> Result<(), Complaint> {
+async fn by_the_daemon(
+    desk: &Desk<'_>,
+    orders: &Orders<'_>,
+    syncs: &[&config::Sync],
+    ended: &mut Ended,
+) -> Result<(), Complaint> {
     let Some(daemon) = desk.daemon else { return Ok(()) };
-    let runs = orders.syncs.iter().map(|sync| {
+    let runs = syncs.iter().map(|sync| {
         let order = orders.of(sync, desk.cli.run.unattended);
         let progress = desk.console.progress(desk.cli.global.quiet);
         async move { daemon.run(&sync.name, order, progress).await }

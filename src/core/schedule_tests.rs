@@ -204,6 +204,50 @@ fn reference(
     found.into_iter().collect()
 }
 
+/// The instant that a civil time means: the first of two, and in a gap the first after it, found the slow way.
+fn meant(zone: Tz, civil: chrono::NaiveDateTime) -> DateTime<Utc> {
+    let mut shown = civil;
+    loop {
+        match zone.from_local_datetime(&shown).earliest() {
+            Some(at) => return at.with_timezone(&Utc),
+            None => shown += Duration::minutes(1),
+        }
+    }
+}
+
+#[test]
+fn over_twenty_years_in_five_zones_firings_increase_and_every_civil_match_fires_once() {
+    // With gaps and folds at two, at three and at midnight, of half an hour, of an hour and of a whole day.
+    let zones = [Europe::Berlin, America::New_York, America::Sao_Paulo, Australia::Lord_Howe, Pacific::Apia];
+    let times = [(0, 0), (0, 30), (1, 59), (2, 0), (2, 30), (3, 0), (12, 15), (23, 45)];
+    for zone in zones {
+        for (hour, minute) in times {
+            let schedule = Schedule::parse(&format!("{minute} {hour} * * *")).unwrap();
+            let first = chrono::NaiveDate::from_ymd_opt(2007, 1, 1).unwrap();
+            let days = first.iter_days().take_while(|day| day.year() < 2027);
+            let matches: Vec<_> =
+                days.map(|day| meant(zone, day.and_hms_opt(hour, minute, 0).unwrap())).collect();
+            assert_eq!(matches.len(), 7305);
+            let mut at = matches[0] - Duration::seconds(1);
+            let mut found = Vec::new();
+            loop {
+                let next = schedule.next_after(at, zone).unwrap();
+                assert!(next > at, "{zone} {hour}:{minute} {at} {next}");
+                at = next;
+                if at > matches[matches.len() - 1] {
+                    break;
+                }
+                found.push(at);
+            }
+            // A day that a zone leaves out has its firing together with that of the day after.
+            let mut expected = matches;
+            expected.dedup();
+            assert!(expected.len() >= 7304);
+            assert_eq!(found, expected, "{zone} {hour}:{minute}");
+        }
+    }
+}
+
 fn list(numbers: &BTreeSet<u32>) -> String {
     numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }

@@ -28,6 +28,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// So many people to look at are quicker read whole.
 const BURST: usize = 200;
+/// People of one such run: they are read one after the other, and the first must not wait for the last.
+const LOOK_PEOPLE: usize = 25;
 /// Runs of people whom the watch heard of, at a time and sync.
 const LOOK_RUNS: usize = 8;
 /// A full run that events ask for waits this long for further ones.
@@ -51,6 +53,8 @@ pub(super) struct Turn {
     bystanders: HashSet<SourceId>,
     /// When the last good full run began: whoever it still showed had access until then at least.
     last_well: Option<Millis>,
+    /// It waits for the end of a quarantine, and no run is on its way.
+    quarantined: bool,
     /// Somebody did something about the quarantine.
     cleared: bool,
 }
@@ -112,6 +116,7 @@ impl Turn {
             look_at: Some(Millis(0)),
             bystanders: HashSet::new(),
             last_well,
+            quarantined: false,
             cleared: false,
         }
     }
@@ -119,7 +124,12 @@ impl Turn {
     /// The same turn with a new agenda: runs under way and what is known go on.
     pub(super) fn reloaded(&mut self, agenda: Agenda) {
         self.agenda = agenda;
+    }
+
+    /// Somebody started or reloaded the daemon, and so looked after it: a sync in quarantine is tried at once.
+    pub(super) fn try_at_once(&mut self, now: Millis) {
         self.cleared = true;
+        self.agenda.soon(now);
     }
 }
 
@@ -160,8 +170,14 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
         let names: Vec<String> = self.turns.keys().cloned().collect();
         for sync in names {
+            // A changed secret ends a quarantine, and need not wait for the next firing.
+            let waits = self.turns.get(&sync).is_some_and(|turn| turn.quarantined);
+            let waits_no_more = waits && self.put_off(&sync, now).await?.is_none();
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
             turn.agenda.look_at_the_clock(now);
+            if waits_no_more {
+                turn.agenda.soon(now);
+            }
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
             let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
                 agenda.look_at_the_clock(now);
@@ -189,17 +205,18 @@ impl Dispatcher {
             turn.agenda.soon(until);
             return Ok(());
         }
+        turn.quarantined = false;
         let order = Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, only: None };
         self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
         Ok(())
     }
 
     /// Until when a sync in quarantine waits; a changed secret, a reload or something decided by hand ends that.
-    async fn put_off(&mut self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+    async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
         let quarantine = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
-        let cleared = self.turns.get_mut(sync).is_some_and(|turn| std::mem::take(&mut turn.cleared));
+        let cleared = self.turns.get(sync).is_some_and(|turn| turn.cleared);
         Ok(quarantine.filter(|_| !cleared).map(|quarantine| quarantine.until))
     }
 
@@ -235,15 +252,22 @@ impl Dispatcher {
     /// One full run at a time; what one run fulfils waits as one.
     fn enqueue(&mut self, sync: &str, queued: Queued) {
         let Some(turn) = self.turns.get_mut(sync) else { return };
-        let alone = turn.queue.is_empty();
+        // A saved plan does less than a full run. A full run by hand does what a scheduled one would, whichever of the
+        // two was wanted first.
+        let is_whole = |queued: &Queued| queued.order.only.is_none();
+        let fulfilled = turn.queue.iter().any(is_whole);
         match turn.queue.iter_mut().find(|other| is_same_wish(&other.order, &queued.order)) {
             Some(other) => {
                 other.watchers.extend(queued.watchers);
                 other.replies.extend(queued.replies);
             }
-            // A full run by hand does what a scheduled one would, so that one is not run twice.
-            None if alone || !queued.replies.is_empty() => turn.queue.push_back(queued),
-            None => {}
+            None if queued.replies.is_empty() && fulfilled => {}
+            None => {
+                if is_whole(&queued) {
+                    turn.queue.retain(|other| !other.replies.is_empty());
+                }
+                turn.queue.push_back(queued);
+            }
         }
         self.start_next(sync);
     }
@@ -316,20 +340,35 @@ impl Dispatcher {
                 people.push(id);
             }
         }
-        if people.len() > BURST {
+        let put_off = if people.is_empty() { None } else { self.put_off(sync, now).await? };
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        if let Some(until) = put_off {
+            // Whoever refuses our credentials is not asked again and again.
+            turn.look_at = Some(until);
+        } else if people.len() > BURST {
             self.soon(sync, "events named very many people", now);
-        } else if !people.is_empty() && turn.look_runs < LOOK_RUNS && !*self.interrupted.borrow() {
-            turn.look_runs += 1;
-            turn.looking.extend(people.iter().cloned());
-            let who = Who::Ids(people);
-            let order = Order { who, trigger: Trigger::Watch, unattended: true, only: None };
-            self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        } else if !*self.interrupted.borrow() {
+            let free = LOOK_RUNS.saturating_sub(turn.look_runs);
+            let batches: Vec<Vec<SourceId>> =
+                people.chunks(LOOK_PEOPLE).take(free).map(<[SourceId]>::to_vec).collect();
+            for batch in batches {
+                self.look_at(sync, batch);
+            }
         }
         if !strangers.is_empty() {
             let tenure = self.store.tenure(sync).await?;
             self.store.drop_heard(&tenure, Some(strangers), now).await?;
         }
         Ok(())
+    }
+
+    fn look_at(&mut self, sync: &str, people: Vec<SourceId>) {
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.look_runs += 1;
+            turn.looking.extend(people.iter().cloned());
+        }
+        let order = Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, only: None };
+        self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
     }
 
     /// Takes in the end of a run.
@@ -340,11 +379,14 @@ impl Dispatcher {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
             (Who::Ids(_) | Who::Named(_) | Who::Everybody, _) => None,
         };
-        if let (Some(turn), Some(ids)) = (self.turns.get_mut(&sync), &looked) {
-            turn.look_runs -= 1;
-            ids.iter().for_each(|id| {
-                turn.looking.remove(id);
-            });
+        if let Some(turn) = self.turns.get_mut(&sync) {
+            turn.cleared = false;
+            if let Some(ids) = &looked {
+                turn.look_runs -= 1;
+                ids.iter().for_each(|id| {
+                    turn.looking.remove(id);
+                });
+            }
         }
         match finished {
             Some(mut finished) => {
@@ -392,9 +434,12 @@ impl Dispatcher {
                 None => {}
             }
         }
-        if let Some(turn) = self.turns.get_mut(sync).filter(|_| well && full && order.only.is_none()) {
-            turn.last_well = Some(began_at);
-            turn.bystanders = bystanders(finished);
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.quarantined = quarantined;
+            if well && full && order.only.is_none() {
+                turn.last_well = Some(began_at);
+                turn.bystanders = bystanders(finished);
+            }
         }
         if looked.is_some() {
             // Whom the watch heard of meanwhile was left for now.

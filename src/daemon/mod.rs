@@ -5,6 +5,7 @@
 //! prints (`app`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use self::pulse::Pulse;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
 use crate::model::time::Millis;
-use crate::reconcile::{OpenError, Sides};
+use crate::reconcile::{OpenError, Sides, quarantine_of, unreadable_secret};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::{Metrics, Peer};
@@ -41,10 +42,10 @@ mod watching;
 
 pub use event::{Done, Event, Handle, Loaded};
 
-/// How long the writes under way may take once the end is asked for.
-const PATIENCE: Duration = Duration::from_secs(9);
-/// How long queued notices may take at the end.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long the writes under way may take once the end is asked for: with [`LAST_WORDS`] less than 10 s.
+const PATIENCE: Duration = Duration::from_secs(7);
+/// How long queued notices and the reports of waiting clients may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The loop looks at the clock at least this often: it may have been set, or the machine may have slept.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -95,7 +96,8 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         let handle = handle.clone();
         Arc::new(move |client| serve(handle.clone(), client))
     };
-    tokio::spawn(control::serve(listener, serve_client, stopped.clone()));
+    let (served, clients) = mpsc::channel(1);
+    tokio::spawn(control::serve(listener, serve_client, stopped.clone(), served));
     let (metrics, pulse) = (Metrics::new(), Arc::new(Pulse::new()));
     let configs = watch::Sender::new(Arc::new(loaded.config.clone()));
     let http = HttpState {
@@ -114,8 +116,18 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         metrics,
         secrets: secrets.clone(),
     });
-    let followers = Vec::new();
-    let mut daemon = Daemon { dispatcher, incoming, followers, secrets, stopped, pulse, configs };
+    let mut daemon = Daemon {
+        dispatcher,
+        incoming,
+        clients,
+        followers: Vec::new(),
+        secrets,
+        stopped,
+        pulse,
+        configs,
+        refused: false,
+        told: String::new(),
+    };
     daemon.begin(&loaded).await?;
     let outcome = daemon.turn().await;
     daemon.end(&socket, serving).await;
@@ -182,11 +194,17 @@ fn listen_for_signals(
 struct Daemon {
     dispatcher: Dispatcher,
     incoming: mpsc::UnboundedReceiver<Event>,
+    /// Closed once no client is served any more.
+    clients: mpsc::Receiver<()>,
     followers: Vec<JoinHandle<()>>,
     secrets: ResolveSecret,
     stopped: watch::Receiver<bool>,
     pulse: Arc<Pulse>,
     configs: watch::Sender<Arc<Config>>,
+    /// Whether the configuration file was refused when it was read again.
+    refused: bool,
+    /// The status line that the service manager has.
+    told: String,
 }
 
 impl Daemon {
@@ -194,15 +212,32 @@ impl Daemon {
     async fn begin(&mut self, loaded: &Arc<Loaded>) -> Result<(), DaemonError> {
         self.take_turns(loaded).await?;
         self.follow(loaded);
-        let now = Millis::now();
         tracing::info!(
             syncs = loaded.config.syncs.len(),
             state = %loaded.config.state_dir.display(),
             socket = %loaded.config.daemon.socket.display(),
             "rosterd is ready"
         );
-        systemd::ready(&self.dispatcher.status_line(now).await);
+        self.told = self.status_line().await;
+        systemd::ready(&self.told);
         Ok(())
+    }
+
+    /// What `systemctl status` shows. A refused file stays in it until a good one is read.
+    async fn status_line(&self) -> String {
+        let line = self.dispatcher.status_line(Millis::now()).await;
+        match self.refused {
+            true => format!("the new configuration was refused, see the log; the old one stays; {line}"),
+            false => line,
+        }
+    }
+
+    async fn tell_status(&mut self) {
+        let line = self.status_line().await;
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
     }
 
     /// One turn per sync of the configuration; a sync that is no longer there has none.
@@ -220,11 +255,16 @@ impl Daemon {
                     continue;
                 }
             };
-            match dispatcher.turns.get_mut(name) {
-                Some(turn) => turn.reloaded(agenda),
-                None => {
-                    dispatcher.turns.insert(name.clone(), Turn::new(agenda, well));
+            let turn = match dispatcher.turns.entry(name.clone()) {
+                Entry::Occupied(turn) => {
+                    let turn = turn.into_mut();
+                    turn.reloaded(agenda);
+                    turn
                 }
+                Entry::Vacant(place) => place.insert(Turn::new(agenda, well)),
+            };
+            if quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some() {
+                turn.try_at_once(now);
             }
             let agenda = verifying::agenda(&sides.config, &dispatcher.store, now).await?;
             if let Some(turn) = dispatcher.turns.get_mut(name) {
@@ -265,6 +305,7 @@ impl Daemon {
             self.dispatcher.tick(now).await?;
             systemd::beat();
             self.pulse.beat();
+            self.tell_status().await;
             hold_still_for_tests();
             let until_next = match self.dispatcher.next_at() {
                 Some(at) => Duration::from_millis(at.since(Millis::now()).max(0) as u64),
@@ -290,9 +331,8 @@ impl Daemon {
             Event::Soon { sync, reason } => dispatcher.soon(&sync, &reason, now),
             Event::Decided { sync } => dispatcher.decided(&sync),
             Event::Reload => self.reload().await,
-            Event::Stop => return Ok(()),
+            Event::Stop => {}
         }
-        systemd::status(&self.dispatcher.status_line(now).await);
         Ok(())
     }
 
@@ -300,23 +340,27 @@ impl Daemon {
     async fn reload(&mut self) {
         systemd::reloading();
         let old = self.dispatcher.loaded.borrow().clone();
-        let told = match self.reloaded(&old).await {
-            Ok(()) => "the configuration was read again".to_owned(),
+        self.refused = match self.reloaded(&old).await {
+            Ok(()) => false,
             Err(problem) => {
                 tracing::error!(
                     file = %old.config.path.display(),
                     "the new configuration is refused and the old one stays:\n{problem}"
                 );
-                "the new configuration was refused, see the log; the old one stays".to_owned()
+                true
             }
         };
-        let line = self.dispatcher.status_line(Millis::now()).await;
-        systemd::ready(&format!("{told}; {line}"));
+        self.told = self.status_line().await;
+        systemd::ready(&self.told);
     }
 
     async fn reloaded(&mut self, old: &Loaded) -> Result<(), String> {
         let config =
             config::load(&old.config.path, &Environment::process()).map_err(|errors| errors.to_string())?;
+        let unreadable = config.syncs.iter().find_map(|sync| unreadable_secret(sync, &self.secrets));
+        if let Some(problem) = unreadable {
+            return Err(problem);
+        }
         if config.state_dir != old.config.state_dir
             || config.daemon.socket != old.config.daemon.socket
             || (config.daemon.listen, config.daemon.listen_public)
@@ -365,12 +409,12 @@ impl Daemon {
             tracing::debug!(%error, "the HTTP side ended badly");
         }
         let Dispatcher { notifier, store, .. } = self.dispatcher;
-        notifier.drain(LAST_WORDS).await;
-        // A client's command may still hold it; what is written is written either way.
-        if let Some(store) = Arc::into_inner(store)
-            && let Err(error) = store.close().await
-        {
-            tracing::warn!(%error, "the state could not be closed cleanly");
+        let reports = tokio::time::timeout(LAST_WORDS, self.clients.recv());
+        if let (Err(_), ()) = tokio::join!(reports, notifier.drain(LAST_WORDS)) {
+            tracing::warn!("a client was still served");
+        }
+        if let Err(error) = store.write_back().await {
+            tracing::warn!(%error, "the state could not be closed in order");
         }
         tracing::info!("stopped");
     }

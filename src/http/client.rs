@@ -234,9 +234,10 @@ impl Client {
             // Without `sent_at` it was the pacer or the credentials that failed, and they had their own patience.
             HttpError::NotSent { .. } => sent_at.is_some() && request.replay != Replay::Never,
             HttpError::Unanswered { .. } => request.replay == Replay::Safe,
-            HttpError::TooLarge { .. } | HttpError::Credentials { .. } | HttpError::ForeignOrigin { .. } => {
-                false
-            }
+            HttpError::Distrusted { .. }
+            | HttpError::TooLarge { .. }
+            | HttpError::Credentials { .. }
+            | HttpError::ForeignOrigin { .. } => false,
         };
         if again {
             Attempt::Again { pause: Pause::Fault(None), otherwise: Err(error) }

@@ -133,13 +133,13 @@ pub(super) fn classify(method: &Method, url: &Url, error: &reqwest::Error) -> Ht
     let what = describe(method, url);
     if error.is_connect() || error.is_builder() {
         let cause = cause(error);
-        let help = if error.is_dns() {
-            "; help: check the host name and the DNS of this machine"
-        } else if cause.contains("certificate") {
-            "; help: behind a TLS-inspecting proxy set ca_file to its CA certificate (PEM)"
-        } else {
-            ""
-        };
+        if cause.contains("certificate") {
+            let help = "help: behind a TLS-inspecting proxy, or with a private authority, set ca_file to its CA certificate \
+                        (PEM)";
+            return HttpError::Distrusted { message: format!("{what}: cannot connect: {cause}; {help}") };
+        }
+        let help =
+            if error.is_dns() { "; help: check the host name and the DNS of this machine" } else { "" };
         return HttpError::NotSent { message: format!("{what}: cannot connect: {cause}{help}") };
     }
     let message = if error.is_timeout() {

@@ -102,6 +102,12 @@ pub enum HttpError {
         /// For people.
         message: String,
     },
+    /// The peer's certificate is not trusted: nothing was sent, and trying again would change nothing.
+    #[error("{message}")]
+    Distrusted {
+        /// For people.
+        message: String,
+    },
     /// The request was sent and no complete answer came: the peer may have acted on it.
     #[error("{message}")]
     Unanswered {

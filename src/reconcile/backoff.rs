@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use crate::config::secret::SecretRef;
 use crate::config::{self, SourceKind};
 use crate::core::quarantine::{Quarantine, quarantine};
 use crate::core::schedule::shortest_interval;
@@ -44,15 +45,25 @@ pub async fn put_off(
 
 /// A keyed digest over the secrets as they are now, to see later that one was changed. Nothing can be read from it.
 pub(super) fn secrets_digest(sync: &config::Sync, secrets: &ResolveSecret, key: &DigestKey) -> Digest {
+    let read = |reference| match secrets(reference) {
+        Ok(secret) => key.digest([secret.expose_secret().as_bytes()]),
+        Err(error) => key.digest([error.as_bytes()]),
+    };
+    let [source, target] = references(sync).map(read);
+    key.digest([source.0.as_slice(), target.0.as_slice()])
+}
+
+/// What is wrong with the secrets of a sync, if they cannot be read.
+pub fn unreadable_secret(sync: &config::Sync, secrets: &ResolveSecret) -> Option<String> {
+    let unreadable = references(sync).into_iter().find_map(|reference| secrets(reference).err());
+    unreadable.map(|error| format!("sync \"{}\": {error}", sync.name))
+}
+
+fn references(sync: &config::Sync) -> [&SecretRef; 2] {
     let source = match &sync.source.kind {
         SourceKind::OktaToken { api_token } => api_token,
         SourceKind::OktaOauth { private_key, .. } => private_key,
         SourceKind::OneLogin { client_secret, .. } => client_secret,
     };
-    let read = |reference| match secrets(reference) {
-        Ok(secret) => key.digest([secret.expose_secret().as_bytes()]),
-        Err(error) => key.digest([error.as_bytes()]),
-    };
-    let (source, target) = (read(source), read(&sync.target.token));
-    key.digest([source.0.as_slice(), target.0.as_slice()])
+    [source, &sync.target.token]
 }

@@ -12,8 +12,10 @@ use super::hand::{Done, Hand, Stop, record};
 use super::planning::Plan;
 use super::prove::{Prover, Removal};
 use super::rulings::Rulings;
+use super::seats::seats_of_a_change;
 use super::{Context, RunError};
 use crate::core::guard::{Approved, Judgement, Released};
+use crate::core::mapping::Mapping;
 use crate::core::proof::Verdict;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
@@ -203,7 +205,7 @@ impl<'a, O: Observe, H: Hand> Executor<'a, O, H> {
         carried.summary.count(record.action, record.outcome);
         carried.unsent_removals += u64::from(unsent_removal);
         carried.list_was_short += u64::from(list_was_short);
-        carried.seats_delta += seats_delta(&record, billable);
+        carried.seats_delta += seats_delta(self.context.mapping, &record, billable);
         if carried.stop.is_none() {
             carried.stop = stop;
         }
@@ -348,18 +350,14 @@ fn held(action: &PlannedAction, reason: String) -> Ended {
     Ended { done, unsent_removal: false, list_was_short: false, billable: false, held: Vec::new() }
 }
 
-fn seats_delta(record: &ActionRecord, billable: bool) -> i64 {
-    let happens = matches!(record.outcome, Outcome::Applied | Outcome::Planned) && billable;
+fn seats_delta(mapping: &Mapping, record: &ActionRecord, billable: bool) -> i64 {
+    if !matches!(record.outcome, Outcome::Applied | Outcome::Planned) {
+        return 0;
+    }
     match record.action {
-        Verb::Create | Verb::Adopt if happens => 1,
-        Verb::Delete if happens => -1,
-        Verb::Create
-        | Verb::Adopt
-        | Verb::Delete
-        | Verb::Update
-        | Verb::Reactivate
-        | Verb::Deactivate
-        | Verb::HoldBack
-        | Verb::Skip => 0,
+        Verb::Create | Verb::Adopt => i64::from(billable),
+        Verb::Delete => -i64::from(billable),
+        Verb::Update | Verb::Reactivate => seats_of_a_change(mapping, &record.changes),
+        Verb::Deactivate | Verb::HoldBack | Verb::Skip => 0,
     }
 }

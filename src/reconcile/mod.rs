@@ -40,7 +40,7 @@ mod telling;
 mod unlisted;
 mod verify;
 
-pub use backoff::{put_off, quarantine_of};
+pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run};
 pub use sides::{OpenError, Order, Sides, State, vendor};
 pub use verify::{Verification, Verified, verify};

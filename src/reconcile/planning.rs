@@ -8,7 +8,7 @@ use super::narrowing::Narrowing;
 use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
-use super::seats::hold_for_seats;
+use super::seats::{hold_for_seats, seats_of_changes};
 use super::unlisted::{Looked, Unlisted};
 use super::{Context, RunError};
 use crate::core::guard::{Intent, Judgement, judge};
@@ -129,7 +129,11 @@ pub async fn make_plan<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     if let Some(limit) = context.config.guard.max_seats {
         let census = context.snapshot.census(context.sync_name()).await?;
-        hold_for_seats(&mut plan.creations, census.billable + billable(&mut plan.adoptions)?, limit)?;
+        let mut taken = census.billable + billable(&mut plan.adoptions)?;
+        for stage in [&mut plan.updates, &mut plan.reactivations] {
+            taken = taken.saturating_add_signed(seats_of_changes(context.mapping, stage)?);
+        }
+        hold_for_seats(&mut plan.creations, taken, limit)?;
     }
     plan.judgement = judge(&intent, &ledger, &context.config.guard);
     plan.writes = intent.total();

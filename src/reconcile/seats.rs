@@ -3,9 +3,33 @@
 use std::collections::HashSet;
 use std::io;
 
-use crate::model::plan::{Disposition, PlannedAction};
+use crate::core::mapping::Mapping;
+use crate::model::attributes::Scalar;
+use crate::model::plan::{Change, Disposition, PlannedAction};
 use crate::model::time::Millis;
 use crate::store::{Spool, SpoolOffset};
+
+/// How many seats more (or fewer) an account takes once its type has changed; most changes are about something else.
+pub fn seats_of_a_change(mapping: &Mapping, changes: &[Change]) -> i64 {
+    let is_type = |change: &&Change| mapping.user_type_path() == Some(&change.path);
+    let Some(change) = changes.iter().find(is_type) else { return 0 };
+    let billable = |value: &Option<Scalar>| {
+        i64::from(mapping.is_billable(value.as_ref().map(|value| value.as_text()).as_deref()))
+    };
+    billable(&change.to) - billable(&change.from)
+}
+
+/// Seats that changes of type will take, all in all.
+pub fn seats_of_changes(mapping: &Mapping, updates: &mut Spool<PlannedAction>) -> io::Result<i64> {
+    let mut seats = 0;
+    for action in updates.iter()? {
+        let action = action?;
+        if action.disposition == Disposition::Send {
+            seats += seats_of_a_change(mapping, &action.changes);
+        }
+    }
+    Ok(seats)
+}
 
 /// Marks the creations for which there is no seat. `taken` are the billable accounts that there will be without
 /// them. Gives how many were marked.

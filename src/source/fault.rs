@@ -41,9 +41,9 @@ impl Place {
     /// A request without any complete answer.
     pub(super) fn no_answer(&self, error: HttpError) -> SourceError {
         match error {
-            HttpError::NotSent { message } | HttpError::Unanswered { message } => {
-                SourceError::Unavailable(format!("{self}: {message}"))
-            }
+            HttpError::NotSent { message }
+            | HttpError::Distrusted { message }
+            | HttpError::Unanswered { message } => SourceError::Unavailable(format!("{self}: {message}")),
             HttpError::TooLarge { message } | HttpError::ForeignOrigin { message } => {
                 SourceError::Incomplete(format!("{self}: {message}"))
             }

@@ -163,8 +163,9 @@ impl Snapshot {
         })
     }
 
-    async fn close(self) -> Result<(), StoreError> {
+    async fn close(&self) -> Result<(), StoreError> {
         self.connection
+            .clone()
             .close()
             .await
             .map_err(|error| StoreError::Database(format!("closing failed: {error}")))
@@ -196,6 +197,12 @@ impl Store {
 
     /// Writes everything back and lets go of the directory. Dropping does too, but cannot report.
     pub async fn close(self) -> Result<(), StoreError> {
+        self.write_back().await
+    }
+
+    /// Writes everything back for the last time: whoever else has this store can do nothing with it any more. The
+    /// directory is let go of by dropping it.
+    pub async fn write_back(&self) -> Result<(), StoreError> {
         self.snapshot.close().await
     }
 }

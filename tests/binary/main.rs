@@ -15,3 +15,4 @@ mod state;
 mod status;
 mod support;
 mod text_report;
+mod tls;

@@ -173,6 +173,11 @@ impl Stage {
         stage
     }
 
+    /// Whether the source is OneLogin.
+    pub(crate) fn is_onelogin(&self) -> bool {
+        self.login == Access::OneLogin
+    }
+
     /// Writes the configuration again, with these lines in its only sync.
     pub(crate) fn configure(&self, lines: &str) {
         self.home.configure(&format!("[[sync]]\n{}\n{lines}\n", self.sides()));
@@ -320,7 +325,12 @@ pub(crate) struct Prey(std::sync::Arc<(std::sync::Mutex<Option<u32>>, std::sync:
 impl Prey {
     /// Says which process it is.
     pub(crate) fn is(&self, child: &Child) {
-        *self.0.0.lock().unwrap() = Some(child.id());
+        self.is_pid(child.id());
+    }
+
+    /// The same by its number.
+    pub(crate) fn is_pid(&self, pid: u32) {
+        *self.0.0.lock().unwrap() = Some(pid);
         self.0.1.notify_all();
     }
 

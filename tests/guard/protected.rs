@@ -104,3 +104,22 @@ async fn a_rename_onto_a_protected_login_is_not_sent() {
     assert_eq!(ended.facts.summary.skipped, 1, "{ended:#?}");
     assert!(bench.is_active("ann") && bench.writes().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_that_owns_the_token_is_protected_where_the_workspace_tells_whose_it_is() {
+    let bench = Bench::okta().await;
+    let owner = bench.hire("owner");
+    bench.crowd(5);
+    bench.begin().await;
+    // Told from now on; that it was not told before is forgotten with the profile.
+    let id = bench.account("owner").id;
+    bench.sim.scim(|habits| habits.token_owner = Some(id));
+    let database = rusqlite::Connection::open(bench.directory.path().join("state/rosterd.db")).unwrap();
+    database.execute("UPDATE sync SET profile = NULL", []).unwrap();
+    drop(database);
+    bench.world().unassign(owner);
+    let ended = bench.run().await;
+    assert_eq!((ended.code, ended.facts.summary.skipped), (exit::OK, 1), "{ended:#?}");
+    assert!(ended.words_of("owner").contains("token"), "{ended:#?}");
+    assert!(bench.is_active("owner") && bench.writes().is_empty());
+}

@@ -16,4 +16,5 @@ mod outcomes;
 mod overlap;
 mod removal;
 mod scope;
+mod user_types;
 mod wrike;

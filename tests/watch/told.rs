@@ -44,14 +44,13 @@ fn the_time_until_a_leaver_is_out_is_measured_and_everything_that_was_done_is_co
         let revoked = r#"rosterd_revoke_seconds_count{sync="default"}"#;
         let metrics = || get(&address, "/metrics").unwrap().1;
         service.until("the measure", || metric(&metrics(), revoked) == Some(1.0));
-        let text = metrics();
         for (name, at_least) in [
             (r#"rosterd_runs_total{sync="default",result="ok"}"#, 2.0),
             (r#"rosterd_actions_total{sync="default",action="create",outcome="applied"}"#, 3.0),
             (r#"rosterd_actions_total{sync="default",action="deactivate",outcome="applied"}"#, 1.0),
             (r#"rosterd_accounts{sync="default",state="active"}"#, 2.0),
         ] {
-            assert!(metric(&text, name).is_some_and(|value| value >= at_least), "{name}:\n{text}");
+            service.until(name, || metric(&metrics(), name).is_some_and(|value| value >= at_least));
         }
         let status: Value = serde_json::from_str(&get(&address, "/api/status").unwrap().1).unwrap();
         assert_eq!(status["syncs"][0]["healthy"], Value::Bool(true), "{status:#}");

@@ -2,7 +2,7 @@
 //!
 //! What lives here: who may connect, and how a command's words travel. What must not: what a command does (`app`).
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -96,6 +96,10 @@ pub fn listen(path: &Path) -> Result<UnixListener, String> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| failed("make the directory of", error))?;
     }
+    // What is there is removed only if it is what we left: the path may be a mistake.
+    if std::fs::symlink_metadata(path).is_ok_and(|facts| !facts.file_type().is_socket()) {
+        return Err(failed("replace", std::io::Error::other("what is there is no socket")));
+    }
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("replace", error)),
         Ok(()) | Err(_) => {}
@@ -106,8 +110,13 @@ pub fn listen(path: &Path) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
-/// Accepts clients until `stop`.
-pub async fn serve(listener: UnixListener, serve: Serve, mut stop: watch::Receiver<bool>) {
+/// Accepts clients until `stop`. `served` is dropped when the last of them has been told everything.
+pub async fn serve(
+    listener: UnixListener,
+    serve: Serve,
+    mut stop: watch::Receiver<bool>,
+    served: mpsc::Sender<()>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -115,11 +124,12 @@ pub async fn serve(listener: UnixListener, serve: Serve, mut stop: watch::Receiv
         };
         match accepted {
             Ok((stream, _)) => {
-                let serve = serve.clone();
+                let (serve, served) = (serve.clone(), served.clone());
                 tokio::spawn(async move {
                     if let Err(error) = talk(stream, serve).await {
                         tracing::debug!(%error, "a client of the control socket went away");
                     }
+                    drop(served);
                 });
             }
             Err(error) => {

@@ -171,6 +171,8 @@ pub struct ScimHabits {
     pub requests_per_minute: Option<u64>,
     /// `Retry-After` is sent with that 429.
     pub tells_retry_after: bool,
+    /// `/Me` tells this account (its id) as the owner of the token; without it there is no such endpoint.
+    pub token_owner: Option<String>,
     /// Every request is answered 300: the account lives in another data centre.
     pub wrong_data_centre: bool,
     /// userName has to be an e-mail address (Wrike uses it as the login).
@@ -212,6 +214,7 @@ impl Default for ScimHabits {
             errors: ErrorForm::Scim,
             requests_per_minute: None,
             tells_retry_after: false,
+            token_owner: None,
             wrong_data_centre: false,
             user_name_is_email: false,
         }

@@ -93,6 +93,10 @@ impl Scim {
 
 fn route(context: &Context<'_>, call: &Call, parts: &[&str]) -> Result<Reply, Refusal> {
     match (call.method.clone(), parts) {
+        // RFC 7644 section 3.11.
+        (Method::GET, ["Me"]) if context.habits.token_owner.is_some() => {
+            get(context, call, context.habits.token_owner.as_deref().unwrap_or_default())
+        }
         (Method::GET, ["Users"]) => list::list(context, &Wish::from_query(call)),
         (Method::POST, ["Users"]) => users::create(context, call),
         (Method::POST, ["Users", ".search"] | [".search"]) => {

@@ -173,12 +173,14 @@ impl ServiceApp {
             let next = match self.ask(state, only).await {
                 Ok(answer) if answer.is_success() => return self.accept(&answer).map_err(NoToken::Other),
                 Ok(answer) => self.judge(state, &answer, only, &mut delays),
-                Err(error @ (HttpError::NotSent { .. } | HttpError::Unanswered { .. })) => {
-                    match delays.next() {
-                        Some(delay) => Next::Wait(delay),
-                        None => Next::Fail(NoToken::Other(error)),
-                    }
-                }
+                Err(
+                    error @ (HttpError::NotSent { .. }
+                    | HttpError::Distrusted { .. }
+                    | HttpError::Unanswered { .. }),
+                ) => match delays.next() {
+                    Some(delay) => Next::Wait(delay),
+                    None => Next::Fail(NoToken::Other(error)),
+                },
                 Err(
                     error @ (HttpError::TooLarge { .. }
                     | HttpError::Credentials { .. }

@@ -106,9 +106,11 @@ impl ApiCredentials {
                     500..=599 => (delays.next(), self.lasting(&answer)),
                     _ => (None, self.refusal(&answer)),
                 },
-                Err(error @ (HttpError::NotSent { .. } | HttpError::Unanswered { .. })) => {
-                    (delays.next(), error)
-                }
+                Err(
+                    error @ (HttpError::NotSent { .. }
+                    | HttpError::Distrusted { .. }
+                    | HttpError::Unanswered { .. }),
+                ) => (delays.next(), error),
                 Err(
                     error @ (HttpError::TooLarge { .. }
                     | HttpError::Credentials { .. }

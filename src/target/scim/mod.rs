@@ -189,6 +189,7 @@ fn unavailable(error: HttpError) -> TargetError {
     match error {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
+        | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }
         | HttpError::ForeignOrigin { message } => TargetError::Unavailable(message),

@@ -144,9 +144,11 @@ impl Service {
                     Sent::Granted(Granted { status: answer.status, account: wire::account(&answer.body) })
                 }
             },
-            Err(HttpError::NotSent { message } | HttpError::ForeignOrigin { message }) => {
-                Sent::Unsent(RefusalClass::Unreachable, message)
-            }
+            Err(
+                HttpError::NotSent { message }
+                | HttpError::Distrusted { message }
+                | HttpError::ForeignOrigin { message },
+            ) => Sent::Unsent(RefusalClass::Unreachable, message),
             Err(HttpError::Credentials { message }) => Sent::Unsent(RefusalClass::Credentials, message),
             Err(HttpError::Unanswered { message } | HttpError::TooLarge { message }) => Sent::Lost(message),
         }
