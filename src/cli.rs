@@ -57,7 +57,7 @@ pub struct RunOptions {
     /// This run was started by a timer: the limits for unattended runs apply.
     #[arg(long)]
     pub unattended: bool,
-    /// Dry run: exit 2 when changes are pending.
+    /// Dry run, verify: exit 2 when changes are pending.
     #[arg(long, global = true)]
     pub detailed_exitcode: bool,
     /// Accept a state directory that was last written on another machine.
@@ -112,6 +112,15 @@ pub enum Command {
     Apply {
         /// The plan file.
         file: PathBuf,
+    },
+    /// Compare the whole workspace with what was written and what the source says now; tells, and writes nothing.
+    Verify {
+        /// Bring back access and attributes that others changed, through guards and proof like any run.
+        #[arg(long)]
+        repair: bool,
+        /// List accounts that nobody manages, too.
+        #[arg(long)]
+        all: bool,
     },
     /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
     Status,

@@ -1,5 +1,6 @@
 //! Exit codes, as documented and held by tests.
 
+use crate::model::drift::VerifyFacts;
 use crate::model::report::{Mode, RunFacts, RunResult};
 
 /// Done, or nothing to do.
@@ -49,6 +50,19 @@ pub fn of_run(facts: &RunFacts, detailed: bool) -> u8 {
             },
         },
     }
+}
+
+/// The code of a verification, and of the run that repaired what it found.
+pub fn of_verification(facts: &VerifyFacts, repair: Option<&RunFacts>, detailed: bool) -> u8 {
+    let compared = match facts.result {
+        RunResult::SourceIncomplete | RunResult::SourceUnavailable => SOURCE,
+        RunResult::TargetUnavailable => TARGET,
+        RunResult::Error | RunResult::Interrupted => FAILURE,
+        RunResult::Ok | RunResult::Partial | RunResult::Held => OK,
+    };
+    let repaired = repair.map_or(OK, |facts| of_run(facts, detailed));
+    let left = if detailed && facts.unrepaired > 0 { CHANGES_PENDING } else { OK };
+    combine([compared, repaired, left])
 }
 
 /// The code of several runs.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rosterd::config::secret::SecretRef;
 use rosterd::config::{
-    self, AttributeMapping, Config, ConfigErrors, Dialect, Dpop, Environment, MatchBy, NotifyOn,
-    RemovalPolicy, SourceKind, Sync, Watch,
+    self, AttributeMapping, Config, ConfigErrors, Dialect, Dpop, Drift, DriftPolicy, Environment, MatchBy,
+    NotifyOn, RemovalPolicy, SourceKind, Sync, Watch,
 };
 
 const EXAMPLE: &str = include_str!("../config.toml.example");
@@ -95,6 +95,28 @@ fn the_shortest_file_has_every_default() {
     assert!(!lifecycle.create_pending && !lifecycle.recreate && lifecycle.delete_after.is_none());
     assert_eq!(sync.adopt.ladder, [MatchBy::ExternalId, MatchBy::UserName]);
     assert!(!sync.adopt.hold);
+    let Drift { schedule, access, reactivate, attributes } = &sync.drift;
+    assert!(schedule.is_none());
+    assert_eq!(
+        (access, reactivate, attributes),
+        (&DriftPolicy::Repair, &DriftPolicy::Report, &DriftPolicy::Report)
+    );
+}
+
+#[test]
+fn the_drift_table_is_read() {
+    let drift = sync(
+        r#"drift = { schedule = "0 3 * * SUN", access = "report", reactivate = "repair", attributes = "repair" }"#,
+    )
+    .drift;
+    let [repair, report] = [DriftPolicy::Repair, DriftPolicy::Report];
+    assert_eq!(drift.schedule.as_deref(), Some("0 3 * * SUN"));
+    assert_eq!((drift.access, drift.reactivate, drift.attributes), (report, repair, repair));
+    assert_eq!(sync("drift = { schedule = \"off\" }").drift.schedule, None);
+    // By hand it repairs what it is asked to, and fights nobody.
+    let by_hand = sync("").drift.repairing();
+    assert_eq!((by_hand.access, by_hand.reactivate, by_hand.attributes), (repair, report, repair));
+    assert!(by_hand.repairs() && !by_hand.reporting().repairs());
 }
 
 #[test]
@@ -135,7 +157,7 @@ fn every_other_choice_of_the_example_is_valid() {
         good(&text.join("\n"));
         tried += 1;
     }
-    assert_eq!(tried, 24);
+    assert_eq!(tried, 28);
 }
 
 #[test]

@@ -90,6 +90,23 @@ impl Workspace {
         serde_json::from_str::<Value>(body).unwrap()["Resources"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Changes a user past the proxy, as somebody in the workspace would.
+    fn edit(&self, user_name: &str, edit: impl FnOnce(&mut Value)) {
+        let mut user = self.user(user_name);
+        edit(&mut user);
+        let (path, body) = (format!("/v2/Users/{}", user["id"].as_str().unwrap()), user.to_string());
+        let mut server = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let request = format!(
+            "PUT {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: \
+             application/scim+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        server.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        server.read_to_string(&mut answer).unwrap();
+        assert!(answer.lines().next().unwrap_or_default().contains(" 200 "), "{answer}");
+    }
+
     fn user(&self, user_name: &str) -> Value {
         let users = self.users();
         let found: Vec<_> = users.iter().filter(|user| user["userName"] == user_name).collect();
@@ -289,4 +306,38 @@ fn a_rebuild_from_scim2_server_writes_nothing_there_and_finds_who_left_meanwhile
         assert_eq!((count(&sync, "unchanged"), workspace.writes().len()), (4, 1), "{sync:#}");
         quiet(&stage, &workspace, 5);
     }
+}
+
+#[test]
+fn drift_is_found_and_repaired_at_scim2_server() {
+    let Some(program) = program() else { return };
+    let workspace = Workspace::start(&program);
+    let stage = stage(Access::OktaToken, &workspace);
+    let world = stage.sim.world();
+    let people: Vec<_> =
+        ["Ann", "Ben", "Cleo", "Dan", "Eve"].map(|name| hire(world, name, "Example")).into_iter().collect();
+    stage.reconcile();
+    world.unassign(people[0]);
+    stage.reconcile();
+    stage.run(&["verify", "--detailed-exitcode"]).exits(0);
+    workspace.edit("ann@acme.example", |ann| ann["active"] = true.into());
+    workspace.edit("ben@acme.example", |ben| ben["title"] = "Boss".into());
+    workspace.edit("cleo@acme.example", |cleo| cleo["active"] = false.into());
+    workspace.writes();
+    let told = stage.run(&["verify", "--detailed-exitcode", "--format", "json"]).exits(2).json();
+    let found: Vec<String> = told["syncs"][0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| format!("{} {}", one["finding"].as_str().unwrap(), one["user"].as_str().unwrap()))
+        .collect();
+    let expected =
+        ["attributes ben@acme.example", "leaver_active ann@acme.example", "switched_off cleo@acme.example"];
+    assert_eq!(std::collections::BTreeSet::from_iter(&found), expected.map(str::to_owned).iter().collect());
+    assert_eq!(workspace.writes(), [""; 0]);
+    stage.run(&["verify", "--repair"]).exits(0);
+    assert_eq!(workspace.user("ann@acme.example")["active"], false);
+    assert_eq!(workspace.user("ben@acme.example")["title"], "Engineer");
+    assert_eq!(workspace.user("cleo@acme.example")["active"], false, "nobody is fought");
+    quiet(&stage, &workspace, 5);
 }

@@ -11,6 +11,7 @@ use clap::Parser;
 use rosterd::cli::Cli;
 use rosterd::config::{self, Config, Environment};
 use rosterd::exit;
+use rosterd::model::drift::FindingKind;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::Situation;
 
@@ -121,7 +122,7 @@ fn accepted(text: &str) -> Config {
 fn every_piece_of_configuration_is_accepted() {
     let (whole, pieces): (Vec<String>, Vec<String>) =
         blocks("toml").into_iter().partition(|block| block.starts_with("[[sync]]"));
-    assert_eq!((whole.len(), pieces.len()), (1, 3));
+    assert_eq!((whole.len(), pieces.len()), (1, 4));
     let whole = &whole[0];
     let from_init = accepted(rosterd::config::init::starter(Vendor::Okta)).syncs;
     assert_eq!(
@@ -184,6 +185,12 @@ fn the_decision_table_uses_the_words_of_the_reports() {
         assert_eq!(situation.as_str(), row[0]);
     }
     assert_eq!(rows.len(), 15);
+}
+
+#[test]
+fn the_findings_of_a_verification_are_all_explained() {
+    let told: Vec<&str> = table("`finding`").into_iter().map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(told, FindingKind::ALL.map(FindingKind::as_str));
 }
 
 #[test]

@@ -94,53 +94,27 @@ impl Console {
         output: Option<&Path>,
         reports: &mut [SyncReport],
     ) -> Result<(), String> {
-        match (self, output) {
-            (Console::Here, None) => to_stdout(format, reports),
-            (Console::Here, Some(path)) => {
-                to_file("the report", path, |out| report::write(format, reports, out))?;
-                self.summarise(reports);
-                Ok(())
-            }
-            // The file is the client's: its user may write there, the daemon's may not.
-            (Console::Afar(client), output) => {
-                stream(client, format, reports).await?;
-                if output.is_some() {
-                    self.summarise(reports);
-                }
-                Ok(())
-            }
-        }
+        let lines: Vec<String> = reports.iter().map(|report| report::summary_line(&report.facts)).collect();
+        self.hand_out(output, &lines, |out| report::write(format, reports, out)).await
     }
 
-    /// Delivers a text or a document to standard output, or atomically to a file.
-    pub(super) async fn deliver_document(
+    /// Delivers a document to standard output, or atomically to a file and `lines` to standard error.
+    pub(super) async fn hand_out(
         &self,
         output: Option<&Path>,
+        lines: &[String],
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("cannot write the report: {error}");
         match (self, output) {
-            (Console::Here, None) => {
-                let mut out = std::io::BufWriter::new(anstream::stdout().lock());
-                match write(&mut out).and_then(|()| out.flush()) {
-                    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
-                    Ok(()) | Err(_) => Ok(()),
-                }
-            }
-            (Console::Here, Some(path)) => to_file("the report", path, write),
-            (Console::Afar(client), _) => {
-                let mut whole = tempfile::SpooledTempFile::new(REPORT_IN_MEMORY_BYTES);
-                let mut out = std::io::BufWriter::new(&mut whole);
-                write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
-                drop(out);
-                whole.rewind().map_err(failed)?;
-                client.stream(whole, Frame::Out).await.map_err(failed)
-            }
+            (Console::Here, None) => return to_stdout(write),
+            (Console::Here, Some(path)) => to_file("the report", path, write)?,
+            // The file is the client's: its user may write there, the daemon's may not.
+            (Console::Afar(client), _) => stream(client, write).await?,
         }
-    }
-
-    fn summarise(&self, reports: &[SyncReport]) {
-        reports.iter().for_each(|report| self.say(&report::summary_line(&report.facts)));
+        if output.is_some() {
+            lines.iter().for_each(|line| self.say(line));
+        }
+        Ok(())
     }
 
     /// Saves a plan: atomic, and nobody else's to read, because it names people.
@@ -185,10 +159,10 @@ pub(super) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn to_stdout(format: Format, reports: &mut [SyncReport]) -> Result<(), String> {
+fn to_stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), String> {
     // Reports come in small pieces; a plan of thousands would be tens of thousands of writes.
     let mut out = std::io::BufWriter::new(anstream::stdout().lock());
-    let written = report::write(format, reports, &mut out).and_then(|()| out.flush());
+    let written = write(&mut out).and_then(|()| out.flush());
     written.or_else(|error| match error.kind() {
         // `| head` is not an error.
         std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -221,12 +195,15 @@ pub(super) fn to_file(
     Ok(())
 }
 
-async fn stream(client: &Client, format: Format, reports: &mut [SyncReport]) -> Result<(), String> {
+async fn stream(
+    client: &Client,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot write the report: {error}");
     let mut whole = tempfile::SpooledTempFile::new(REPORT_IN_MEMORY_BYTES);
     {
         let mut out = std::io::BufWriter::new(&mut whole);
-        report::write(format, reports, &mut out).and_then(|()| out.flush()).map_err(failed)?;
+        write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
     }
     whole.rewind().map_err(failed)?;
     client.stream(whole, Frame::Out).await.map_err(failed)

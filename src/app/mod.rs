@@ -31,6 +31,7 @@ mod signal;
 mod status;
 mod transfer;
 mod undo;
+mod verify;
 
 /// Runs the program and gives its exit code.
 pub async fn run(cli: Cli) -> u8 {
@@ -83,7 +84,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Plan { .. }
             | Command::Apply { .. }
             | Command::Rebuild { .. }
-            | Command::Transfer(_),
+            | Command::Transfer(_)
+            | Command::Verify { .. },
         ) => true,
         Some(
             Command::Daemon
@@ -124,6 +126,7 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
         Some(Command::History(options)) => status::history(desk, options).await,
+        Some(Command::Verify { repair, all }) => verify::run(desk, *repair, *all).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,

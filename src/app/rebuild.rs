@@ -217,7 +217,7 @@ async fn deliver(desk: &Desk<'_>, found: &mut Found) -> Result<(), Complaint> {
     let mut reports = reports(found);
     let options = &desk.cli.run;
     desk.console
-        .deliver_document(options.output.as_deref(), |out| match options.format {
+        .hand_out(options.output.as_deref(), &[], |out| match options.format {
             FormatName::Text => write_rebuilds(&mut reports, out),
             FormatName::Json => write_rebuilds_json(&mut reports, out),
         })

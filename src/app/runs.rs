@@ -94,6 +94,19 @@ pub(super) async fn runs(desk: &Desk<'_>, orders: &Orders<'_>) -> Result<(Vec<Sy
     if let Some(message) = unreadable_secrets(&orders.syncs) {
         return Err((message, exit::CONFIG));
     }
+    let (signals, interrupted) = interruption(desk)?;
+    let (reports, codes) = if orders.dry {
+        dry(desk, orders, &interrupted).await?
+    } else {
+        real(desk, orders, &interrupted).await?
+    };
+    let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
+    let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
+    Ok((reports, by_signal.unwrap_or_else(|| exit::combine(codes))))
+}
+
+/// What asks a run to stop: the daemon's end, or a signal.
+pub(super) fn interruption(desk: &Desk<'_>) -> Result<(Option<Signals>, watch::Receiver<bool>), Complaint> {
     // The daemon listens for its own signals; a client's are the client's.
     let signals = match desk.daemon {
         Some(_) => None,
@@ -107,14 +120,7 @@ pub(super) async fn runs(desk: &Desk<'_>, orders: &Orders<'_>) -> Result<(Vec<Sy
         (None, Some(signals)) => signals.interrupted(),
         (None, None) => watch::channel(false).1,
     };
-    let (reports, codes) = if orders.dry {
-        dry(desk, orders, &interrupted).await?
-    } else {
-        real(desk, orders, &interrupted).await?
-    };
-    let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
-    let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
-    Ok((reports, by_signal.unwrap_or_else(|| exit::combine(codes))))
+    Ok((signals, interrupted))
 }
 
 /// What is wrong with the secrets of these syncs, all at once. A secret that cannot be read is a mistake in the
@@ -244,7 +250,7 @@ fn done(finished: Finished) -> Done {
 }
 
 /// Tells the log and whoever watches the command.
-fn watcher(desk: &Desk<'_>, sync: &config::Sync) -> Arc<dyn Watcher> {
+pub(super) fn watcher(desk: &Desk<'_>, sync: &config::Sync) -> Arc<dyn Watcher> {
     let log: Arc<dyn Watcher> = Arc::new(LogWatcher::new(&sync.name));
     Arc::new(crate::daemon::event::All(vec![log, desk.console.progress(desk.cli.global.quiet)]))
 }

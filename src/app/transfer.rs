@@ -121,7 +121,7 @@ async fn deliver(desk: &Desk<'_>, found: Transfer) -> Result<(), Complaint> {
     let mut report = report(found);
     let options = &desk.cli.run;
     desk.console
-        .deliver_document(options.output.as_deref(), |out| match options.format {
+        .hand_out(options.output.as_deref(), &[], |out| match options.format {
             FormatName::Text => write_transfer(&mut report, out),
             FormatName::Json => write_transfer_json(&mut report, out),
         })

@@ -210,6 +210,8 @@ pub struct Sync {
     pub guard: Guard,
     /// How existing accounts are taken over.
     pub adopt: Adopt,
+    /// What is done about what others changed at the target.
+    pub drift: Drift,
     /// Wrike's user type, or its like; `None` = not managed.
     pub user_type: Option<UserType>,
     /// Overrides of the built-in attribute mapping, in file order.
@@ -418,6 +420,49 @@ pub struct Adopt {
     pub ladder: Vec<MatchBy>,
     /// Every adoption waits for approval.
     pub hold: bool,
+}
+
+/// `[sync.drift]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// Cron; `None` = only by hand.
+    pub schedule: Option<String>,
+    /// Somebody who left is active at the target.
+    pub access: DriftPolicy,
+    /// Somebody at the target switched an account off.
+    pub reactivate: DriftPolicy,
+    /// Somebody at the target changed an owned attribute.
+    pub attributes: DriftPolicy,
+}
+
+impl Drift {
+    /// The same, with nothing repaired.
+    #[must_use]
+    pub fn reporting(&self) -> Drift {
+        let report = DriftPolicy::Report;
+        Drift { schedule: self.schedule.clone(), access: report, reactivate: report, attributes: report }
+    }
+
+    /// The same, with access and attributes repaired. An account that somebody switched off stays as it is unless
+    /// the configuration says otherwise.
+    #[must_use]
+    pub fn repairing(&self) -> Drift {
+        Drift { access: DriftPolicy::Repair, attributes: DriftPolicy::Repair, ..self.clone() }
+    }
+
+    /// Whether anything is repaired.
+    pub fn repairs(&self) -> bool {
+        [self.access, self.reactivate, self.attributes].contains(&DriftPolicy::Repair)
+    }
+}
+
+/// What is done about one kind of drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// It is brought back.
+    Repair,
+    /// It is told.
+    Report,
 }
 
 /// A rung of the matching ladder.

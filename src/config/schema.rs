@@ -99,6 +99,8 @@ pub(super) const GUARD: Schema = Schema {
     ],
 };
 pub(super) const ADOPT: Schema = Schema { name: "[sync.adopt]", keys: &["match", "mode"] };
+pub(super) const DRIFT: Schema =
+    Schema { name: "[sync.drift]", keys: &["schedule", "access", "reactivate", "attributes"] };
 pub(super) const USER_TYPE: Schema =
     Schema { name: "[sync.user_type]", keys: &["path", "from", "default", "values", "billable", "groups"] };
 pub(super) const GROUP_RULE: Schema = Schema { name: "sync.user_type.groups", keys: &["group", "value"] };
@@ -106,8 +108,8 @@ pub(super) const ATTRIBUTE: Schema = Schema { name: "an attribute rule", keys: &
 pub(super) const SECRET: Schema = Schema { name: "a secret", keys: &["credential", "file", "env"] };
 
 const ALL: &[Schema] = &[
-    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, GUARD, ADOPT, USER_TYPE, GROUP_RULE,
-    ATTRIBUTE, SECRET,
+    ROOT, DAEMON, NOTIFY, SYNC, SOURCE, OAUTH, TARGET, SCOPE, LIFECYCLE, GUARD, ADOPT, DRIFT, USER_TYPE,
+    GROUP_RULE, ATTRIBUTE, SECRET,
 ];
 
 /// Whether any table has such a key.

@@ -1,6 +1,7 @@
 //! The verbs: pure, synchronous, total. No I/O, no async, no clock; nothing here can fail: it returns findings.
 
 pub mod diff;
+pub mod drift;
 pub mod echo;
 pub mod expression;
 pub mod guard;
@@ -22,6 +23,8 @@ pub mod undo;
 
 #[cfg(test)]
 mod diff_tests;
+#[cfg(test)]
+mod drift_tests;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]

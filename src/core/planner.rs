@@ -202,7 +202,8 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
             format!("assigned again; rosterd deactivated the account on {}", day(since))
         }
         LinkState::Active | LinkState::Inactive | LinkState::Gone(_) => {
-            "adopted while inactive, and its activation is still owed".to_owned()
+            "the account is inactive though rosterd did not deactivate it, and its activation is owed"
+                .to_owned()
         }
     };
     action.activate = true;
@@ -367,7 +368,8 @@ pub fn removal_reason(cause: RemovalCause) -> &'static str {
     }
 }
 
-fn removal_cause(standing: &Standing) -> RemovalCause {
+/// Why somebody of this standing would be removed.
+pub fn removal_cause(standing: &Standing) -> RemovalCause {
     match standing {
         Standing::Suspended => RemovalCause::Suspended,
         Standing::Leaver(cause) => *cause,

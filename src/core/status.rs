@@ -13,8 +13,8 @@ use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
 use crate::model::report::RunResult;
 use crate::model::status::{
-    Accounts, FailedRuns, Failures, HoldStatus, LastRun, OpenRun, QuarantineStatus, SeatCount, SourceWords,
-    Status, SyncStatus, TargetWords,
+    Accounts, DriftStatus, FailedRuns, Failures, HoldStatus, LastRun, OpenRun, QuarantineStatus, SeatCount,
+    SourceWords, Status, SyncStatus, TargetWords,
 };
 use crate::model::time::Millis;
 
@@ -56,6 +56,8 @@ pub struct Recorded {
     pub ignored_attributes: BTreeMap<String, u64>,
     /// Accounts by attribute whose value the target refused.
     pub refused_attributes: BTreeMap<String, u64>,
+    /// What the last verification found.
+    pub drift: Option<DriftStatus>,
 }
 
 /// The standing of several syncs, in the order of the configuration.
@@ -81,6 +83,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         paused_until,
         ignored_attributes,
         refused_attributes,
+        drift,
     } = recorded;
     SyncStatus {
         name: sync.name.clone(),
@@ -109,6 +112,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         paused_until: paused_until.filter(|until| *until != FOR_GOOD),
         ignored_attributes,
         refused_attributes,
+        drift,
     }
 }
 

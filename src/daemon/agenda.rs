@@ -28,7 +28,17 @@ impl Agenda {
         last_begun: Option<Millis>,
         now: Millis,
     ) -> Result<Agenda, ScheduleError> {
-        let schedule = Schedule::parse(&sync.schedule)?;
+        Agenda::following(&sync.schedule, sync, last_begun, now)
+    }
+
+    /// An agenda from another schedule, in the zone and with the jitter of the sync.
+    pub fn following(
+        schedule: &str,
+        sync: &config::Sync,
+        last_begun: Option<Millis>,
+        now: Millis,
+    ) -> Result<Agenda, ScheduleError> {
+        let schedule = Schedule::parse(schedule)?;
         let mut agenda =
             Agenda { schedule, zone: sync.timezone, jitter: sync.jitter, next_at: None, soon_at: None };
         let overdue = last_begun.is_none_or(|begun| agenda.firing_after(begun).is_some_and(|at| at <= now));

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
 use super::notify::Notifier;
+use super::verifying::Verifying;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::plan::Verb;
@@ -39,7 +40,8 @@ const LOOK_AGAIN_MILLIS: i64 = 30_000;
 /// What the loop knows of one sync.
 pub(super) struct Turn {
     pub agenda: Agenda,
-    /// The full run under way.
+    pub verifying: Verifying,
+    /// The full run or verification under way.
     full: Option<u64>,
     queue: VecDeque<Queued>,
     /// Whom runs of the watch are about right now.
@@ -63,8 +65,15 @@ struct Queued {
     replies: Vec<oneshot::Sender<Done>>,
 }
 
-struct Running {
+pub(super) struct Running {
     replies: Vec<oneshot::Sender<Done>>,
+}
+
+impl Running {
+    /// Something that nobody waits for by way of a run's end.
+    pub(super) fn unasked() -> Running {
+        Running { replies: Vec::new() }
+    }
 }
 
 /// What a dispatcher is made of.
@@ -83,7 +92,7 @@ pub(super) struct Dispatcher {
     pub store: Arc<Store>,
     pub loaded: watch::Sender<Arc<Loaded>>,
     pub events: mpsc::UnboundedSender<Event>,
-    interrupted: watch::Receiver<bool>,
+    pub(super) interrupted: watch::Receiver<bool>,
     pub notifier: Notifier,
     pub metrics: Metrics,
     secrets: ResolveSecret,
@@ -91,13 +100,14 @@ pub(super) struct Dispatcher {
     running: BTreeMap<u64, Running>,
     next_id: u64,
     /// One sentence about the last run, for `systemctl status`.
-    last: String,
+    pub(super) last: String,
 }
 
 impl Turn {
     pub(super) fn new(agenda: Agenda, last_well: Option<Millis>) -> Turn {
         Turn {
             agenda,
+            verifying: Verifying::default(),
             full: None,
             queue: VecDeque::new(),
             looking: HashSet::new(),
@@ -149,7 +159,11 @@ impl Dispatcher {
     /// When the next thing is due.
     pub(super) fn next_at(&self) -> Option<Millis> {
         let turns = self.turns.values();
-        turns.flat_map(|turn| [turn.agenda.next_at(), turn.look_at]).flatten().min()
+        let due = |turn: &Turn| {
+            let verification = turn.verifying.agenda.as_ref().and_then(Agenda::next_at);
+            [turn.agenda.next_at(), turn.look_at, verification]
+        };
+        turns.flat_map(due).flatten().min()
     }
 
     /// Starts what is due.
@@ -165,11 +179,18 @@ impl Dispatcher {
                 turn.agenda.soon(now);
             }
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
+            let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
+                agenda.look_at_the_clock(now);
+                agenda.is_due(now)
+            });
             if look {
                 self.look(&sync, now).await?;
             }
             if due {
                 self.due(&sync, now).await?;
+            }
+            if verify {
+                self.verification_due(&sync, now).await?;
             }
         }
         Ok(())
@@ -251,26 +272,44 @@ impl Dispatcher {
         self.start_next(sync);
     }
 
-    fn start_next(&mut self, sync: &str) {
+    pub(super) fn start_next(&mut self, sync: &str) {
         let Some(turn) = self.turns.get_mut(sync) else { return };
-        if turn.full.is_none()
-            && !*self.interrupted.borrow()
-            && let Some(queued) = turn.queue.pop_front()
-        {
-            let id = self.start(sync, queued);
-            if let Some(turn) = self.turns.get_mut(sync) {
-                turn.full = id;
-            }
+        if turn.full.is_some() || *self.interrupted.borrow() {
+            return;
         }
+        let id = if let Some(queued) = turn.queue.pop_front() {
+            self.start(sync, queued)
+        } else if let Some(queued) = turn.verifying.queue.pop_front() {
+            self.start_verification(sync, queued)
+        } else {
+            None
+        };
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.full = id;
+        }
+    }
+
+    /// A number for something that begins.
+    pub(super) fn new_id(&mut self, running: Running) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.running.insert(id, running);
+        id
+    }
+
+    /// Something that began has ended; gives who waited for it.
+    pub(super) fn let_go(&mut self, id: u64, sync: &str) -> Vec<oneshot::Sender<Done>> {
+        if let Some(turn) = self.turns.get_mut(sync).filter(|turn| turn.full == Some(id)) {
+            turn.full = None;
+        }
+        self.running.remove(&id).map(|running| running.replies).unwrap_or_default()
     }
 
     fn start(&mut self, sync: &str, queued: Queued) -> Option<u64> {
         let loaded = self.loaded.borrow().clone();
         let sides = loaded.sides.get(sync)?.clone();
         let Queued { order, watchers, replies } = queued;
-        let id = self.next_id;
-        self.next_id += 1;
-        self.running.insert(id, Running { replies });
+        let id = self.new_id(Running { replies });
         let mut all: Vec<Arc<dyn Watcher>> =
             vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
@@ -335,16 +374,13 @@ impl Dispatcher {
     /// Takes in the end of a run.
     pub(super) async fn ended(&mut self, ended: Ended, now: Millis) -> Result<(), StoreError> {
         let Ended { id, sync, order, began_at, finished } = ended;
-        let replies = self.running.remove(&id).map(|running| running.replies).unwrap_or_default();
+        let replies = self.let_go(id, &sync);
         let looked = match (&order.who, order.trigger) {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
             (Who::Ids(_) | Who::Named(_) | Who::Everybody | Who::ReturnOf { .. }, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
             turn.cleared = false;
-            if turn.full == Some(id) {
-                turn.full = None;
-            }
             if let Some(ids) = &looked {
                 turn.look_runs -= 1;
                 ids.iter().for_each(|id| {
@@ -485,7 +521,7 @@ impl Dispatcher {
     }
 }
 
-fn sentence(facts: &RunFacts) -> String {
+pub(super) fn sentence(facts: &RunFacts) -> String {
     let run = facts.run.map(|run| format!("run {run} of ")).unwrap_or_default();
     format!("{run}{}: {}", facts.sync, facts.result.as_str())
 }

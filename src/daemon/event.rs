@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::verifying::{VerifyEnded, VerifyWish};
 use crate::config::Config;
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
@@ -18,6 +19,10 @@ pub enum Event {
     Asked(Wish),
     /// A run ended.
     Ended(Box<Ended>),
+    /// Somebody wants a verification and waits for its end.
+    AskedToVerify(VerifyWish),
+    /// A verification ended.
+    Verified(Box<VerifyEnded>),
     /// The watch stored people to look at.
     Heard {
         /// The sync.

@@ -37,6 +37,7 @@ pub mod http;
 pub mod notify;
 pub mod pulse;
 mod systemd;
+pub mod verifying;
 mod watching;
 
 pub use event::{Done, Event, Handle, Loaded};
@@ -265,6 +266,10 @@ impl Daemon {
             if quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some() {
                 turn.try_at_once(now);
             }
+            let agenda = verifying::agenda(&sides.config, &dispatcher.store, now).await?;
+            if let Some(turn) = dispatcher.turns.get_mut(name) {
+                turn.verifying.agenda = agenda;
+            }
         }
         Ok(())
     }
@@ -320,6 +325,8 @@ impl Daemon {
         match event {
             Event::Asked(wish) => dispatcher.asked(wish),
             Event::Ended(ended) => dispatcher.ended(*ended, now).await?,
+            Event::AskedToVerify(wish) => dispatcher.asked_to_verify(wish),
+            Event::Verified(ended) => dispatcher.verified(*ended).await?,
             Event::Heard { sync } => dispatcher.look(&sync, now).await?,
             Event::Soon { sync, reason } => dispatcher.soon(&sync, &reason, now),
             Event::Decided { sync } => dispatcher.decided(&sync),
@@ -380,9 +387,12 @@ impl Daemon {
         self.followers.drain(..).for_each(|follower| follower.abort());
         let last_runs = async {
             while !self.dispatcher.is_idle() {
-                if let Some(Event::Ended(ended)) = self.incoming.recv().await
-                    && let Err(error) = self.dispatcher.ended(*ended, Millis::now()).await
-                {
+                let noted = match self.incoming.recv().await {
+                    Some(Event::Ended(ended)) => self.dispatcher.ended(*ended, Millis::now()).await,
+                    Some(Event::Verified(ended)) => self.dispatcher.verified(*ended).await,
+                    Some(_) | None => Ok(()),
+                };
+                if let Err(error) = noted {
                     tracing::warn!(%error, "the end of a run could not be noted");
                 }
             }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod attributes;
 pub mod check;
 pub mod digest;
+pub mod drift;
 pub mod handover;
 pub mod history;
 pub mod id;

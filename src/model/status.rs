@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::drift::DriftCounts;
 use super::id::SourceId;
 use super::plan::Verb;
 use super::report::{RunResult, Trigger};
@@ -94,6 +95,20 @@ pub struct SyncStatus {
     pub ignored_attributes: BTreeMap<String, u64>,
     /// Attributes whose value the target refused: accounts by attribute.
     pub refused_attributes: BTreeMap<String, u64>,
+    /// What the last verification found that could repair (`drift.schedule`, `verify --repair`); `null` = none yet.
+    pub drift: Option<DriftStatus>,
+}
+
+/// What the last verification found, before it repaired anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DriftStatus {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub verified_at: Millis,
+    /// Findings that are drift.
+    pub drift: u64,
+    /// Findings by kind.
+    pub counts: DriftCounts,
 }
 
 /// The source, as configured.

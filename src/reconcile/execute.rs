@@ -271,7 +271,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     async fn remove(&self, approved: Approved) -> Ended {
         let action = approved.action();
         let not_listed = action.cause == Some(RemovalCause::NotListed);
-        let link = match self.context.snapshot.link(self.context.sync_name(), &action.source_id).await {
+        let link = match self.context.link(&action.source_id).await {
             Ok(Some(link)) => link,
             Ok(None) => {
                 let why = "there is no link any more".to_owned();

@@ -4,11 +4,15 @@
 //! What lives here: the order of the phases and what connects them. What must not: vendor shapes, SQL, decisions
 //! about one person (`core`).
 
+use std::collections::HashMap;
+
 use tokio::sync::watch;
 
 use crate::config;
 use crate::core::mapping::Mapping;
 use crate::http::Lane;
+use crate::model::id::SourceId;
+use crate::model::link::Link;
 use crate::model::report::RunResult;
 use crate::source::{Source, SourceError};
 use crate::store::{Snapshot, StoreError};
@@ -16,6 +20,7 @@ use crate::target::{Observe, TargetError};
 
 mod apply;
 mod backoff;
+mod compare;
 mod conflict;
 pub mod event;
 mod execute;
@@ -36,10 +41,12 @@ mod telling;
 pub mod transfer;
 mod undo;
 mod unlisted;
+mod verify;
 
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
-pub use sides::{OpenError, Order, Sides, vendor};
+pub use sides::{OpenError, Order, Sides, State, vendor};
+pub use verify::{Verification, Verified, verify};
 
 /// What every phase of a run may look at. Nothing in it can write.
 pub struct Context<'a, O> {
@@ -65,6 +72,8 @@ pub struct Context<'a, O> {
     pub unattended: bool,
     /// The lane for looking at people: the watch has the reserved one.
     pub lane: Lane,
+    /// Links as the target was seen where a dry run would store them first.
+    pub corrected: HashMap<SourceId, Link>,
 }
 
 /// How waiting is counted for people whose last write was refused.
@@ -82,6 +91,14 @@ impl<O: Observe> Context<'_, O> {
     /// Name of the sync.
     pub fn sync_name(&self) -> &str {
         &self.config.name
+    }
+
+    /// One person's link, as this run knows it.
+    pub async fn link(&self, id: &SourceId) -> Result<Option<Link>, StoreError> {
+        match self.corrected.get(id) {
+            Some(link) => Ok(Some(link.clone())),
+            None => self.snapshot.link(self.sync_name(), id).await,
+        }
     }
 
     /// Runs that somebody still has to wait after this one; 0 = it is tried now.

@@ -11,7 +11,7 @@ use crate::core::standing::{ScopeNames, Standing, standing};
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::Finding;
-use crate::model::link::Link;
+use crate::model::link::{Link, LinkDigest};
 use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
 use crate::source::SourceError;
@@ -47,14 +47,30 @@ pub struct Gathered {
 /// Reads everybody. Complete or nothing.
 pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
-    let linked = links.len();
     let pinned = context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
+    read(context, links, pinned).await
+}
+
+/// Reads everybody and gives every linked person who is listed a closer look, whether anything differs or not.
+pub async fn everybody_closely<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
+    let links = context.snapshot.link_digests(context.sync_name()).await?;
+    let linked = links.iter().map(|link| link.source_id.clone()).collect();
+    read(context, links, linked).await
+}
+
+/// Reads everybody; `closely` are people who get a closer look in any case.
+async fn read<O: Observe>(
+    context: &Context<'_, O>,
+    links: Vec<LinkDigest>,
+    closely: HashSet<SourceId>,
+) -> Result<Gathered, RunError> {
+    let linked = links.len();
     let mut builder = RosterBuilder::new(
         context.mapping,
         &context.config.lifecycle,
         context.snapshot.digest_key(),
         links,
-        pinned,
+        closely,
     );
     let mut interrupted = context.interrupted.clone();
     let mut reader = context.source.open().await?;

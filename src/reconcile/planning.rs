@@ -258,11 +258,7 @@ impl<O: Observe> Planner<'_, '_, O> {
         let mut unlisted = Unlisted::default();
         for candidate in people.candidates.iter()? {
             let candidate = candidate?;
-            let link = if candidate.linked {
-                self.context.snapshot.link(self.context.sync_name(), &candidate.id).await?
-            } else {
-                None
-            };
+            let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
             let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
             if people.shared_logins.contains(&candidate.id) {
                 self.take(&candidate, link.as_ref(), &Match::Several(shared_login(&candidate)))?;
@@ -426,11 +422,7 @@ impl<O: Observe> Planner<'_, '_, O> {
                 let owner = self.owner(&candidate, account, listed, prover).await?;
                 owners.insert(account.id.clone(), owner);
             }
-            let link = if candidate.linked {
-                self.context.snapshot.link(self.context.sync_name(), &candidate.id).await?
-            } else {
-                None
-            };
+            let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
             self.take(&candidate, link.as_ref(), &judge_hits(found, &owners))?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! One run of one sync, phase by phase.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::watch;
 
@@ -185,7 +185,7 @@ pub async fn run<O: Observe, P: Provision>(
 }
 
 /// What the end says of the sync's health.
-fn verdict(outcome: &Result<(), RunError>) -> Verdict {
+pub(super) fn verdict(outcome: &Result<(), RunError>) -> Verdict {
     match outcome {
         Err(
             RunError::Source(SourceError::Credentials(_)) | RunError::Target(TargetError::Credentials(_)),
@@ -229,19 +229,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         (true, true) => Waiting::Counted,
         (true, false) => Waiting::AsIfNext,
     };
-    let context = Context {
-        config: request.config,
-        mapping: request.mapping,
-        source: request.source,
-        target: request.target,
-        snapshot: request.snapshot,
-        target_url,
-        watcher: request.watcher,
-        interrupted: request.interrupted.clone(),
-        waiting,
-        unattended: request.unattended,
-        lane: if request.trigger == Trigger::Watch { Lane::Removal } else { Lane::General },
-    };
+    let context = context(request, target_url, waiting);
     if let Some(Written { writing, tenure, .. }) = written {
         let settled = recover(&context, writing.store, tenure).await?;
         if settled > 0 {
@@ -255,11 +243,38 @@ async fn phases<'a, O: Observe, P: Provision>(
         }
         tally.stop = None;
     }
+    stopped(tally)
+}
+
+/// Why a run stopped early, as its error.
+pub(super) fn stopped(tally: &Tally) -> Result<(), RunError> {
     match &tally.stop {
         Some(Stop::Interrupted) => Err(RunError::Interrupted),
         Some(Stop::TargetUnavailable(why)) => Err(RunError::Target(TargetError::Unavailable(why.clone()))),
         Some(Stop::State(why)) => Err(RunError::Store(crate::store::StoreError::Database(why.clone()))),
         Some(Stop::TimeIsUp) | None => Ok(()),
+    }
+}
+
+/// What the phases of a run may look at.
+pub(super) fn context<'a, O>(
+    request: &Request<'a, O>,
+    target_url: String,
+    waiting: Waiting,
+) -> Context<'a, O> {
+    Context {
+        config: request.config,
+        mapping: request.mapping,
+        source: request.source,
+        target: request.target,
+        snapshot: request.snapshot,
+        target_url,
+        watcher: request.watcher,
+        interrupted: request.interrupted.clone(),
+        waiting,
+        unattended: request.unattended,
+        lane: if request.trigger == Trigger::Watch { Lane::Removal } else { Lane::General },
+        corrected: HashMap::new(),
     }
 }
 
@@ -277,6 +292,18 @@ async fn pass<O: Observe, P: Provision>(
         Who::Named(names) => named(context, names).await?,
         Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
+    plan_and_carry_out(context, who, gathered, only, written, tally).await
+}
+
+/// The second half of a pass: plan, guard, prove, apply.
+pub(super) async fn plan_and_carry_out<O: Observe, P: Provision>(
+    context: &Context<'_, O>,
+    who: &Who,
+    gathered: Gathered,
+    only: Option<&[ActionRecord]>,
+    written: Option<&Written<'_, P>>,
+    tally: &mut Tally,
+) -> Result<(), RunError> {
     let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, looks, users, pages } =
         gathered;
     tally.passes += 1;

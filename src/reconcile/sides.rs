@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::backoff::secrets_digest;
 use super::event::Watcher;
-use super::{Finished, Request, Who, Writing, run};
+use super::{Finished, Request, Verification, Verified, Who, Writing, run, verify};
 use crate::config;
 use crate::config::secret::SecretRef;
 use crate::core::mapping::Mapping;
@@ -49,6 +49,15 @@ pub struct Order {
     pub unattended: bool,
     /// Only these actions, exactly as they are: a saved plan.
     pub only: Option<Vec<ActionRecord>>,
+}
+
+/// What a verification may do with the state.
+#[derive(Debug, Clone, Copy)]
+pub enum State<'a> {
+    /// Read it: nothing is written anywhere.
+    Reading(&'a Snapshot),
+    /// Write it, and repair.
+    Writing(&'a Store),
 }
 
 /// Why a sync could not be opened.
@@ -123,6 +132,34 @@ impl Sides {
     ) -> Finished {
         let nothing: Option<&Writing<'_, Provisioner>> = None;
         run(self.request(order, snapshot, watcher, interrupted), nothing).await
+    }
+
+    /// A verification. With a store it may repair, as far as the policies say so.
+    pub async fn verify(
+        &self,
+        verification: &Verification,
+        trigger: Trigger,
+        state: State<'_>,
+        watcher: &dyn Watcher,
+        interrupted: watch::Receiver<bool>,
+    ) -> Verified {
+        let unattended = trigger == Trigger::Schedule;
+        let order = Order { who: Who::Everybody, trigger, unattended, only: None };
+        match state {
+            State::Writing(store) => {
+                let provisioner = self.target.provisioner();
+                let writing = Writing { store, provisioner: &provisioner };
+                let request = self.request(&order, store.snapshot(), watcher, interrupted);
+                let verified = verify(request, verification, Some(&writing)).await;
+                self.remember_profile(store).await;
+                verified
+            }
+            State::Reading(snapshot) => {
+                let nothing: Option<&Writing<'_, Provisioner>> = None;
+                let request = self.request(&order, snapshot, watcher, interrupted);
+                verify(request, verification, nothing).await
+            }
+        }
     }
 
     fn request<'a>(

@@ -226,6 +226,7 @@ fn context<'a, O>(request: &TransferRequest<'a, O>) -> Context<'a, O> {
         waiting: Waiting::Ignored,
         unattended: false,
         lane: Lane::General,
+        corrected: std::collections::HashMap::new(),
     }
 }
 

@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 
+use serde::de::DeserializeOwned;
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use super::SyncReport;
-use crate::model::report::{ActionRecord, RunFacts};
+use crate::model::report::RunFacts;
 use crate::model::time::Millis;
 use crate::store::Spool;
 
@@ -38,7 +39,7 @@ impl Serialize for Document<'_> {
     }
 }
 
-struct OneSync<'a>(RefCell<&'a mut SyncReport>);
+pub(super) struct OneSync<'a>(pub RefCell<&'a mut SyncReport>);
 
 impl Serialize for OneSync<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,9 +85,10 @@ impl Serialize for OneSync<'_> {
     }
 }
 
-struct Lines<'a>(RefCell<&'a mut Spool<ActionRecord>>);
+/// The records of a spool, one by one.
+pub(super) struct Lines<'a, T>(pub RefCell<&'a mut Spool<T>>);
 
-impl Serialize for Lines<'_> {
+impl<T: Serialize + DeserializeOwned> Serialize for Lines<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut spool = self.0.borrow_mut();
         let mut sequence = serializer.serialize_seq(usize::try_from(spool.len()).ok())?;

@@ -15,6 +15,7 @@ mod progress;
 mod safe;
 mod status;
 mod text;
+mod verify;
 
 pub use handover::{
     RebuildReport, TransferReport, write_rebuilds, write_rebuilds_json, write_transfer, write_transfer_json,
@@ -25,6 +26,7 @@ pub use progress::Progress;
 pub use safe::visible;
 pub use status::{write_status, write_status_json};
 pub use text::{summary_line, write_text};
+pub use verify::{VerifyReport, verify_line, write_verify, write_verify_json};
 
 /// One sync's part of a report.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::io;
 use anstyle::{AnsiColor, Style};
 
 use super::visible;
-use crate::model::status::{FailingPerson, HoldStatus, Status, SyncStatus};
+use crate::model::drift::FindingKind;
+use crate::model::status::{DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
 use crate::model::time::Millis;
 
 const BOLD: Style = Style::new().bold();
@@ -63,7 +64,15 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
         "the workspace takes these and does not keep them",
         &sync.ignored_attributes,
     )?;
-    write_attributes(out, "refused", "the workspace refused these values", &sync.refused_attributes)
+    write_attributes(out, "refused", "the workspace refused these values", &sync.refused_attributes)?;
+    let Some(DriftStatus { verified_at, drift, counts }) = &sync.drift else { return Ok(()) };
+    let found: Vec<String> = FindingKind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_drift() && counts.of(*kind) > 0)
+        .map(|kind| format!("{} {}", counts.of(kind), kind.as_str()))
+        .collect();
+    let found = if *drift == 0 { "none found".to_owned() } else { found.join(", ") };
+    line(out, "drift", &format!("{found}; verified {}", past(Some(*verified_at), now, "")))
 }
 
 fn write_runs(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {

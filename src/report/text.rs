@@ -31,7 +31,7 @@ pub fn write_text(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Re
     Ok(())
 }
 
-fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()> {
     let SyncReport { facts, records } = report;
     let title = match (facts.mode, facts.run) {
         (Mode::DryRun, _) => "dry run".to_owned(),
@@ -140,7 +140,7 @@ pub(super) fn change_line(change: &Change) -> String {
     }
 }
 
-fn value(scalar: &Scalar) -> String {
+pub(super) fn value(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Text(text) => {
             let mut shown = String::from("\"");
@@ -175,9 +175,7 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
     match failure(facts) {
         Some((what, problem)) => {
             writeln!(out, "{RED}{what}{RED:#}")?;
-            for line in problem.lines() {
-                writeln!(out, "  {}", visible(line))?;
-            }
+            failure_lines(&problem, out)?;
             if facts.summary.writes() > 0 {
                 writeln!(
                     out,
@@ -212,6 +210,11 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "Nothing was written.")?;
     }
     Ok(())
+}
+
+/// What was wrong, and the help with it.
+pub(super) fn failure_lines(problem: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    problem.lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
 }
 
 /// Understandable alone: what waits, why with numbers, until when, and which command releases it.
@@ -298,7 +301,7 @@ pub fn summary_line(facts: &RunFacts) -> String {
     format!("{}: {result}: {}", visible(&facts.sync), summary_text(&facts.summary, facts.mode))
 }
 
-fn vendor(kind: &str) -> &str {
+pub(super) fn vendor(kind: &str) -> &str {
     match kind {
         "okta" => "Okta",
         "onelogin" => "OneLogin",
@@ -306,6 +309,6 @@ fn vendor(kind: &str) -> &str {
     }
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -13,6 +13,7 @@ use crate::model::digest::DigestKey;
 
 mod aside;
 mod backup;
+mod drift;
 mod forget;
 mod handover;
 mod hints;
@@ -30,6 +31,7 @@ mod status;
 mod undo;
 
 pub use aside::set_aside;
+pub use drift::{Repairs, RepairsByPath};
 pub use handover::{Pair, Restored};
 pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};

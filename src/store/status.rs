@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::drift::last_verification;
 use super::holds::open_holds;
 use super::pins::paused_until;
 use super::runs::health;
@@ -12,7 +13,7 @@ use crate::core::status::Recorded;
 use crate::model::id::SourceId;
 use crate::model::link::REFUSAL_REST_MILLIS;
 use crate::model::report::{RunResult, Trigger};
-use crate::model::status::{Accounts, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
+use crate::model::status::{Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
 use crate::model::time::Millis;
 
 /// Failing people who are shown.
@@ -56,6 +57,11 @@ fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result
             sync,
             now.0 - REFUSAL_REST_MILLIS,
         )?,
+        drift: last_verification(transaction, sync)?.map(|(verified_at, counts)| DriftStatus {
+            verified_at,
+            drift: counts.drift(),
+            counts,
+        }),
     })
 }
 

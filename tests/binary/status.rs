@@ -81,6 +81,7 @@ fn the_json_document_has_exactly_these_fields() {
         keys(sync),
         [
             "accounts",
+            "drift",
             "failed_runs",
             "failing",
             "healthy",

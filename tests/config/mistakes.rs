@@ -88,7 +88,6 @@ fn a_value_out_of_its_rule_is_one_mistake() {
             "guard.protected = [\"[a\"]",
             "`protected` has a bad pattern `[a`: unclosed character class; missing ']'",
         ),
-        ("drift.access = \"report\"", "[sync.drift] is not available yet"),
         ("attributes = 1", "`attributes` must be a table, not a whole number"),
         ("user_type = {}", "[sync.user_type] lacks `path`"),
         ("user_type = { path = \"wrike:userType\" }", "what stands before the last colon is not a URN"),
@@ -101,7 +100,11 @@ fn a_value_out_of_its_rule_is_one_mistake() {
 #[test]
 fn a_limit_out_of_its_rule_is_one_mistake() {
     let cases = [
-        ("drift = {}", "[sync.drift] is not available yet"),
+        ("drift.access = \"fight\"", "`access` cannot be `fight`"),
+        ("drift.reactivate = true", "`reactivate` must be a string, not true or false"),
+        ("drift.attributes = \"repaired\"", "`attributes` cannot be `repaired`"),
+        ("drift.acces = \"report\"", "unknown key `acces` in [sync.drift]"),
+        ("drift = \"off\"", "`drift` must be a table, not a string"),
         ("guard.max_removals_percent = 101", "`max_removals_percent` is out of range"),
         ("guard.max_seats = \"many\"", "`max_seats` must be a whole number, not a string"),
         ("guard.approval = [\"everything\"]", "`approval` cannot be `everything`"),

@@ -203,8 +203,8 @@ fn a_schedule_with_a_backward_range() {
 }
 
 #[test]
-fn drift_before_it_exists() {
-    let errors = errors(&sync_with("[sync.guard]\nmax_removals = -1\n[sync.drift]\naccess = \"report\""));
+fn a_drift_schedule_that_is_no_cron_expression() {
+    let errors = errors(&sync_with("[sync.guard]\nmax_removals = -1\n[sync.drift]\nschedule = \"daily\""));
     assert_snapshot!(errors, @r##"
     error: `max_removals` is out of range
      --> config.toml:5:16
@@ -214,13 +214,13 @@ fn drift_before_it_exists() {
       |
       = help: write a whole number from 0 to 10000000
 
-    error: [sync.drift] is not available yet
-     --> config.toml:6:7
+    error: `schedule` is not a cron expression: a schedule has five fields, or six with seconds first, not 1
+     --> config.toml:7:12
       |
-    6 | [sync.drift]
-      |       ^^^^^ this version does not act on it
+    7 | schedule = "daily"
+      |            ^^^^^^^
       |
-      = help: remove it for now; nothing in [sync.drift] has an effect in this version
+      = help: minute, hour, day of month, month, weekday: "*/15 * * * *" is every 15 minutes
     "##);
 }
 

@@ -4,6 +4,7 @@
 
 mod aging;
 mod ended;
+pub mod verifying;
 
 use std::path::Path;
 use std::time::Duration;

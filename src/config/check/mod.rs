@@ -19,6 +19,7 @@ use super::{
 };
 use crate::core::schedule::Schedule;
 
+mod drift;
 mod endpoint;
 mod expression;
 mod guard;
@@ -138,13 +139,6 @@ fn check_syncs(root: &Section<'_>) -> Option<Vec<Sync>> {
 }
 
 fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String, ()>) -> Option<Sync> {
-    if let Some(span) = section.key_span("drift") {
-        section.report(
-            Finding::new(span, "[sync.drift] is not available yet")
-                .label("this version does not act on it")
-                .help("remove it for now; nothing in [sync.drift] has an effect in this version"),
-        );
-    }
     let name = check_name(section, several, names);
     let zone = check_zone(section);
     let source = endpoint::check_source(section);
@@ -162,6 +156,7 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
         lifecycle: check_lifecycle(&section.section("lifecycle", schema::LIFECYCLE)),
         guard: guard::check(&section.section("guard", schema::GUARD)),
         adopt: check_adopt(&section.section("adopt", schema::ADOPT)),
+        drift: drift::check(section),
         timezone: zone,
         user_type,
         attributes,
@@ -201,14 +196,18 @@ fn check_name(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
 
 fn check_schedule(section: &Section<'_>) -> String {
     let written = section.text("schedule", "*/15 * * * *");
-    let Some(written) = written else { return "*/15 * * * *".to_owned() };
+    written.map_or_else(|| "*/15 * * * *".to_owned(), |written| check_cron(section, &written))
+}
+
+/// The `schedule` of a table.
+fn check_cron(section: &Section<'_>, written: &At<&str>) -> String {
     if let Err(error) = Schedule::parse(written.value) {
         let problem = if mask::is_revealing(written.value) {
             "`schedule` is not a cron expression".to_owned()
         } else {
             format!("`schedule` is not a cron expression: {}", error.problem)
         };
-        let mut finding = Finding::new(written.span, problem);
+        let mut finding = Finding::new(written.span.clone(), problem);
         if let Some(help) = error.help {
             finding = finding.help(help);
         }

@@ -23,7 +23,10 @@ CREATE TABLE sync (
     -- 1 where either side refused the credentials.
     refused       INTEGER NOT NULL DEFAULT 0,
     -- A keyed digest over the secrets of the run that failed last.
-    secrets       BLOB
+    secrets       BLOB,
+    -- When the workspace was last verified, and what was found (counts).
+    verified_at   INTEGER,
+    drift         TEXT
 ) STRICT;
 
 CREATE TABLE link (
@@ -168,6 +171,18 @@ CREATE TABLE pin (
     user_name  TEXT,
     target_id  TEXT,
     UNIQUE (sync, source_id)
+) STRICT;
+
+-- What verifications repaired: an attribute that drifts again and again is left alone.
+CREATE TABLE drift_repair (
+    sync        TEXT NOT NULL,
+    source_id   TEXT NOT NULL,
+    path        TEXT NOT NULL,
+    -- Keyed digest of the value that was repaired to.
+    wanted      BLOB NOT NULL,
+    repairs     INTEGER NOT NULL,
+    repaired_at INTEGER NOT NULL,
+    UNIQUE (sync, source_id, path)
 ) STRICT;
 
 -- People whom events named and nobody has looked at since.

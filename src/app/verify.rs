@@ -1,0 +1,121 @@
+//! `rosterd verify`: what others changed in the workspace, told, and repaired where that is asked for.
+
+use tokio::sync::watch;
+
+use super::Complaint;
+use super::desk::{Desk, Reading, Writing};
+use super::runs::{interruption, unreadable_secrets, watcher};
+use crate::cli::FormatName;
+use crate::config;
+use crate::exit;
+use crate::http::pacer::Pacers;
+use crate::model::report::{RunResult, Trigger};
+use crate::reconcile::{Refused, State, Verification, Verified};
+use crate::report::{SyncReport, VerifyReport, verify_line, write_verify, write_verify_json};
+/// The reports, and the exit codes.
+type Ended = (Vec<VerifyReport>, Vec<u8>);
+
+/// `rosterd verify`, and `--repair`.
+pub(super) async fn run(desk: &Desk<'_>, repair: bool, all: bool) -> u8 {
+    match verify(desk, repair, all).await {
+        Ok(code) => code,
+        Err(complaint) => desk.complain(complaint),
+    }
+}
+
+async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complaint> {
+    let syncs = desk.chosen()?;
+    if let Some(message) = unreadable_secrets(&syncs) {
+        return Err((message, exit::CONFIG));
+    }
+    let (signals, interrupted) = interruption(desk)?;
+    let asked = |sync: &config::Sync| Verification {
+        policies: if repair { sync.drift.repairing() } else { sync.drift.reporting() },
+        all,
+    };
+    let (mut reports, codes) = if repair && !desk.cli.dry_run {
+        repairing(desk, &syncs, &asked, &interrupted).await?
+    } else {
+        looking(desk, &syncs, &asked, &interrupted).await?
+    };
+    let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
+    let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
+    let lines: Vec<String> = reports.iter().map(|report| verify_line(&report.facts)).collect();
+    let (format, output) = (desk.cli.run.format, desk.cli.run.output.as_deref());
+    let written = desk.console.hand_out(output, &lines, |out| match format {
+        FormatName::Text => write_verify(&mut reports, out),
+        FormatName::Json => write_verify_json(&mut reports, out),
+    });
+    written.await.map_err(|message| (message, exit::FAILURE))?;
+    Ok(by_signal.unwrap_or_else(|| exit::combine(codes)))
+}
+
+/// Without the right to write: anything that would be repaired is planned only.
+async fn looking(
+    desk: &Desk<'_>,
+    syncs: &[&config::Sync],
+    asked: &(dyn Fn(&config::Sync) -> Verification + Sync),
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Ended, Complaint> {
+    let snapshot: Reading = desk.read().await?;
+    let pacers = Pacers::new();
+    let mut ended = (Vec::new(), Vec::new());
+    for sync in syncs {
+        let sides = desk.sides(sync, &pacers, &snapshot).await?;
+        let watcher = watcher(desk, sync);
+        let state = State::Reading(&snapshot);
+        let interrupted = interrupted.clone();
+        let verified =
+            sides.verify(&asked(sync), Trigger::Manual, state, watcher.as_ref(), interrupted).await;
+        note(desk, verified, &mut ended);
+    }
+    Ok(ended)
+}
+
+async fn repairing(
+    desk: &Desk<'_>,
+    syncs: &[&config::Sync],
+    asked: &(dyn Fn(&config::Sync) -> Verification + Sync),
+    interrupted: &watch::Receiver<bool>,
+) -> Result<Ended, Complaint> {
+    let store = desk.write().await?;
+    let pacers = Pacers::new();
+    let mut ended = (Vec::new(), Vec::new());
+    for sync in syncs {
+        let watcher = watcher(desk, sync);
+        let verified = match (&store, desk.daemon) {
+            (Writing::Shared(_), Some(daemon)) => {
+                daemon.verify(&sync.name, asked(sync), desk.console.progress(desk.cli.global.quiet)).await
+            }
+            (Writing::Own(_) | Writing::Shared(_), _) => {
+                let sides = desk.sides(sync, &pacers, store.snapshot()).await?;
+                let (state, interrupted) = (State::Writing(&store), interrupted.clone());
+                let (asked, watcher) = (asked(sync), watcher.as_ref());
+                Some(sides.verify(&asked, Trigger::Manual, state, watcher, interrupted).await)
+            }
+        };
+        let Some(verified) = verified else {
+            let text = "the daemon ended before the verification did\nhelp: what was sent is recorded; `rosterd \
+                        history` shows it";
+            return Err((text.to_owned(), exit::FAILURE));
+        };
+        note(desk, verified, &mut ended);
+    }
+    store.close().await?;
+    Ok(ended)
+}
+
+fn note(desk: &Desk<'_>, verified: Verified, (reports, codes): &mut Ended) {
+    let Verified { facts, findings, repair, refused } = verified;
+    let code = match refused {
+        Some(Refused::Binding) => exit::CONFIG,
+        Some(Refused::StalePlan) => exit::HELD,
+        None => {
+            let repair = repair.as_ref().map(|finished| &finished.facts);
+            exit::of_verification(&facts, repair, desk.cli.run.detailed_exitcode)
+        }
+    };
+    codes.push(code);
+    let repair = repair.map(|finished| SyncReport { facts: finished.facts, records: finished.records });
+    reports.push(VerifyReport { facts, findings, repair });
+}
