@@ -94,6 +94,7 @@ impl Console {
         output: Option<&Path>,
         reports: &mut [SyncReport],
     ) -> Result<(), String> {
+        let format = if output.is_some() { format.in_full() } else { format };
         match (self, output) {
             (Console::Here, None) => to_stdout(format, reports),
             (Console::Here, Some(path)) => {
