@@ -1,0 +1,10 @@
+//! The formats of a report: what each of them says of ten telling runs, that nothing a name or an answer holds breaks
+//! or steers one, that JSON is what its schema promises, and that the program delivers them.
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used)]
+
+mod hostile;
+mod made;
+mod markup;
+mod parsed;
+mod snapshots;
