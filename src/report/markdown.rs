@@ -170,7 +170,7 @@ fn write_notes(notes: &[String], out: &mut dyn io::Write) -> io::Result<()> {
 /// A person's row.
 fn row(record: &ActionRecord, facts: &RunFacts) -> String {
     let mut why = foreign(&record.reason, Place::Cell);
-    if let Some(detail) = told_detail(record, facts) {
+    if let Some(detail) = told_detail(record, facts, "waits for approval, see above") {
         let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
         let detail = foreign(detail, Place::Cell);
         why = format!("{why}<br>{}: {status}{detail}", detail_label(record.outcome));
@@ -193,10 +193,27 @@ fn change(change: &Change) -> String {
     let path = span(change.path.as_str());
     match (&change.from, &change.to) {
         (None, Some(to)) => format!("{path}: {}", span(&value(to))),
-        (Some(from), Some(to)) => format!("{path}: {} → {}", span(&value(from)), span(&value(to))),
+        (Some(from), Some(to)) => {
+            let (from, to) = (value(from), value(to));
+            // Between two names that are written from right to left an arrow would be read the other way round.
+            let arrow = if reads_leftwards(&from) || reads_leftwards(&to) { "&lrm;→&lrm;" } else { "→" };
+            format!("{path}: {} {arrow} {}", span(&from), span(&to))
+        }
         (Some(from), None) => format!("{path}: {} → (cleared)", span(&value(from))),
         (None, None) => format!("{path}: (unchanged)"),
     }
+}
+
+/// Whether there are letters in it that are written from right to left: Hebrew, Arabic and their neighbours.
+fn reads_leftwards(text: &str) -> bool {
+    let leftwards = |character: char| {
+        matches!(
+            character,
+            '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}'
+                | '\u{1e800}'..='\u{1efff}'
+        )
+    };
+    text.chars().any(leftwards)
 }
 
 /// Where a text stands.

@@ -85,7 +85,7 @@ fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write
             writeln!(out, "      {}", change_line(change))?;
         }
     }
-    if let Some(detail) = told_detail(record, facts) {
+    if let Some(detail) = told_detail(record, facts, "waits for approval, see below") {
         let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
         let label = detail_label(record.outcome);
         writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
@@ -128,12 +128,17 @@ pub(super) fn detail_label(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The detail as a line tells it: the reason of a hold is told once, with the command that releases it.
-pub(super) fn told_detail<'a>(record: &'a ActionRecord, facts: &RunFacts) -> Option<&'a str> {
+/// The detail as a line tells it: the reason of a hold is told once, with the command that releases it; elsewhere
+/// `instead` is.
+pub(super) fn told_detail<'a>(
+    record: &'a ActionRecord,
+    facts: &RunFacts,
+    instead: &'static str,
+) -> Option<&'a str> {
     let detail = record.detail.as_deref()?;
-    let told_below = record.outcome == Outcome::Held
+    let told_once = record.outcome == Outcome::Held
         && facts.holds.iter().any(|hold| hold.class == record.action && hold.reason == detail);
-    Some(if told_below { "waits for approval, see below" } else { detail })
+    Some(if told_once { instead } else { detail })
 }
 
 /// Whether a line tells the values: where nothing was or is going to be sent they would only be noise.

@@ -3,8 +3,12 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used)]
 
+mod delivered;
 mod hostile;
 mod made;
 mod markup;
 mod parsed;
+mod schema;
 mod snapshots;
+#[path = "../binary/support.rs"]
+mod support;

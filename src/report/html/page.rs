@@ -270,7 +270,7 @@ impl Row {
         let source = record.source_id.as_ref().map(|id| id.as_str());
         let target = record.target_id.as_ref().map(|id| id.as_str());
         let ids: Vec<&str> = source.into_iter().chain(target).collect();
-        let detail = told_detail(record, facts).map(|detail| {
+        let detail = told_detail(record, facts, "waits for approval, see above").map(|detail| {
             let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
             format!("{}: {status}{}", detail_label(record.outcome), shown(detail))
         });
