@@ -2,7 +2,8 @@
 
 use crate::markup::{Document, Page};
 use crate::parsed::HEADER;
-use crate::support::{Access, Stage, run_bare};
+use crate::service::Service;
+use crate::support::{Access, Ran, Stage, run_bare};
 use rosterd::sim::{Effect, Fault, Peer};
 use std::fs;
 
@@ -95,6 +96,31 @@ fn a_past_run_and_an_approval_are_told_in_every_format() {
     held.says(&["rosterd approve h1@1", "rosterd reject h1"]);
     let approved = stage.run(&["approve", "h1", "--yes", "--format", "html"]).exits(0);
     assert!(approved.stdout.contains("deactivated"), "{}", approved.stdout);
+}
+
+#[test]
+fn a_daemon_serves_every_format() {
+    let stage = Stage::with(Access::OktaToken, "schedule = \"0 0 1 1 *\"\nwatch = \"off\"");
+    stage.hire_all(&["Ann", "Ben"]);
+    let service = Service::start(&stage);
+    service.until("the first run", || service.runs().0 == 1);
+    stage.hire("Cleo", "<b>Engineer</b>");
+    for format in FORMATS {
+        let mut command = stage.home.command(&["--dry-run", "--format", format]);
+        command.env("RUNTIME_DIRECTORY", stage.home.path());
+        let ran = Ran::of(command.output().unwrap()).exits(0);
+        assert_is(format, &ran.stdout);
+        assert!(ran.stdout.contains("cleo@acme.example"), "{ran:?}");
+        let path = stage.home.path().join(format);
+        let mut command = stage.home.command(&["--dry-run", "--format", format, "--output"]);
+        command.env("RUNTIME_DIRECTORY", stage.home.path()).arg(&path);
+        let filed = Ran::of(command.output().unwrap()).exits(0);
+        assert!(filed.stdout.is_empty() && filed.stderr.contains("1 to create"), "{filed:?}");
+        assert_is(format, &fs::read_to_string(&path).unwrap());
+    }
+    // It was the daemon that answered.
+    assert_eq!(service.log().matches("a client asks").count(), 2 * FORMATS.len(), "{}", service.log());
+    service.stop();
 }
 
 #[test]

@@ -7,8 +7,13 @@ mod delivered;
 mod hostile;
 mod made;
 mod markup;
+mod page;
 mod parsed;
 mod schema;
+// Each test crate takes what it needs.
+#[allow(dead_code)]
+#[path = "../watch/service.rs"]
+mod service;
 mod snapshots;
 #[path = "../binary/support.rs"]
 mod support;
