@@ -127,3 +127,39 @@ fn of_many_people_the_first_are_rows_and_all_are_data() {
         blocks.iter().map(|block| serde_json::from_str::<Vec<Value>>(block).unwrap().len()).collect();
     assert_eq!(sizes, [10_000, 1]);
 }
+
+/// The relative luminance of `#rrggbb` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+#[test]
+fn every_colour_is_readable_on_both_backgrounds_in_light_and_dark() {
+    let (_, page) = page(2);
+    let style = page.texts("style", "", "").concat();
+    let palettes: Vec<_> = style.split(":root {").skip(1).take(2).collect();
+    assert_eq!(palettes.len(), 2);
+    for palette in palettes {
+        let colours: Vec<(&str, &str)> = palette
+            .split('}')
+            .next()
+            .unwrap()
+            .split(';')
+            .filter_map(|line| line.trim().strip_prefix("--")?.split_once(": "))
+            .collect();
+        assert_eq!(colours.len(), 17);
+        let of = |name: &str| colours.iter().find(|(found, _)| *found == name).unwrap().1;
+        for (name, colour) in colours.iter().filter(|(name, _)| !["bg", "soft", "line"].contains(name)) {
+            for background in ["bg", "soft"] {
+                let (one, other) = (luminance(colour), luminance(of(background)));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                // WCAG 2.2, 1.4.3: text of any size.
+                assert!(contrast >= 4.5, "{name} {colour} on {background}: {contrast:.2}");
+            }
+        }
+    }
+}
