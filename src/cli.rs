@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::model::id::Vendor;
 use crate::model::time::Millis;
-use crate::report::Format;
+use crate::report::{Format, Length};
 
 /// Where the configuration is looked for when neither `-c` nor `$ROSTERD_CONFIG` says.
 pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
@@ -276,6 +276,39 @@ pub enum FormatName {
     Text,
     /// `rosterd.report/1`.
     Json,
+    /// For a ticket or a pull request; long lists are cut on stdout, not in a file.
+    Markdown,
+    /// For a spreadsheet: a row a change.
+    Csv,
+    /// One page with filter and sortable table that needs nothing from elsewhere.
+    Html,
+}
+
+/// The formats of what is no report of a run: `status`, `history`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+impl FormatName {
+    /// The format of what is no report of a run.
+    ///
+    /// # Errors
+    /// What is to be written instead.
+    pub fn of_list(self) -> Result<ListFormat, String> {
+        match self {
+            FormatName::Text => Ok(ListFormat::Text),
+            FormatName::Json => Ok(ListFormat::Json),
+            FormatName::Markdown | FormatName::Csv | FormatName::Html => {
+                Err("this is told as text or json; the report of a run has the other formats\nhelp: leave --format \
+                     out, or write --format json"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 impl From<FormatName> for Format {
@@ -283,6 +316,9 @@ impl From<FormatName> for Format {
         match name {
             FormatName::Text => Format::Text,
             FormatName::Json => Format::Json,
+            FormatName::Markdown => Format::Markdown(Length::Cut),
+            FormatName::Csv => Format::Csv,
+            FormatName::Html => Format::Html,
         }
     }
 }

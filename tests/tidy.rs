@@ -54,7 +54,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rusqlite", &["store"]),
     ("governor", &["http"]),
     ("jsonwebtoken", &["source", "sim"]),
-    ("minijinja", &["core", "config"]),
+    // Expressions, and in report the page, because its templates escape by themselves.
+    ("minijinja", &["core", "config", "report"]),
     ("axum", &["sim", "daemon"]),
     ("clap", &["cli", "app", "main"]),
     ("anyhow", &["app", "main"]),

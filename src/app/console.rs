@@ -94,6 +94,7 @@ impl Console {
         output: Option<&Path>,
         reports: &mut [SyncReport],
     ) -> Result<(), String> {
+        let format = if output.is_some() { format.in_full() } else { format };
         let lines: Vec<String> = reports.iter().map(|report| report::summary_line(&report.facts)).collect();
         self.hand_out(output, &lines, |out| report::write(format, reports, out)).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::console::Console;
 use super::{Complaint, runs, secrets, state_complaint};
-use crate::cli::Cli;
+use crate::cli::{Cli, ListFormat};
 use crate::config::{self, Config};
 use crate::daemon::Handle;
 use crate::exit;
@@ -122,6 +122,11 @@ impl Desk<'_> {
         }
         let wanted = |sync: &&config::Sync| cli.run.sync.is_empty() || cli.run.sync.contains(&sync.name);
         Ok(config.syncs.iter().filter(wanted).collect())
+    }
+
+    /// The format of what is no report of a run: text or JSON. Asked before anything is done.
+    pub(super) fn list_format(&self) -> Result<ListFormat, Complaint> {
+        self.cli.run.format.of_list().map_err(|message| (message, exit::USAGE))
     }
 
     /// An error for people, and its exit code.

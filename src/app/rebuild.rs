@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::desk::{Desk, Reading, Writing};
 use super::{Complaint, runs, state_complaint};
-use crate::cli::FormatName;
+use crate::cli::ListFormat;
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -26,6 +26,7 @@ pub(super) async fn run(desk: &Desk<'_>, yes: bool) -> u8 {
 }
 
 async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
+    desk.list_format()?;
     let _alone = alone()?;
     let syncs = desk.chosen()?;
     if let Some(message) = runs::unreadable_secrets(&syncs) {
@@ -215,11 +216,11 @@ fn give_back(found: &mut Found, reports: Vec<RebuildReport>) {
 
 async fn deliver(desk: &Desk<'_>, found: &mut Found) -> Result<(), Complaint> {
     let mut reports = reports(found);
-    let options = &desk.cli.run;
+    let format = desk.list_format()?;
     desk.console
-        .hand_out(options.output.as_deref(), &[], |out| match options.format {
-            FormatName::Text => write_rebuilds(&mut reports, out),
-            FormatName::Json => write_rebuilds_json(&mut reports, out),
+        .hand_out(desk.cli.run.output.as_deref(), &[], |out| match format {
+            ListFormat::Text => write_rebuilds(&mut reports, out),
+            ListFormat::Json => write_rebuilds_json(&mut reports, out),
         })
         .await
         .map_err(|message| (message, exit::FAILURE))

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::console::to_file;
 use super::desk::Desk;
 use super::{Complaint, state_complaint};
-use crate::cli::{FormatName, HistoryOptions};
+use crate::cli::{HistoryOptions, ListFormat};
 use crate::core::status::status;
 use crate::exit;
 use crate::model::status::Status;
@@ -15,11 +15,15 @@ use crate::store::Past;
 
 /// `rosterd status`: exit 0 where every chosen sync is healthy, else 1.
 pub(super) async fn show(desk: &Desk<'_>) -> u8 {
+    let format = match desk.cli.run.format.of_list() {
+        Ok(format) => format,
+        Err(message) => return desk.complain((message, exit::USAGE)),
+    };
     match gathered(desk).await {
         Ok(status) => {
-            let written = write_out(desk, |out| match desk.cli.run.format {
-                FormatName::Text => report::write_status(&status, out),
-                FormatName::Json => report::write_status_json(&status, out),
+            let written = write_out(desk, |out| match format {
+                ListFormat::Text => report::write_status(&status, out),
+                ListFormat::Json => report::write_status_json(&status, out),
             });
             match written {
                 Ok(()) if status.healthy => exit::OK,
@@ -65,6 +69,7 @@ async fn again(desk: &Desk<'_>, number: i64) -> Result<(), Complaint> {
 }
 
 async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint> {
+    let format = desk.cli.run.format.of_list().map_err(|message| (message, exit::USAGE))?;
     // A sync that is not configured any more has a history too, so the names are taken as they are.
     let past = Past {
         syncs: desk.cli.run.sync.clone(),
@@ -80,10 +85,10 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
         },
         None => History::Runs { runs: snapshot.runs(past).await.map_err(state_complaint)? },
     };
-    write_out(desk, |out| match desk.cli.run.format {
-        FormatName::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
-        FormatName::Text => report::write_history(&history, out),
-        FormatName::Json => report::write_history_json(&history, Millis::now(), out),
+    write_out(desk, |out| match format {
+        ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
+        ListFormat::Text => report::write_history(&history, out),
+        ListFormat::Json => report::write_history_json(&history, Millis::now(), out),
     })
     .map_err(|message| (message, exit::FAILURE))
 }

@@ -3,7 +3,7 @@
 use super::desk::{Desk, Reading};
 use super::rebuild::{alone, run_complaint};
 use super::{Complaint, runs};
-use crate::cli::{FormatName, TransferOptions};
+use crate::cli::{ListFormat, TransferOptions};
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -19,6 +19,7 @@ pub(super) async fn run(desk: &Desk<'_>, options: &TransferOptions) -> u8 {
 }
 
 async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Complaint> {
+    desk.list_format()?;
     let _alone = alone()?;
     let to = taker(desk, options)?;
     if let Some(message) = runs::unreadable_secrets(&[to]) {
@@ -119,11 +120,11 @@ fn report(found: Transfer) -> TransferReport {
 
 async fn deliver(desk: &Desk<'_>, found: Transfer) -> Result<(), Complaint> {
     let mut report = report(found);
-    let options = &desk.cli.run;
+    let format = desk.list_format()?;
     desk.console
-        .hand_out(options.output.as_deref(), &[], |out| match options.format {
-            FormatName::Text => write_transfer(&mut report, out),
-            FormatName::Json => write_transfer_json(&mut report, out),
+        .hand_out(desk.cli.run.output.as_deref(), &[], |out| match format {
+            ListFormat::Text => write_transfer(&mut report, out),
+            ListFormat::Json => write_transfer_json(&mut report, out),
         })
         .await
         .map_err(|message| (message, exit::FAILURE))

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::Complaint;
 use super::desk::{Desk, Reading, Writing};
 use super::runs::{interruption, unreadable_secrets, watcher};
-use crate::cli::FormatName;
+use crate::cli::ListFormat;
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -24,6 +24,7 @@ pub(super) async fn run(desk: &Desk<'_>, repair: bool, all: bool) -> u8 {
 }
 
 async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complaint> {
+    let format = desk.list_format()?;
     let syncs = desk.chosen()?;
     if let Some(message) = unreadable_secrets(&syncs) {
         return Err((message, exit::CONFIG));
@@ -41,10 +42,10 @@ async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complain
     let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
     let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
     let lines: Vec<String> = reports.iter().map(|report| verify_line(&report.facts)).collect();
-    let (format, output) = (desk.cli.run.format, desk.cli.run.output.as_deref());
+    let output = desk.cli.run.output.as_deref();
     let written = desk.console.hand_out(output, &lines, |out| match format {
-        FormatName::Text => write_verify(&mut reports, out),
-        FormatName::Json => write_verify_json(&mut reports, out),
+        ListFormat::Text => write_verify(&mut reports, out),
+        ListFormat::Json => write_verify_json(&mut reports, out),
     });
     written.await.map_err(|message| (message, exit::FAILURE))?;
     Ok(by_signal.unwrap_or_else(|| exit::combine(codes)))

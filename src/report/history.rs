@@ -5,6 +5,7 @@ use std::io;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::json::write_tame;
 use super::text::{change_line, summary_text};
 use super::{SyncReport, visible};
 use crate::model::history::{Attempt, AttemptOutcome, HISTORY_SCHEMA, RunLine};
@@ -56,8 +57,7 @@ pub fn write_history_json(history: &History, now: Millis, out: &mut dyn io::Writ
         generated_at: now.rfc3339(),
         history,
     };
-    serde_json::to_writer(&mut *out, &document)?;
-    out.write_all(b"\n")
+    write_tame(&document, out)
 }
 
 /// Writes the list as text. It may hold ANSI styles; the writer strips them where they are not wanted.

@@ -6,8 +6,10 @@ use std::io;
 use serde::de::DeserializeOwned;
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 
 use super::SyncReport;
+use super::safe::is_steering;
 use crate::model::report::RunFacts;
 use crate::model::time::Millis;
 use crate::store::Spool;
@@ -17,8 +19,37 @@ const SCHEMA: &str = "rosterd.report/1";
 /// Writes the document and a final newline.
 pub fn write_json(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
     let document = Document { reports: RefCell::new(reports) };
-    serde_json::to_writer(&mut *out, &document)?;
+    write_tame(&document, out)
+}
+
+/// Writes one JSON document and a final newline. What could steer a terminal is escaped, which means the same.
+pub(super) fn write_tame(document: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    document.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Tame))?;
     out.write_all(b"\n")
+}
+
+/// JSON itself asks for the escape of U+0000 to U+001F only.
+struct Tame;
+
+impl Formatter for Tame {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(place) = rest.find(is_steering) {
+            let (before, from) = rest.split_at(place);
+            writer.write_all(before.as_bytes())?;
+            let mut characters = from.chars();
+            if let Some(character) = characters.next() {
+                // All of them are in the basic plane, so one escape is enough.
+                write!(writer, "\\u{:04x}", u32::from(character))?;
+            }
+            rest = characters.as_str();
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 struct Document<'a> {

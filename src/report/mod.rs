@@ -8,20 +8,26 @@ use std::io;
 use crate::model::report::{ActionRecord, RunFacts};
 use crate::store::Spool;
 
+mod csv;
 mod handover;
 mod history;
+mod html;
 mod json;
+mod markdown;
 mod progress;
 mod safe;
 mod status;
 mod text;
 mod verify;
 
+pub use csv::write_csv;
 pub use handover::{
     RebuildReport, TransferReport, write_rebuilds, write_rebuilds_json, write_transfer, write_transfer_json,
 };
 pub use history::{History, again, write_history, write_history_json};
+pub use html::write_html;
 pub use json::write_json;
+pub use markdown::write_markdown;
 pub use progress::Progress;
 pub use safe::visible;
 pub use status::{write_status, write_status_json};
@@ -44,6 +50,31 @@ pub enum Format {
     Text,
     /// `rosterd.report/1`.
     Json,
+    /// For a ticket or a pull request.
+    Markdown(Length),
+    /// For a spreadsheet: a row a change.
+    Csv,
+    /// One page that needs nothing else.
+    Html,
+}
+
+impl Format {
+    /// The same format with everybody in it: a file need not fit into a ticket.
+    pub fn in_full(self) -> Format {
+        match self {
+            Format::Markdown(_) => Format::Markdown(Length::Full),
+            Format::Text | Format::Json | Format::Csv | Format::Html => self,
+        }
+    }
+}
+
+/// Whether a list may be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// So that it fits into a comment; what is left out is counted.
+    Cut,
+    /// Everybody.
+    Full,
 }
 
 /// Writes a report in a format. Text may hold ANSI styles; the writer strips them where they are not wanted.
@@ -51,5 +82,8 @@ pub fn write(format: Format, reports: &mut [SyncReport], out: &mut dyn io::Write
     match format {
         Format::Text => write_text(reports, out),
         Format::Json => write_json(reports, out),
+        Format::Markdown(length) => write_markdown(reports, length, out),
+        Format::Csv => write_csv(reports, out),
+        Format::Html => write_html(reports, out),
     }
 }

@@ -19,7 +19,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-fn is_steering(character: char) -> bool {
+/// Whether a character does something else than being shown.
+pub(super) fn is_steering(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -1,6 +1,5 @@
 //! The text report: one block a person with `path: old -> new`, a summary line, the seats line.
 
-use std::fmt::Write as _;
 use std::io;
 
 use anstyle::{AnsiColor, Style};
@@ -8,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::plan::{Change, Verb};
-use crate::model::report::{ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Summary, Trigger};
+use crate::model::report::{
+    ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Seats, Summary, Trigger,
+};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -33,11 +34,7 @@ pub fn write_text(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Re
 
 pub(super) fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()> {
     let SyncReport { facts, records } = report;
-    let title = match (facts.mode, facts.run) {
-        (Mode::DryRun, _) => "dry run".to_owned(),
-        (Mode::Apply, Some(run)) => format!("run {run}"),
-        (Mode::Apply, None) => "run".to_owned(),
-    };
+    let title = title(facts);
     writeln!(out, "{BOLD}{title} of sync \"{}\"{BOLD:#}: {}", visible(&facts.sync), source_line(facts))?;
     if !records.is_empty() {
         writeln!(out)?;
@@ -49,7 +46,17 @@ pub(super) fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io
     write_end(facts, out)
 }
 
-fn source_line(facts: &RunFacts) -> String {
+/// `dry run`, or `run 17`.
+pub(super) fn title(facts: &RunFacts) -> String {
+    match (facts.mode, facts.run) {
+        (Mode::DryRun, _) => "dry run".to_owned(),
+        (Mode::Apply, Some(run)) => format!("run {run}"),
+        (Mode::Apply, None) => "run".to_owned(),
+    }
+}
+
+/// What was read, in one line.
+pub(super) fn source_line(facts: &RunFacts) -> String {
     let source = &facts.source;
     let people = count(source.users, "person", "people");
     match &source.problem {
@@ -65,55 +72,88 @@ fn source_line(facts: &RunFacts) -> String {
 }
 
 fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
-    let (sign, style) = sign(record.action);
+    let sign = sign(record.action);
     let word = word(record, facts.mode);
     let style = match record.outcome {
         Outcome::Failed => RED,
         Outcome::Held | Outcome::Deferred => YELLOW,
         Outcome::Disabled | Outcome::Skipped if record.action == Verb::HoldBack => YELLOW,
         Outcome::Disabled | Outcome::Skipped => DIM,
-        Outcome::Planned | Outcome::Applied => style,
+        Outcome::Planned | Outcome::Applied => style(record.action),
     };
     let user = visible(&record.user);
     writeln!(out, "  {style}{sign} {word:<11}{style:#} {BOLD}{user}{BOLD:#}  {}", visible(&record.reason))?;
-    if matches!(record.outcome, Outcome::Planned | Outcome::Applied | Outcome::Held | Outcome::Failed) {
+    if tells_changes(record.outcome) {
         for change in &record.changes {
             writeln!(out, "      {}", change_line(change))?;
         }
     }
-    if let Some(detail) = &record.detail {
+    if let Some(detail) = told_detail(record, facts, "waits for approval, see below") {
         let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
-        let label = match record.outcome {
-            Outcome::Failed => "failed",
-            Outcome::Held => "held",
-            Outcome::Deferred => "not sent",
-            Outcome::Disabled => "switched off",
-            Outcome::Skipped | Outcome::Planned | Outcome::Applied => "note",
-        };
-        // The reason of a hold is told once, with the command that releases it.
-        let told_below = record.outcome == Outcome::Held
-            && facts.holds.iter().any(|hold| hold.class == record.action && hold.reason == *detail);
-        let detail = if told_below { "waits for approval, see below" } else { detail };
+        let label = detail_label(record.outcome);
         writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
     }
     Ok(())
 }
 
-fn sign(verb: Verb) -> (char, Style) {
+/// The sign that stands for a verb wherever a colour does too.
+pub(super) fn sign(verb: Verb) -> char {
     match verb {
-        Verb::Create => ('+', GREEN),
-        Verb::Adopt => ('=', CYAN),
-        Verb::Update => ('~', YELLOW),
-        Verb::Reactivate => ('^', GREEN),
-        Verb::Deactivate => ('-', RED),
-        Verb::Delete => ('x', RED),
-        Verb::HoldBack => ('!', YELLOW),
-        Verb::Skip => ('.', DIM),
+        Verb::Create => '+',
+        Verb::Adopt => '=',
+        Verb::Update => '~',
+        Verb::Reactivate => '^',
+        Verb::Deactivate => '-',
+        Verb::Delete => 'x',
+        Verb::HoldBack => '!',
+        Verb::Skip => '.',
+    }
+}
+
+fn style(verb: Verb) -> Style {
+    match verb {
+        Verb::Create | Verb::Reactivate => GREEN,
+        Verb::Adopt => CYAN,
+        Verb::Update | Verb::HoldBack => YELLOW,
+        Verb::Deactivate | Verb::Delete => RED,
+        Verb::Skip => DIM,
+    }
+}
+
+/// What the text before a record's detail says of it.
+pub(super) fn detail_label(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Failed => "failed",
+        Outcome::Held => "held",
+        Outcome::Deferred => "not sent",
+        Outcome::Disabled => "switched off",
+        Outcome::Skipped | Outcome::Planned | Outcome::Applied => "note",
+    }
+}
+
+/// The detail as a line tells it: the reason of a hold is told once, with the command that releases it; elsewhere
+/// `instead` is.
+pub(super) fn told_detail<'a>(
+    record: &'a ActionRecord,
+    facts: &RunFacts,
+    instead: &'static str,
+) -> Option<&'a str> {
+    let detail = record.detail.as_deref()?;
+    let told_once = record.outcome == Outcome::Held
+        && facts.holds.iter().any(|hold| hold.class == record.action && hold.reason == detail);
+    Some(if told_once { instead } else { detail })
+}
+
+/// Whether a line tells the values: where nothing was or is going to be sent they would only be noise.
+pub(super) fn tells_changes(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Planned | Outcome::Applied | Outcome::Held | Outcome::Failed => true,
+        Outcome::Deferred | Outcome::Disabled | Outcome::Skipped => false,
     }
 }
 
 /// The word in front of a line: the verb, or what became of it.
-fn word(record: &ActionRecord, mode: Mode) -> &'static str {
+pub(super) fn word(record: &ActionRecord, mode: Mode) -> &'static str {
     let done = mode == Mode::Apply && record.outcome == Outcome::Applied;
     match record.action {
         Verb::Create if done => "created",
@@ -140,6 +180,7 @@ pub(super) fn change_line(change: &Change) -> String {
     }
 }
 
+/// A value in one line, cut where it is long.
 pub(super) fn value(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Text(text) => {
@@ -186,21 +227,12 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
         }
         None => writeln!(out, "{style}{label}{style:#}: {}", summary_text(&facts.summary, facts.mode))?,
     }
-    let seats = &facts.seats;
-    let limit = seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
-    writeln!(
-        out,
-        "Seats: {} billable before, {} after{limit}. A deactivated account keeps its seat; accounts that rosterd does \
-         not manage are not counted.",
-        seats.before, seats.after
-    )?;
+    writeln!(out, "{}", seats_line(&facts.seats))?;
     for hold in &facts.holds {
         write_hold(hold, out)?;
     }
     for note in &facts.notes {
-        // A help line of ours is a line; a line break of anybody else is shown as one.
-        let (text, help) =
-            note.rsplit_once("\nhelp: ").map_or((note.as_str(), None), |(text, help)| (text, Some(help)));
+        let (text, help) = with_help(note);
         writeln!(out, "Note: {}", visible(text))?;
         if let Some(help) = help {
             writeln!(out, "  help: {}", visible(help))?;
@@ -214,7 +246,26 @@ fn write_end(facts: &RunFacts, out: &mut dyn io::Write) -> io::Result<()> {
 
 /// What was wrong, and the help with it.
 pub(super) fn failure_lines(problem: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    problem.lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
+    let (text, help) = with_help(problem);
+    if !text.is_empty() {
+        writeln!(out, "  {}", visible(text))?;
+    }
+    help.map_or(Ok(()), |help| writeln!(out, "  help: {}", visible(help)))
+}
+
+/// The billable accounts, and what is not in the number.
+pub(super) fn seats_line(seats: &Seats) -> String {
+    let limit = seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
+    format!(
+        "Seats: {} billable before, {} after{limit}. A deactivated account keeps its seat; accounts that rosterd does \
+         not manage are not counted.",
+        seats.before, seats.after
+    )
+}
+
+/// A sentence and its help. A help line of ours is a line; a line break of anybody else is shown as one.
+pub(super) fn with_help(note: &str) -> (&str, Option<&str>) {
+    note.rsplit_once("\nhelp: ").map_or((note, None), |(text, help)| (text, Some(help)))
 }
 
 /// Understandable alone: what waits, why with numbers, until when, and which command releases it.
@@ -235,7 +286,8 @@ fn write_hold(hold: &HoldFact, out: &mut dyn io::Write) -> io::Result<()> {
     )
 }
 
-fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {
+/// Where a run did not go through: what that means, and what was wrong.
+pub(super) fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {
     let source = || facts.source.problem.clone().unwrap_or_default();
     let target = || facts.target.problem.clone().unwrap_or_default();
     match facts.result {
@@ -252,8 +304,8 @@ fn failure(facts: &RunFacts) -> Option<(&'static str, String)> {
     }
 }
 
-/// `1 to create, 2 to update, 119 unchanged`, or `1 created, …`; what is zero is left out.
-pub fn summary_text(summary: &Summary, mode: Mode) -> String {
+/// The words of each count but the unchanged, in the order in which they are told.
+pub(super) fn counts(summary: &Summary, mode: Mode) -> [(u64, &'static str); 11] {
     let Summary {
         create,
         adopt,
@@ -261,32 +313,38 @@ pub fn summary_text(summary: &Summary, mode: Mode) -> String {
         reactivate,
         deactivate,
         delete,
-        unchanged,
+        unchanged: _,
         skipped,
         held,
         held_back,
         failed,
         deferred,
     } = *summary;
-    let mut text = String::new();
-    let mut add = |number: u64, planned: &str, done: &str| {
-        if number > 0 {
-            let words = if mode == Mode::DryRun { planned } else { done };
-            let separator = if text.is_empty() { "" } else { ", " };
-            write!(text, "{separator}{number} {words}").unwrap_or_default();
-        }
-    };
-    add(create, "to create", "created");
-    add(adopt, "to adopt", "adopted");
-    add(update, "to update", "updated");
-    add(reactivate, "to reactivate", "reactivated");
-    add(deactivate, "to deactivate", "deactivated");
-    add(delete, "to delete", "deleted");
-    add(held, "held for approval or a seat", "held for approval or a seat");
-    add(held_back, "held back", "held back");
-    add(failed, "failed", "failed");
-    add(deferred, "deferred", "deferred");
-    add(skipped, "skipped", "skipped");
+    let words = |planned: &'static str, done: &'static str| if mode == Mode::DryRun { planned } else { done };
+    [
+        (create, words("to create", "created")),
+        (adopt, words("to adopt", "adopted")),
+        (update, words("to update", "updated")),
+        (reactivate, words("to reactivate", "reactivated")),
+        (deactivate, words("to deactivate", "deactivated")),
+        (delete, words("to delete", "deleted")),
+        (held, "held for approval or a seat"),
+        (held_back, "held back"),
+        (failed, "failed"),
+        (deferred, "deferred"),
+        (skipped, "skipped"),
+    ]
+}
+
+/// `1 to create, 2 to update, 119 unchanged`, or `1 created, …`; what is zero is left out.
+pub fn summary_text(summary: &Summary, mode: Mode) -> String {
+    let Summary { unchanged, held, held_back, failed, deferred, .. } = *summary;
+    let told: Vec<String> = counts(summary, mode)
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, words)| format!("{number} {words}"))
+        .collect();
+    let text = told.join(", ");
     if summary.writes() + held + held_back + failed + deferred == 0 {
         let rest = if text.is_empty() { String::new() } else { format!(", {text}") };
         return format!("nothing to do, {unchanged} unchanged{rest}.");
@@ -309,6 +367,7 @@ pub(super) fn vendor(kind: &str) -> &str {
     }
 }
 
+/// `1 person`, `2 people`.
 pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
