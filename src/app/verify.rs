@@ -5,13 +5,17 @@ use tokio::sync::watch;
 use super::Complaint;
 use super::desk::{Desk, Reading, Writing};
 use super::runs::{interruption, unreadable_secrets, watcher};
-use crate::cli::ListFormat;
+use crate::cli::FormatName;
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::report::{RunResult, Trigger};
 use crate::reconcile::{Refused, State, Verification, Verified};
-use crate::report::{SyncReport, VerifyReport, verify_line, write_verify, write_verify_json};
+use crate::report::{
+    SyncReport, VerifyReport, verify_line, write_verify, write_verify_csv, write_verify_html,
+    write_verify_json, write_verify_markdown,
+};
+
 /// The reports, and the exit codes.
 type Ended = (Vec<VerifyReport>, Vec<u8>);
 
@@ -24,7 +28,6 @@ pub(super) async fn run(desk: &Desk<'_>, repair: bool, all: bool) -> u8 {
 }
 
 async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complaint> {
-    let format = desk.list_format()?;
     let syncs = desk.chosen()?;
     if let Some(message) = unreadable_secrets(&syncs) {
         return Err((message, exit::CONFIG));
@@ -42,10 +45,13 @@ async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complain
     let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
     let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
     let lines: Vec<String> = reports.iter().map(|report| verify_line(&report.facts)).collect();
-    let output = desk.cli.run.output.as_deref();
+    let (format, output) = (desk.cli.run.format, desk.cli.run.output.as_deref());
     let written = desk.console.hand_out(output, &lines, |out| match format {
-        ListFormat::Text => write_verify(&mut reports, out),
-        ListFormat::Json => write_verify_json(&mut reports, out),
+        FormatName::Text => write_verify(&mut reports, out),
+        FormatName::Json => write_verify_json(&mut reports, out),
+        FormatName::Markdown => write_verify_markdown(&mut reports, out),
+        FormatName::Csv => write_verify_csv(&mut reports, out),
+        FormatName::Html => write_verify_html(&mut reports, out),
     });
     written.await.map_err(|message| (message, exit::FAILURE))?;
     Ok(by_signal.unwrap_or_else(|| exit::combine(codes)))

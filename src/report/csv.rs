@@ -85,7 +85,7 @@ fn write_failure(rows: &mut Rows<'_>, facts: &RunFacts) -> io::Result<()> {
 
 /// A cell that a spreadsheet shows and never computes: control characters are visible, and an apostrophe stands in
 /// front of what would begin a formula (OWASP, CSV injection; full-width forms are taken for the same in some locales).
-fn defused(cell: &str) -> Cow<'_, str> {
+pub(super) fn defused(cell: &str) -> Cow<'_, str> {
     let shown = visible(cell);
     let begins = shown.trim_start().chars().next();
     match begins {

@@ -49,7 +49,20 @@ pub fn write_html(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Re
     write!(out, "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
-fn templates() -> Result<Environment<'static>, minijinja::Error> {
+/// Begins a page of another kind, with the same style and policy and without the script.
+pub(super) fn open_page(
+    templates: &Environment<'_>,
+    title: &str,
+    now: Millis,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let head = Head::titled(title, policy(), now);
+    render(templates, "head", &head, out)?;
+    write!(out, "<style>{STYLE}</style>\n</head>\n<body>\n")?;
+    render(templates, "top", &head, out)
+}
+
+pub(super) fn templates() -> Result<Environment<'static>, minijinja::Error> {
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -57,10 +70,12 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
     templates.add_template("top", include_str!("html/top.html"))?;
     templates.add_template("sync", include_str!("html/sync.html"))?;
     templates.add_template("row", include_str!("html/row.html"))?;
+    templates.add_template("verify", include_str!("html/verify.html"))?;
+    templates.add_template("finding", include_str!("html/finding.html"))?;
     Ok(templates)
 }
 
-fn render(
+pub(super) fn render(
     templates: &Environment<'_>,
     name: &str,
     context: &impl Serialize,

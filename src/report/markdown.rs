@@ -218,7 +218,7 @@ fn reads_leftwards(text: &str) -> bool {
 
 /// Where a text stands.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(super) enum Place {
     /// In a table, where a bar ends a cell.
     Cell,
     /// Elsewhere.
@@ -226,7 +226,7 @@ enum Place {
 }
 
 /// A sentence of ours that may name something of theirs: as it is where it is harmless, else as a code span.
-fn foreign(text: &str, place: Place) -> String {
+pub(super) fn foreign(text: &str, place: Place) -> String {
     if is_harmless(text) { escaped(text) } else { code(text, place) }
 }
 
@@ -260,7 +260,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// A code span: nothing in it means anything, as long as its fence is longer than every run of backticks in it.
-fn code(text: &str, place: Place) -> String {
+pub(super) fn code(text: &str, place: Place) -> String {
     let shown = visible(text);
     if shown.trim().is_empty() {
         return "(empty)".to_owned();

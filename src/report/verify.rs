@@ -185,7 +185,7 @@ fn write_end(facts: &VerifyFacts, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// `1 leaver active, 2 attributes changed there; 3 unmanaged`; what is zero is left out.
-fn counts_text(counts: &DriftCounts) -> String {
+pub(super) fn counts_text(counts: &DriftCounts) -> String {
     let words = |drift: bool| -> Vec<String> {
         FindingKind::ALL
             .into_iter()
@@ -200,7 +200,7 @@ fn counts_text(counts: &DriftCounts) -> String {
     if rest.is_empty() { format!("{drift}.") } else { format!("{drift}; beside that {}.", rest.join(", ")) }
 }
 
-fn label(kind: FindingKind) -> &'static str {
+pub(super) fn label(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::LeaverActive => "left and active",
         FindingKind::SwitchedOff => "switched off there",
@@ -237,7 +237,7 @@ fn write_kind(
     Ok(())
 }
 
-fn what_to_do(kind: FindingKind) -> &'static str {
+pub(super) fn what_to_do(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::LeaverActive => "`rosterd verify --repair` removes them; drift.access on the schedule",
         FindingKind::SwitchedOff => {
@@ -290,6 +290,6 @@ fn write_finding(found: &DriftFinding, out: &mut dyn io::Write) -> io::Result<()
     Ok(())
 }
 
-fn shown(scalar: Option<&Scalar>) -> String {
+pub(super) fn shown(scalar: Option<&Scalar>) -> String {
     scalar.map_or_else(|| "nothing".to_owned(), value)
 }

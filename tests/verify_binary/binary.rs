@@ -205,3 +205,49 @@ fn what_was_repaired_is_in_the_history_and_the_status_tells_of_the_drift() {
     stage.run(&["status"]).exits(0).says(&["1 leaver_active; verified "]);
     stage.run(&["history", "--run", "3"]).exits(0).says(&["deactivated", "ann@acme.example"]);
 }
+
+/// In each format the findings are told, and nothing that a name holds breaks the document.
+#[test]
+fn a_verification_is_told_in_every_format_and_no_name_breaks_one() {
+    let (stage, _) = without_ann(Access::OktaToken, "");
+    let hostile = "=1+1<img src=x>|`@all` [x](http://evil.example)\u{202e}\u{1b}[31m";
+    by_hand(&stage, "ann", "active", json!(true));
+    by_hand(&stage, "ben", "title", json!(hostile));
+    let told = |format: &str| stage.run(&["verify", "--format", format]).exits(0).stdout;
+    let csv = told("csv");
+    let mut rows = csv::Reader::from_reader(csv.as_bytes());
+    assert_eq!(rows.headers().unwrap().len(), 12);
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    let of = |user: &str| rows.iter().find(|row| &row[2] == user).unwrap_or_else(|| panic!("{csv}"));
+    assert_eq!(&of("ann@acme.example")[1], "leaver_active");
+    let ben = of("ben@acme.example");
+    assert_eq!((&ben[1], &ben[6], &ben[9]), ("attributes", "title", "Engineer"));
+    assert!(ben[7].starts_with("'=1+1<img") && !csv.contains('\u{202e}') && !csv.contains('\u{1b}'), "{csv}");
+    let markdown = told("markdown");
+    assert!(
+        markdown.contains("## rosterd: verification of sync") && markdown.contains("**Drift**"),
+        "{markdown}"
+    );
+    let row = markdown.lines().find(|line| line.contains("=1+1")).unwrap();
+    assert!(row.contains(r"\|") && !row.contains("=1+1<img src=x>|"), "a bar of a name ends no cell: {row}");
+    let html = told("html");
+    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{html}");
+    assert!(!html.contains("<img") && html.contains("=1+1&lt;img src=x&gt;"), "{html}");
+    assert!(!html.contains("<script>"), "this page needs none");
+    for document in [markdown, html] {
+        assert!(!document.contains('\u{202e}') && !document.contains('\u{1b}'), "{document}");
+        for part in ["ann@acme.example", "ben@acme.example", "1 left and active"] {
+            assert!(document.contains(part), "no {part} in {document}");
+        }
+    }
+}
+
+#[test]
+fn a_verification_that_failed_says_so_in_every_format() {
+    let (stage, _) = without_ann(Access::OktaToken, "");
+    stage.sim.faults().add(Fault::on(Peer::Scim).then(Effect::answer(401, "application/json", "{}")));
+    for format in ["text", "json", "csv", "markdown", "html"] {
+        let ran = stage.run(&["verify", "--format", format]).exits(6);
+        assert!(ran.stdout.contains("401"), "{format}: {}", ran.stdout);
+    }
+}

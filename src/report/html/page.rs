@@ -34,12 +34,13 @@ impl Head {
     pub(super) fn new(syncs: &[&RunFacts], policy: String, now: Millis) -> Head {
         let names: Vec<String> =
             syncs.iter().map(|facts| format!("{} of {}", title(facts), shown(&facts.sync))).collect();
-        Head {
-            policy,
-            rosterd: env!("CARGO_PKG_VERSION"),
-            title: format!("rosterd: {}", names.join(", ")),
-            generated_at: now.rfc3339(),
-        }
+        Head::titled(&format!("rosterd: {}", names.join(", ")), policy, now)
+    }
+
+    /// Of a page of another kind.
+    pub(super) fn titled(title: &str, policy: String, now: Millis) -> Head {
+        let rosterd = env!("CARGO_PKG_VERSION");
+        Head { policy, rosterd, title: title.to_owned(), generated_at: now.rfc3339() }
     }
 }
 
