@@ -298,7 +298,7 @@ impl Daemon {
     async fn turn(&mut self) -> Result<(), DaemonError> {
         let watchdog = systemd::watchdog();
         loop {
-            let now = Millis::now();
+            let now = clock();
             if *self.stopped.borrow() {
                 return Ok(());
             }
@@ -308,7 +308,7 @@ impl Daemon {
             self.tell_status().await;
             hold_still_for_tests();
             let until_next = match self.dispatcher.next_at() {
-                Some(at) => Duration::from_millis(at.since(Millis::now()).max(0) as u64),
+                Some(at) => Duration::from_millis(at.since(clock()).max(0) as u64),
                 None => LONGEST_SLEEP,
             };
             let longest = watchdog.map_or(LONGEST_SLEEP, |often| (often / 2).min(LONGEST_SLEEP));
@@ -320,7 +320,7 @@ impl Daemon {
     }
 
     async fn handle(&mut self, event: Event) -> Result<(), DaemonError> {
-        let now = Millis::now();
+        let now = clock();
         let dispatcher = &mut self.dispatcher;
         match event {
             Event::Asked(wish) => dispatcher.asked(wish),
@@ -418,6 +418,19 @@ impl Daemon {
         }
         tracing::info!("stopped");
     }
+}
+
+/// The time as the loop sees it. A test may set the clock by so many milliseconds as this file says.
+#[cfg(feature = "sim")]
+fn clock() -> Millis {
+    let file = std::env::var_os("ROSTERD_SIM_CLOCK");
+    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
+    Millis(Millis::now().0 + text.and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or_default())
+}
+
+#[cfg(not(feature = "sim"))]
+fn clock() -> Millis {
+    Millis::now()
 }
 
 /// A test of the watchdog needs a loop that is stuck: it is, while this file exists.

@@ -1,7 +1,7 @@
 //! Runs that nobody starts by hand, and what becomes of several wishes for one.
 //!
-//! Jitter, clocks that are set and machines that sleep are tested where they are decided, in `daemon::agenda`; gaps and
-//! folds of the calendar in `core::schedule`: a process cannot be given another clock from outside.
+//! Jitter is tested where it is decided, in `daemon::agenda`; gaps and folds of the calendar in `core::schedule`. The
+//! clock is set by a hook of the simulation: a process cannot be given another one from outside.
 
 use crate::service::{
     EVERY_SECOND, Gate, NEVER, Service, configure, configure_syncs, eventually, finish, hire_many, logins,
@@ -54,6 +54,38 @@ fn a_start_after_years_of_downtime_runs_once() {
     service.says(0, "run 2 of default: ok; next run at 20");
     let sync = stage.run(&["--reconcile-now", "--format", "json"]).exits(0).sync();
     assert_eq!(sync["run"], 3);
+    service.stop();
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_brings_one_run_and_one_that_is_set_back_puts_none_off() {
+    const HOUR_MILLIS: i64 = 3_600_000;
+    let stage = Stage::new();
+    configure(&stage, "schedule = \"0 3 * * *\"");
+    stage.hire("Ann", "Engineer");
+    let clock = stage.home.path().join("clock");
+    let mut command = stage.home.command(&["daemon"]);
+    // The loop turns at least every half of it, and each turn is told.
+    command.env("WATCHDOG_USEC", "400000").env("ROSTERD_SIM_CLOCK", &clock);
+    let service = Service::launch(&stage.home, command);
+    service.has_run(1);
+    let set = |hours: i64| {
+        std::fs::write(&clock, (hours * HOUR_MILLIS).to_string()).unwrap();
+        for _ in 0..3 {
+            service.wait(service.mark(), "it turns", |words| words.contains("WATCHDOG=1"));
+        }
+    };
+    // Ten days were slept through: one run makes up for ten.
+    set(240);
+    service.has_run(2);
+    set(240);
+    assert_eq!(run_rows(&stage.home.state()).len(), 2, "{}", service.log());
+    // Set back by twelve days: nothing runs for that, and the next run is not twelve days away.
+    set(-48);
+    assert_eq!(run_rows(&stage.home.state()).len(), 2, "{}", service.log());
+    set(-23);
+    let rows = service.has_run(3);
+    assert!(rows.len() == 3 && rows.iter().all(|row| row.trigger == "schedule"), "{rows:?}");
     service.stop();
 }
 
