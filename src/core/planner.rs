@@ -390,22 +390,10 @@ fn action(
         None => person.link.is_some_and(|link| link.billable),
     };
     PlannedAction {
-        verb,
-        situation,
-        reason: String::new(),
-        user: person.user.to_owned(),
-        source_id: person.id.clone(),
-        target_id: target_id(person),
-        changes: Vec::new(),
         desired: mapped.map(|mapped| mapped.desired.clone()),
-        found: None,
-        cause: None,
-        activate: false,
         disposition: if verb.is_write() { Disposition::Send } else { Disposition::Nothing },
-        observed_at: person.observed_at,
-        assigned_at: person.assigned_at,
         billable,
-        source_digest: None,
+        ..bare(person, verb, situation, String::new())
     }
 }
 
@@ -422,19 +410,9 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
         verb,
         situation,
         reason,
-        user: person.user.to_owned(),
-        source_id: person.id.clone(),
         target_id: target_id(person),
-        changes: Vec::new(),
-        desired: None,
-        found: None,
-        cause: None,
-        activate: false,
-        disposition: Disposition::Nothing,
-        observed_at: person.observed_at,
         assigned_at: person.assigned_at,
-        billable: false,
-        source_digest: None,
+        ..PlannedAction::blank(person.id.clone(), person.user.to_owned(), person.observed_at)
     }
 }
 

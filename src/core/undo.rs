@@ -296,22 +296,12 @@ fn moved_on(moved: &[String]) -> String {
 
 fn told(deed: &Deed, present: &Present<'_>, verb: Verb, reason: String) -> PlannedAction {
     let situation = if verb == Verb::HoldBack { Situation::HeldBack } else { Situation::Confirmed };
+    let user = present.link.map_or_else(|| deed.user.clone(), |link| link.user_name.clone());
     PlannedAction {
         verb,
         situation,
         reason,
-        user: present.link.map_or_else(|| deed.user.clone(), |link| link.user_name.clone()),
-        source_id: deed.source_id.clone(),
         target_id: present.link.map(|link| link.target_id.clone()).or_else(|| deed.target_id.clone()),
-        changes: Vec::new(),
-        desired: None,
-        found: None,
-        cause: None,
-        activate: false,
-        disposition: Disposition::Nothing,
-        observed_at: present.observed_at,
-        assigned_at: None,
-        billable: false,
-        source_digest: None,
+        ..PlannedAction::blank(deed.source_id.clone(), user, present.observed_at)
     }
 }

@@ -252,6 +252,30 @@ pub struct PlannedAction {
     pub source_digest: Option<Digest>,
 }
 
+impl PlannedAction {
+    /// Nothing to be done for a person. What is to be said or done is filled in by who plans it.
+    pub fn blank(source_id: SourceId, user: String, observed_at: Millis) -> PlannedAction {
+        PlannedAction {
+            verb: Verb::Skip,
+            situation: Situation::Gone,
+            reason: String::new(),
+            user,
+            source_id,
+            target_id: None,
+            changes: Vec::new(),
+            desired: None,
+            found: None,
+            cause: None,
+            activate: false,
+            disposition: Disposition::Nothing,
+            observed_at,
+            assigned_at: None,
+            billable: false,
+            source_digest: None,
+        }
+    }
+}
+
 /// The account that an adoption takes over, as it was read in this run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoundAccount {

@@ -460,22 +460,10 @@ fn login_to_be(action: &PlannedAction) -> String {
 /// Somebody who is not listed and whose turn to be looked at comes in a later run.
 fn later_look(candidate: &Candidate, link: &Link) -> PlannedAction {
     PlannedAction {
-        verb: Verb::Skip,
         situation: Situation::Leaver,
         reason: "not listed; how this person left is looked at in a later run".to_owned(),
-        user: link.user_name.clone(),
-        source_id: candidate.id.clone(),
         target_id: Some(link.target_id.clone()),
-        changes: Vec::new(),
-        desired: None,
-        found: None,
-        cause: None,
-        activate: false,
-        disposition: Disposition::Nothing,
-        observed_at: candidate.observed_at,
-        assigned_at: None,
-        billable: false,
-        source_digest: None,
+        ..PlannedAction::blank(candidate.id.clone(), link.user_name.clone(), candidate.observed_at)
     }
 }
 

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::json::write_document;
 use super::visible;
 use crate::model::handover::{Handover, Left, Proposal, RebuildFacts, TransferFacts};
 use crate::model::link::LinkState;
 use crate::model::report::Mode;
-use crate::model::time::Millis;
 use crate::store::Spool;
 
 /// Lines of one kind that a text shows before it is cut; JSON has them all.
@@ -152,23 +152,12 @@ fn number(count: u64, one: &str, more: &str) -> String {
 pub fn write_rebuilds_json(reports: &mut [RebuildReport], out: &mut dyn Write) -> io::Result<()> {
     let syncs: Vec<OneRebuild<'_>> =
         reports.iter_mut().map(|report| OneRebuild(RefCell::new(report))).collect();
-    document("rosterd.rebuild/1", "syncs", &syncs, out)
+    write_document("rosterd.rebuild/1", "syncs", &syncs, out)
 }
 
 /// Writes a transfer as one JSON document (`rosterd.transfer/1`) and a final newline.
 pub fn write_transfer_json(report: &mut TransferReport, out: &mut dyn Write) -> io::Result<()> {
-    document("rosterd.transfer/1", "transfer", &OneTransfer(RefCell::new(report)), out)
-}
-
-fn document(schema: &str, name: &str, content: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::new(&mut *out);
-    let mut map = serializer.serialize_map(None)?;
-    map.serialize_entry("schema", schema)?;
-    map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
-    map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
-    map.serialize_entry(name, content)?;
-    SerializeMap::end(map)?;
-    out.write_all(b"\n")
+    write_document("rosterd.transfer/1", "transfer", &OneTransfer(RefCell::new(report)), out)
 }
 
 struct OneRebuild<'a>(RefCell<&'a mut RebuildReport>);

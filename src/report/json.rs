@@ -18,8 +18,25 @@ const SCHEMA: &str = "rosterd.report/1";
 
 /// Writes the document and a final newline.
 pub fn write_json(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
-    let document = Document { reports: RefCell::new(reports) };
-    write_tame(&document, out)
+    let syncs: Vec<OneSync<'_>> = reports.iter_mut().map(|report| OneSync(RefCell::new(report))).collect();
+    write_document(SCHEMA, "syncs", &syncs, out)
+}
+
+/// Writes what every document of ours begins with, then `content` under this name.
+pub(super) fn write_document(
+    schema: &str,
+    name: &str,
+    content: &impl Serialize,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Tame);
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("schema", schema)?;
+    map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
+    map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
+    map.serialize_entry(name, content)?;
+    SerializeMap::end(map)?;
+    out.write_all(b"\n")
 }
 
 /// Writes one JSON document and a final newline. What could steer a terminal is escaped, which means the same.
@@ -49,24 +66,6 @@ impl Formatter for Tame {
             rest = characters.as_str();
         }
         writer.write_all(rest.as_bytes())
-    }
-}
-
-struct Document<'a> {
-    reports: RefCell<&'a mut [SyncReport]>,
-}
-
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", SCHEMA)?;
-        map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
-        map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
-        let mut reports = self.reports.borrow_mut();
-        let syncs: Vec<OneSync<'_>> =
-            reports.iter_mut().map(|report| OneSync(RefCell::new(report))).collect();
-        map.serialize_entry("syncs", &syncs)?;
-        map.end()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
+use super::json::write_tame;
 use super::visible;
 use crate::model::drift::FindingKind;
 use crate::model::status::{DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
@@ -28,8 +29,7 @@ pub fn write_status(status: &Status, out: &mut dyn io::Write) -> io::Result<()> 
 
 /// Writes the document as JSON and a final newline.
 pub fn write_status_json(status: &Status, out: &mut dyn io::Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, status)?;
-    out.write_all(b"\n")
+    write_tame(status, out)
 }
 
 fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {

@@ -7,13 +7,12 @@ use anstyle::{AnsiColor, Style};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::json::{Lines, OneSync};
+use super::json::{Lines, OneSync, write_document};
 use super::text::{count, failure_lines, value, vendor, write_sync};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::drift::{DriftCounts, DriftFinding, DriftedAttribute, FindingKind, VerifyFacts};
 use crate::model::report::RunResult;
-use crate::model::time::Millis;
 use crate::store::Spool;
 
 const SCHEMA: &str = "rosterd.verify/1";
@@ -37,27 +36,9 @@ pub struct VerifyReport {
 
 /// Writes the document and a final newline.
 pub fn write_verify_json(reports: &mut [VerifyReport], out: &mut dyn io::Write) -> io::Result<()> {
-    let document = Document { reports: RefCell::new(reports) };
-    serde_json::to_writer(&mut *out, &document)?;
-    out.write_all(b"\n")
-}
-
-struct Document<'a> {
-    reports: RefCell<&'a mut [VerifyReport]>,
-}
-
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", SCHEMA)?;
-        map.serialize_entry("rosterd", env!("CARGO_PKG_VERSION"))?;
-        map.serialize_entry("generated_at", &Millis::now().rfc3339())?;
-        let mut reports = self.reports.borrow_mut();
-        let syncs: Vec<OneVerification<'_>> =
-            reports.iter_mut().map(|report| OneVerification(RefCell::new(report))).collect();
-        map.serialize_entry("syncs", &syncs)?;
-        map.end()
-    }
+    let syncs: Vec<OneVerification<'_>> =
+        reports.iter_mut().map(|report| OneVerification(RefCell::new(report))).collect();
+    write_document(SCHEMA, "syncs", &syncs, out)
 }
 
 struct OneVerification<'a>(RefCell<&'a mut VerifyReport>);

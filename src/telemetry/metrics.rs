@@ -147,14 +147,7 @@ impl Metrics {
         runs.get_or_create(&labels(&facts.sync, [("result", facts.result.as_str())])).inc();
         let millis = facts.finished_at.since(facts.started_at).max(0);
         run_duration.get_or_create(&only(&facts.sync)).observe(millis as f64 / 1000.0);
-        let reached = match facts.result {
-            RunResult::Ok | RunResult::Partial | RunResult::Held => true,
-            RunResult::SourceIncomplete
-            | RunResult::SourceUnavailable
-            | RunResult::TargetUnavailable
-            | RunResult::Interrupted
-            | RunResult::Error => false,
-        };
+        let reached = facts.result.reached_both_sides();
         if reached && facts.source.complete {
             self.succeeded(&facts.sync, Some(facts.finished_at));
         }

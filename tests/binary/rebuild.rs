@@ -1,7 +1,6 @@
 //! `rebuild`, `transfer` and `backup` at the real binary: what they say, what they ask, how they end.
 
-use crate::guards::terminal::typed;
-use crate::support::{Ran, Stage, action_of, count};
+use crate::support::{Ran, Stage, action_of, count, typed};
 use insta::assert_snapshot;
 use rusqlite::Connection;
 use std::fs;

@@ -144,6 +144,25 @@ pub(crate) fn run_bare(arguments: &[&str]) -> Ran {
     Ran::of(bare(arguments).output().unwrap())
 }
 
+/// Runs the program with a terminal as its standard input, on which this is typed.
+pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let ours = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::grantpt(&ours).unwrap();
+    rustix::pty::unlockpt(&ours).unwrap();
+    let name = rustix::pty::ptsname(&ours, Vec::new()).unwrap();
+    let path = Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name.as_bytes()));
+    let not_ours_to_control = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+    let theirs =
+        fs::OpenOptions::new().read(true).write(true).custom_flags(not_ours_to_control).open(path).unwrap();
+    // A terminal keeps what is typed until somebody reads the line.
+    let mut keyboard = fs::File::from(ours);
+    std::io::Write::write_all(&mut keyboard, answer.as_bytes()).unwrap();
+    let ran = Ran::of(stage.home.command(arguments).stdin(theirs).output().unwrap());
+    drop(keyboard);
+    ran
+}
+
 /// The sources that the simulation plays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Access {

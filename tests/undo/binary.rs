@@ -1,18 +1,14 @@
 //! `undo` and `forget` at the real binary: what they show, ask and say, their exit codes, and the same by a daemon.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use insta::{allow_duplicates, assert_snapshot};
 use rosterd::sim::{Cut, Effect, Fault, Peer};
 use serde_json::json;
 
-use crate::program::{Access, Prey, Ran, Stage, action_of, count, line_of};
+use crate::program::{Access, Prey, Stage, action_of, count, line_of, typed};
 
 /// Ann and Bob moved and Cid left, all in run 2; Dan and Eve stay.
 fn changed() -> Stage {
@@ -44,24 +40,6 @@ fn state(stage: &Stage) -> Vec<(PathBuf, Vec<u8>)> {
         std::fs::read_dir(stage.home.state()).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
-}
-
-/// Runs the program with a terminal as its standard input, on which this is typed.
-fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
-    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-    let ours = rustix::pty::openpt(flags).unwrap();
-    rustix::pty::grantpt(&ours).unwrap();
-    rustix::pty::unlockpt(&ours).unwrap();
-    let name = rustix::pty::ptsname(&ours, Vec::new()).unwrap();
-    let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
-    let not_ours_to_control = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
-    let theirs =
-        OpenOptions::new().read(true).write(true).custom_flags(not_ours_to_control).open(path).unwrap();
-    let mut keyboard = File::from(ours);
-    keyboard.write_all(answer.as_bytes()).unwrap();
-    let ran = Ran::of(stage.home.command(arguments).stdin(theirs).output().unwrap());
-    drop(keyboard);
-    ran
 }
 
 #[test]

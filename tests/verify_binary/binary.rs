@@ -234,6 +234,9 @@ fn a_verification_is_told_in_every_format_and_no_name_breaks_one() {
     assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{html}");
     assert!(!html.contains("<img") && html.contains("=1+1&lt;img src=x&gt;"), "{html}");
     assert!(!html.contains("<script>"), "this page needs none");
+    for document in [told("text"), told("json"), markdown.clone(), html.clone()] {
+        assert!(!document.contains('\u{202e}') && !document.contains('\u{1b}'), "{document}");
+    }
     for document in [markdown, html] {
         assert!(!document.contains('\u{202e}') && !document.contains('\u{1b}'), "{document}");
         for part in ["ann@acme.example", "ben@acme.example", "1 left and active"] {

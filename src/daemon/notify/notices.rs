@@ -160,14 +160,7 @@ fn news_of_holds(told: &mut BTreeMap<String, u32>, facts: &RunFacts) -> Vec<Hold
             news.push(hold.clone());
         }
     }
-    let everything_is_listed = match facts.result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held => true,
-        RunResult::SourceIncomplete
-        | RunResult::SourceUnavailable
-        | RunResult::TargetUnavailable
-        | RunResult::Interrupted
-        | RunResult::Error => false,
-    };
+    let everything_is_listed = facts.result.reached_both_sides();
     if everything_is_listed {
         // Ids are never used again, so that a hold that is gone can be forgotten.
         told.retain(|id, _| facts.holds.iter().any(|hold| hold.id == *id));

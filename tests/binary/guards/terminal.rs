@@ -1,31 +1,7 @@
 //! What is asked on a terminal.
 
 use super::{decided, five_held, gone};
-use crate::support::{Ran, Stage};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-
-/// Runs the program with a terminal as its standard input, on which this is typed.
-pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
-    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-    let ours = rustix::pty::openpt(flags).unwrap();
-    rustix::pty::grantpt(&ours).unwrap();
-    rustix::pty::unlockpt(&ours).unwrap();
-    let name = rustix::pty::ptsname(&ours, Vec::new()).unwrap();
-    let path = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
-    let not_ours_to_control = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
-    let theirs =
-        OpenOptions::new().read(true).write(true).custom_flags(not_ours_to_control).open(path).unwrap();
-    // A terminal keeps what is typed until somebody reads the line.
-    let mut keyboard = File::from(ours);
-    keyboard.write_all(answer.as_bytes()).unwrap();
-    let ran = Ran::of(stage.home.command(arguments).stdin(theirs).output().unwrap());
-    drop(keyboard);
-    ran
-}
+use crate::support::typed;
 
 #[test]
 fn on_a_terminal_no_answer_but_yes_releases_anything() {
