@@ -9,6 +9,7 @@ mod commands;
 mod exit_codes;
 mod guards;
 mod history;
+mod journal;
 mod json_report;
 mod options;
 mod rebuild;
