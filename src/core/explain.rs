@@ -26,6 +26,9 @@ use crate::model::time::Millis;
 mod advice;
 mod fates;
 mod raw;
+mod similar;
+
+pub use similar::Similar;
 
 use advice::Case;
 use fates::Known;
