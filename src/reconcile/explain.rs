@@ -101,8 +101,7 @@ async fn one<O: Observe>(
     plan_and_carry_out(context, &Who::Ids(vec![id.clone()]), gathered, None, nothing, &mut tally).await?;
     super::run::stopped(&tally)?;
     let record: Option<ActionRecord> = tally.records.iter()?.next().transpose()?;
-    let prover =
-        Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, None);
+    let prover = Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, None);
     let mut look = Look { context, prover, listed, id: &id, record: record.as_ref(), found: Vec::new() };
     look.at_the_link(link.as_ref()).await?;
     look.by_the_ladder(link.as_ref(), standing.as_ref(), &read, &person).await?;
@@ -275,9 +274,11 @@ fn key_of(rung: MatchBy) -> MatchKey {
 fn why(owner: &Owner, accepted: bool, qualifies: bool, several: bool, decided: bool) -> String {
     match owner {
         Owner::Nobody if accepted => "it is nobody's, and is taken over".to_owned(),
-        Owner::Nobody if !qualifies => "nobody manages it: rosterd leaves accounts alone that it neither made nor \
+        Owner::Nobody if !qualifies => {
+            "nobody manages it: rosterd leaves accounts alone that it neither made nor \
                                         took over, and this person does not qualify for one"
-            .to_owned(),
+                .to_owned()
+        }
         Owner::Nobody if several => "one of several that match, so none is taken".to_owned(),
         Owner::Nobody if decided => "an earlier key found another one already".to_owned(),
         Owner::Nobody => "it is nobody's, and is not taken over: see the action".to_owned(),

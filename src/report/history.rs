@@ -117,7 +117,8 @@ fn result_style(result: RunResult) -> Style {
     }
 }
 
-fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
+/// One attempt, in a line or a few.
+pub(super) fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
     let (style, outcome) = match attempt.outcome {
         AttemptOutcome::Applied => (GREEN, "applied"),
         AttemptOutcome::Refused => (RED, "refused"),
