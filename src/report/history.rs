@@ -19,6 +19,8 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 
 /// What a report of an old run says of itself.
+const FROM_THE_RECORD: &str = "put together again from what is on record";
+/// And where only the journal has something of it: it was cut off, or failed before it had a plan.
 const FROM_THE_JOURNAL: &str = "put together from the journal: the people to whom something was sent are listed; who \
                                 was held, held back, deferred or skipped is counted only";
 
@@ -115,7 +117,8 @@ fn result_style(result: RunResult) -> Style {
     }
 }
 
-fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
+/// One attempt, in a line or a few.
+pub(super) fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
     let (style, outcome) = match attempt.outcome {
         AttemptOutcome::Applied => (GREEN, "applied"),
         AttemptOutcome::Refused => (RED, "refused"),
@@ -148,7 +151,7 @@ fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
 
 /// A run again, as the report that it gave, as far as it is kept.
 pub fn again(run: RunAgain) -> SyncReport {
-    let RunAgain { facts, line, mut records } = run;
+    let RunAgain { facts, line, mut records, whole } = run;
     let mut facts = facts.unwrap_or_else(|| {
         let mut summary = Summary::default();
         for record in records.iter().into_iter().flatten().flatten() {
@@ -156,7 +159,8 @@ pub fn again(run: RunAgain) -> SyncReport {
         }
         without_end(&line, summary)
     });
-    facts.notes.push(FROM_THE_JOURNAL.to_owned());
+    let note = if whole { FROM_THE_RECORD } else { FROM_THE_JOURNAL };
+    facts.notes.push(note.to_owned());
     SyncReport { facts, records }
 }
 
