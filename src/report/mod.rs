@@ -17,6 +17,7 @@ mod json;
 mod markdown;
 mod progress;
 mod safe;
+pub mod site;
 mod status;
 mod text;
 mod verify;
