@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod drift;
 pub mod echo;
+pub mod explain;
 pub mod expression;
 pub mod guard;
 pub mod lifecycle;

@@ -88,6 +88,7 @@ pub async fn serve(
         .route("/", get(pages::status))
         .route("/runs", get(pages::runs))
         .route("/runs/{number}", get(pages::run))
+        .route("/person", get(pages::person))
         .route("/assets/{version}/{name}", get(pages::asset))
         .route("/healthz", get(answers::health))
         .route("/readyz", get(answers::readiness))

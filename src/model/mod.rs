@@ -8,6 +8,7 @@ pub mod attributes;
 pub mod check;
 pub mod digest;
 pub mod drift;
+pub mod explain;
 pub mod handover;
 pub mod history;
 pub mod id;

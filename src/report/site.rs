@@ -19,9 +19,11 @@ use crate::model::time::Millis;
 
 mod ledger;
 mod overview;
+mod person;
 
 pub use ledger::RunsPage;
 pub use overview::StatusPage;
+pub use person::PersonPage;
 
 /// Seconds between two looks of a page that keeps itself fresh.
 const REFRESH_SECONDS: u32 = 10;
@@ -133,6 +135,7 @@ fn templates() -> io::Result<Environment<'static>> {
         ("site-end", include_str!("site/end.html")),
         ("status", include_str!("site/status.html")),
         ("runs", include_str!("site/runs.html")),
+        ("person", include_str!("site/person.html")),
         ("notice", include_str!("site/notice.html")),
     ] {
         templates.add_template(name, text).map_err(io::Error::other)?;
@@ -171,6 +174,15 @@ pub fn write_run_page(report: &mut SyncReport, now: Millis, out: &mut dyn io::Wr
     let mut frame = Frame::new(format!("Run{number} – rosterd"), Here::Runs, now);
     frame.lists_people = true;
     write_page(&frame, out, |templates, out| write_section(templates, report, 0, 1, out))
+}
+
+/// Writes `/person`.
+pub fn write_person_page(page: &PersonPage, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    let who = page.who();
+    let title = if who.is_empty() { "Find a person" } else { who };
+    let mut frame = Frame::new(format!("{title} – rosterd"), Here::Person, now);
+    frame.who = who.to_owned();
+    write_page(&frame, out, |templates, out| render(templates, "person", page, out))
 }
 
 #[derive(Serialize)]

@@ -14,6 +14,7 @@ use crate::model::digest::DigestKey;
 mod aside;
 mod backup;
 mod drift;
+mod explain;
 mod forget;
 mod handover;
 mod hints;
@@ -29,6 +30,7 @@ mod pins;
 mod runs;
 mod spool;
 mod status;
+mod told;
 mod undo;
 
 pub use aside::set_aside;
@@ -43,6 +45,7 @@ pub use overview::Overview;
 pub use pins::Pin;
 pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
+pub use told::ToldOf;
 pub use undo::{RunToUndo, Trace};
 
 /// Read access to a state directory.

@@ -64,7 +64,7 @@ async fn its_filter_and_its_columns_work_offline() {
     browser.keys("failed").await;
     browser.until("document.querySelectorAll('.people tbody tr').length === 1").await;
     assert_eq!(browser.run::<Vec<String>>(people).await, ["zoe@acme.example"]);
-    browser.keys("all").await;
+    browser.keys("\u{e011}").await;
     browser.until("document.querySelectorAll('.people tbody tr').length === 7").await;
     browser.click("th:nth-child(3) button").await;
     browser

@@ -57,3 +57,13 @@ async fn a_page_that_is_not_there() {
     every_view(&browser, "not-there").await;
     assert_eq!(browser.text("h1").await, "There is no such run");
 }
+
+#[tokio::test]
+async fn one_person() {
+    let Some(browser) = Browser::start().await else { return };
+    let (stage, _) = busy().await;
+    looks_well(&browser, &stage, "/person?who=chloe%40acme.example", "person-held").await;
+    looks_well(&browser, &stage, "/person?who=zoe%40acme.example", "person-failing").await;
+    looks_well(&browser, &stage, "/person?who=cloe%40acme.example", "person-unknown").await;
+    looks_well(&browser, &stage, "/person", "person-search").await;
+}

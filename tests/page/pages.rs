@@ -29,7 +29,7 @@ async fn a_held_run_shows_the_commands_that_release_and_drop_it_and_copies_them(
     }
     assert!(browser.text("h1").await.ends_with("The sync needs attention"));
     let origin = format!("http://{}", stage.address);
-    let permission = serde_json::json!({"origin": origin, "permissions": ["clipboardReadWrite"]});
+    let permission = serde_json::json!({"origin": origin, "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]});
     browser.devtools("Browser.grantPermissions", permission).await;
     browser.click("button[data-copy]").await;
     browser.until("document.getElementById('live').textContent === 'Copied: rosterd approve h1@1'").await;
@@ -45,8 +45,17 @@ async fn what_means_harm_is_text_and_nothing_else() {
     let (stage, _) = busy().await;
     let Some(browser) = at(&stage, "/").await else { return };
     let words = browser.text("bdi.t-failed").await;
-    assert!(words.contains(&*visible(HARM)), "{words}");
-    for path in ["/", "/runs", "/runs/7"] {
+    assert!(words.contains("<script>document.title"), "{words}");
+    browser.open(&format!("http://{}/runs/7", stage.address)).await;
+    let people = browser.text(".people tbody").await;
+    assert!(people.contains(&*visible(HARM)), "{people}");
+    for path in [
+        "/",
+        "/runs",
+        "/runs/7",
+        "/person?who=zoe%40acme.example",
+        "/person?who=%3Cscript%3Ealert(1)%3C/script%3E",
+    ] {
         browser.open(&format!("http://{}{path}", stage.address)).await;
         let (title, images): (String, u32) =
             browser.run("return [document.title, document.querySelectorAll('img').length];").await;
@@ -172,13 +181,41 @@ async fn the_list_of_runs_is_filtered_by_its_form() {
     browser.click("input[name=failed]").await;
     browser.click(".tools button").await;
     browser.until("location.search.includes('failed=true')").await;
-    browser.until("document.querySelectorAll('.people tbody tr').length === 2").await;
+    browser.until("document.querySelectorAll('.people tbody tr').length === 3").await;
     let rows: Vec<String> = browser
         .run(
             "return [...document.querySelectorAll('[data-label=Run]')].map((cell) => cell.innerText.trim());",
         )
         .await;
-    assert_eq!(rows, ["run 7", "run 2"]);
+    assert_eq!(rows, ["run 8", "run 7", "run 2"]);
     assert!(browser.run::<bool>("return document.querySelector('input[name=failed]').checked;").await);
     assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_search_explains_one_person_from_what_is_stored() {
+    let (stage, _) = busy().await;
+    let Some(browser) = at(&stage, "/").await else { return };
+    stage.sim.clear_requests();
+    browser.run::<()>("document.getElementById('who').focus();").await;
+    browser.keys("chloe@acme.example\u{e007}").await;
+    browser.until("location.pathname === '/person' && document.querySelector('.answer')").await;
+    assert_eq!(browser.text("h1").await, "chloe@acme.example");
+    let page = browser.text("main").await;
+    for part in ["What to do", "rosterd approve h1@1", "Linked account", "Tried last", "+ create", "applied"]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    assert!(stage.sim.all_requests().is_empty(), "neither side was asked");
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn whoever_is_not_known_is_told_what_is_spelled_nearly_so() {
+    let (stage, _) = busy().await;
+    let Some(browser) = at(&stage, "/person?who=cloe%40acme.example").await else { return };
+    assert!(browser.text("main").await.contains("Nobody of that name is known here."));
+    browser.click("main a[href^='/person?who=']").await;
+    browser.until("document.querySelector('h1').textContent === 'chloe@acme.example'").await;
+    assert!(!browser.text(".answer").await.is_empty());
 }

@@ -32,7 +32,8 @@ pub(crate) async fn busy() -> (Stage, Vec<PersonId>) {
     }
     let refusal = scim_error(400, None, &format!("title is not allowed here {HARM}"));
     stage.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(Effect::Answer(refusal)));
-    stage.hire("zoe");
+    let zoe = stage.hire("zoe");
+    stage.sim.world().edit(zoe, |person| person.last_name = Some(HARM.to_owned()));
     stage.reconcile().await;
     people[2..8].iter().for_each(|person| stage.sim.world().unassign(*person));
     stage.reconcile().await;

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use super::Shared;
 use super::answers;
 use crate::core::status::sync_status;
+use crate::model::explain::Explanation;
 use crate::model::time::Millis;
+use crate::reconcile::explain::{self, OfflineError};
 use crate::report::again;
-use crate::report::site::{self, RunsPage, StatusPage};
+use crate::report::site::{self, PersonPage, RunsPage, StatusPage};
 use crate::store::{Past, StoreError};
 
 /// Runs of each sync on the first page.
@@ -95,6 +97,39 @@ pub(super) async fn run(State(shared): State<Shared>, number: Result<Path<i64>, 
         Ok(None) => nothing(),
         Err(error) => failed(&error),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    who: Option<String>,
+}
+
+/// What is stored about one person. Neither side is asked.
+pub(super) async fn person(
+    State(shared): State<Shared>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    let Ok(Query(Asked { who })) = asked else {
+        return notice(StatusCode::BAD_REQUEST, "Not understood", "Write /person?who=NAME, once.");
+    };
+    let who = who.unwrap_or_default();
+    let who = who.trim();
+    let now = Millis::now();
+    let mut page = PersonPage::nobody();
+    if !who.is_empty() {
+        let config = shared.state.config.borrow().clone();
+        let (mut parts, mut problems) = (Vec::new(), Vec::new());
+        for sync in &config.syncs {
+            match explain::offline(sync, shared.state.store.snapshot(), who, now).await {
+                Ok(part) => parts.push(part),
+                Err(OfflineError::Store(error)) => return failed(&error),
+                Err(OfflineError::Mapping(error)) => problems.push((sync.name.clone(), error.to_string())),
+            }
+        }
+        page = PersonPage::new(&Explanation::new(who, now, parts), &problems);
+    }
+    written(StatusCode::OK, |out| site::write_person_page(&page, now, out))
 }
 
 /// A file of the pages. Its address holds its digest, so that a browser need never ask again.
