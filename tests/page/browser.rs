@@ -161,7 +161,7 @@ impl Browser {
         let began = Instant::now();
         while !self.run::<bool>(&format!("return Boolean({what});")).await {
             if began.elapsed() > PATIENCE {
-                let page: String = self.run("return document.documentElement.outerHTML;").await;
+                let page: String = self.run("return document.body.innerText;").await;
                 panic!("waited in vain until {what}:\n{page}");
             }
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -66,13 +66,13 @@ async fn its_filter_and_its_columns_work_offline() {
     assert_eq!(browser.run::<Vec<String>>(people).await, ["zoe@acme.example"]);
     browser.keys("\u{e011}").await;
     browser.until("document.querySelectorAll('.people tbody tr').length === 7").await;
-    browser.click("th:nth-child(3) button").await;
+    browser.click(".people th:nth-child(3) button").await;
     browser
-        .until("document.querySelector('th:nth-child(3)').getAttribute('aria-sort') === 'ascending'")
+        .until("document.querySelector('.people th:nth-child(3)').getAttribute('aria-sort') === 'ascending'")
         .await;
     let sorted: Vec<String> = browser.run(people).await;
     assert_eq!(sorted[0], "ann@acme.example");
-    browser.click("th:nth-child(3) button").await;
+    browser.click(".people th:nth-child(3) button").await;
     browser.until("document.querySelector('.people .who').textContent !== 'ann@acme.example'").await;
     assert_eq!(browser.run::<Vec<String>>(people).await.pop().unwrap(), "ann@acme.example");
 }

@@ -74,7 +74,7 @@ struct Read {
 struct NobodyCard {
     why: Vec<String>,
     similar: Vec<Similar>,
-    next: Vec<String>,
+    next: Vec<Sentence>,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +85,20 @@ struct Similar {
 
 fn all_shown(texts: &[String]) -> Vec<String> {
     texts.iter().map(|text| shown(text)).collect()
+}
+
+/// A sentence with its commands apart: they stand between backticks.
+type Sentence = Vec<Words>;
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Words {
+    code: bool,
+    text: String,
+}
+
+fn sentence(text: &str) -> Sentence {
+    let pieces = text.split('`').enumerate().filter(|(_, piece)| !piece.is_empty());
+    pieces.map(|(index, piece)| Words { code: index % 2 == 1, text: shown(piece) }).collect()
 }
 
 impl Part {
@@ -101,7 +115,7 @@ impl Part {
         let nobody = sync.nobody.as_ref().map(|Nobody { why, similar: names, next }| NobodyCard {
             why: all_shown(why),
             similar: names.iter().map(similar).collect(),
-            next: all_shown(next),
+            next: next.iter().map(|text| sentence(text)).collect(),
         });
         Part {
             index,
@@ -121,7 +135,7 @@ struct PersonCard {
     user: String,
     id: String,
     answer: String,
-    next: Vec<String>,
+    next: Vec<Sentence>,
     holds: Vec<Hold>,
     groups: Vec<Group>,
     mappings: Vec<Step>,
@@ -158,7 +172,7 @@ impl PersonCard {
             user: shown(&person.user),
             id: shown(person.source_id.as_str()),
             answer: shown(&person.answer),
-            next: all_shown(&person.next),
+            next: person.next.iter().map(|text| sentence(text)).collect(),
             holds: person.guards.holds.iter().map(Hold::new).collect(),
             groups: groups.into_iter().filter(|group| !group.lines.is_empty()).collect(),
             mappings: person.mappings.iter().map(Step::new).collect(),
@@ -361,5 +375,20 @@ impl Try {
             approved_by: shown(attempt.approved_by.as_deref().unwrap_or_default()),
             changes: attempt.changes.iter().map(change_line).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_apart_in_a_sentence_and_keep_their_order() {
+        let pieces: Vec<(bool, String)> = sentence("`a b` releases it; `c`\u{202e}")
+            .into_iter()
+            .map(|words| (words.code, words.text))
+            .collect();
+        let expected = [(true, "a b"), (false, " releases it; "), (true, "c"), (false, "\\u{202e}")];
+        assert_eq!(pieces, expected.map(|(code, text)| (code, text.to_owned())));
     }
 }
