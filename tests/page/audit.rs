@@ -20,8 +20,7 @@ pub(crate) async fn is_in_order(browser: &Browser, page: &str) {
 
 /// Everything that can be operated has a role and a name, as assistive technology gets them.
 pub(crate) async fn everything_has_a_name(browser: &Browser, page: &str) {
-    let selector =
-        "a[href], button:not([hidden]), input, select, textarea, summary, table, nav, form[role], svg[role]";
+    let selector = "a[href], button:not([hidden], [hidden] *), input, select, textarea, summary, table, nav, form[role], svg[role]";
     let elements = browser.elements(selector).await;
     assert!(elements.len() > 3, "{page}");
     for element in elements {

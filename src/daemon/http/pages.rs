@@ -75,8 +75,14 @@ pub(super) async fn runs(
     runs.truncate(RUNS_OF_A_PAGE);
     let mut names: Vec<String> =
         shared.state.config.borrow().syncs.iter().map(|sync| sync.name.clone()).collect();
-    // A sync that is configured no more has runs too.
-    names.extend(chosen.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    if let Some(name) = chosen.as_ref().filter(|name| !names.contains(name)) {
+        if runs.is_empty() {
+            let text = format!("No sync is called \"{name}\", and no run of one is on record.");
+            return notice(StatusCode::NOT_FOUND, "There is no such sync", &text);
+        }
+        // One that is configured no more still has its runs.
+        names.push(name.clone());
+    }
     let page = RunsPage::new(&names, (chosen.as_deref(), only_failed), &runs, (before.is_none(), has_more));
     written(StatusCode::OK, |out| site::write_runs_page(&page, Millis::now(), out))
 }
