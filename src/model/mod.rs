@@ -16,6 +16,7 @@ pub mod identity;
 pub mod link;
 pub mod plan;
 pub mod report;
+pub mod revocation;
 pub mod saved_plan;
 pub mod status;
 pub mod time;

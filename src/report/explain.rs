@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::history::write_attempt;
 use super::json::write_tame;
-use super::status::span;
+use super::status::{next_try, span, times};
 use super::text::{change_line, count, detail_label, value, vendor};
 use super::visible;
 use crate::model::attributes::{ENTERPRISE_USER, Scalar};
@@ -354,11 +354,7 @@ fn write_guards(guards: &Guards, out: &mut dyn io::Write) -> io::Result<()> {
 
 fn write_failing(failing: Option<&FailingPerson>, out: &mut dyn io::Write) -> io::Result<()> {
     let Some(FailingPerson { failures, since, wait_runs, detail, .. }) = failing else { return Ok(()) };
-    let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
-    let next = match wait_runs {
-        0 => "the next run tries again".to_owned(),
-        runs => format!("tried again after {runs} more full runs"),
-    };
+    let (times, next) = (times(*failures), next_try(*wait_runs));
     heading(out, "Failing")?;
     line(out, "refused", &format!("{times} since {}; {next}", since.rfc3339()))?;
     line(out, "the target says", detail)

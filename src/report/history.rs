@@ -119,12 +119,12 @@ fn result_style(result: RunResult) -> Style {
 
 /// One attempt, in a line or a few.
 pub(super) fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
-    let (style, outcome) = match attempt.outcome {
-        AttemptOutcome::Applied => (GREEN, "applied"),
-        AttemptOutcome::Refused => (RED, "refused"),
-        AttemptOutcome::NotSent => (YELLOW, "did not happen"),
-        AttemptOutcome::Unknown => (YELLOW, "outcome not known: the run is going on, or was cut off"),
+    let style = match attempt.outcome {
+        AttemptOutcome::Applied => GREEN,
+        AttemptOutcome::Refused => RED,
+        AttemptOutcome::NotSent | AttemptOutcome::Unknown => YELLOW,
     };
+    let outcome = outcome_words(attempt.outcome);
     let (at, verb, user) = (attempt.at.rfc3339(), attempt.action.as_str(), visible(&attempt.user));
     let status = attempt.status.map(|status| format!(" ({status})")).unwrap_or_default();
     writeln!(
@@ -147,6 +147,16 @@ pub(super) fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::R
         writeln!(out, "    {style}{}{style:#}", visible(detail))?;
     }
     Ok(())
+}
+
+/// What became of an attempt, as people say it.
+pub(super) fn outcome_words(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Applied => "applied",
+        AttemptOutcome::Refused => "refused",
+        AttemptOutcome::NotSent => "did not happen",
+        AttemptOutcome::Unknown => "outcome not known: the run is going on, or was cut off",
+    }
 }
 
 /// A run again, as the report that it gave, as far as it is kept.

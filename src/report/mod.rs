@@ -19,6 +19,7 @@ mod markdown;
 mod progress;
 mod safe;
 mod screen;
+pub mod site;
 mod status;
 mod text;
 mod verify;

@@ -74,21 +74,12 @@ const ATTEMPTS: &str = "SELECT sent.at, ended.at, sent.run, sent.sync, sent.verb
 impl Snapshot {
     /// Runs, the newest first.
     pub async fn runs(&self, past: Past) -> Result<Vec<RunLine>, StoreError> {
-        self.transact(move |transaction| {
-            let sql = format!(
-                "SELECT {RUN_COLUMNS} FROM run
-                 WHERE (?1 = '[]' OR sync IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR started_at >= ?2)
-                   AND (NOT ?3 OR result NOT IN ('ok', 'held'))
-                 ORDER BY id DESC LIMIT ?4"
-            );
-            let syncs = serde_json::to_string(&past.syncs)?;
-            let mut statement = transaction.prepare(&sql)?;
-            let since = past.since.map(|since| since.0);
-            let rows =
-                statement.query_map(params![syncs, since, past.failed, past.limit], |row| Ok(run_line(row)))?;
-            rows.map(|row| row?).collect()
-        })
-        .await
+        self.runs_before(past, None).await
+    }
+
+    /// Runs with a smaller number than this, the newest first.
+    pub async fn runs_before(&self, past: Past, before: Option<i64>) -> Result<Vec<RunLine>, StoreError> {
+        self.transact(move |transaction| runs_in(transaction, &past, before)).await
     }
 
     /// One run with everybody whom it listed; `None` where there is no such run.
@@ -139,6 +130,25 @@ impl Snapshot {
         })
         .await
     }
+}
+
+pub(super) fn runs_in(
+    transaction: &Transaction<'_>,
+    past: &Past,
+    before: Option<i64>,
+) -> Result<Vec<RunLine>, StoreError> {
+    let sql = format!(
+        "SELECT {RUN_COLUMNS} FROM run
+         WHERE (?1 = '[]' OR sync IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR started_at >= ?2)
+           AND (NOT ?3 OR result NOT IN ('ok', 'held')) AND (?5 IS NULL OR id < ?5)
+         ORDER BY id DESC LIMIT ?4"
+    );
+    let syncs = serde_json::to_string(&past.syncs)?;
+    let mut statement = transaction.prepare(&sql)?;
+    let since = past.since.map(|since| since.0);
+    let values = params![syncs, since, past.failed, past.limit, before];
+    let rows = statement.query_map(values, |row| Ok(run_line(row)))?;
+    rows.map(|row| row?).collect()
 }
 
 /// The last attempts for one person, the newest first.

@@ -231,3 +231,12 @@ CREATE TABLE cursor (
     saved_at INTEGER NOT NULL,
     UNIQUE (sync, stream)
 ) STRICT;
+
+-- How long leavers kept their access, as the daemon measured it; the newest of each sync stay.
+CREATE TABLE revocation (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync   TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    millis INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revocation_sync ON revocation (sync, id);
