@@ -124,7 +124,7 @@ pub enum Command {
     },
     /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
     Status,
-    /// What happened: runs, every attempt for one person, or one run again.
+    /// What happened: runs, every attempt for one person, one run again; verified, or erased for one person.
     History(HistoryOptions),
     /// List what waits for approval.
     Holds,
@@ -239,6 +239,15 @@ pub struct HistoryOptions {
     /// Only runs that did not do all they wanted, or attempts that were refused.
     #[arg(long)]
     pub failed: bool,
+    /// Look whether every entry is as it was written, and whether any is missing. Exit 0 where they are, else 1.
+    #[arg(long, conflicts_with_all = ["user", "run", "since", "failed", "limit", "erase"])]
+    pub verify: bool,
+    /// Erase this person from the history: login, source id or account id.
+    #[arg(long, value_name = "WHO", conflicts_with_all = ["user", "run", "since", "failed", "limit"])]
+    pub erase: Option<String>,
+    /// With --erase: do not ask.
+    #[arg(long, requires = "erase")]
+    pub yes: bool,
     /// At most so many, the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,

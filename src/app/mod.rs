@@ -22,6 +22,7 @@ mod daemon;
 #[cfg(feature = "sim")]
 mod demo;
 mod desk;
+mod erase;
 mod forget;
 mod holds;
 mod plans;
@@ -74,6 +75,7 @@ fn is_the_daemons(cli: &Cli) -> bool {
     match &cli.command {
         None => true,
         Some(Command::Check { offline }) => !offline,
+        Some(Command::History(options)) => options.erase.is_some(),
         Some(
             Command::Approve { .. }
             | Command::Reject { .. }
@@ -90,7 +92,6 @@ fn is_the_daemons(cli: &Cli) -> bool {
         Some(
             Command::Daemon
             | Command::Status
-            | Command::History(_)
             | Command::Holds
             | Command::Backup { .. }
             | Command::Init { .. }

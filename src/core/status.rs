@@ -13,8 +13,8 @@ use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
 use crate::model::report::RunResult;
 use crate::model::status::{
-    Accounts, DriftStatus, FailedRuns, Failures, HoldStatus, LastRun, OpenRun, QuarantineStatus, SeatCount,
-    SourceWords, Status, SyncStatus, TargetWords,
+    Accounts, CredentialAges, DriftStatus, FailedRuns, FailedVerification, Failures, HoldStatus, LastRun,
+    OpenRun, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus, TargetWords,
 };
 use crate::model::time::Millis;
 
@@ -58,6 +58,10 @@ pub struct Recorded {
     pub refused_attributes: BTreeMap<String, u64>,
     /// What the last verification found.
     pub drift: Option<DriftStatus>,
+    /// Why the last scheduled verification failed, if it did.
+    pub failed_verification: Option<FailedVerification>,
+    /// Since when the present credentials are in use.
+    pub credentials: CredentialAges,
 }
 
 /// The standing of several syncs, in the order of the configuration.
@@ -84,6 +88,8 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         ignored_attributes,
         refused_attributes,
         drift,
+        failed_verification,
+        credentials,
     } = recorded;
     SyncStatus {
         name: sync.name.clone(),
@@ -113,6 +119,8 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         ignored_attributes,
         refused_attributes,
         drift,
+        failed_verification,
+        credentials,
     }
 }
 
@@ -214,6 +222,10 @@ fn problems(
         0 => {}
         1 => problems.push("1 person's last write was refused".to_owned()),
         people => problems.push(format!("the last writes of {people} people were refused")),
+    }
+    if let Some(FailedVerification { at, reason }) = &recorded.failed_verification {
+        let reason = reason.lines().next().unwrap_or_default();
+        problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
     }
     problems
 }

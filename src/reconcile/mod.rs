@@ -20,6 +20,7 @@ use crate::target::{Observe, TargetError};
 
 mod apply;
 mod backoff;
+mod clearing;
 mod compare;
 mod conflict;
 pub mod event;
@@ -43,6 +44,7 @@ mod undo;
 mod unlisted;
 mod verify;
 
+pub use clearing::clear_up;
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, State, vendor};
