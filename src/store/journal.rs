@@ -11,7 +11,6 @@ use super::links::put_link;
 use super::undo::{pin_return, refuse_decided_meanwhile, settle_return};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::guard::{Budget, Ledger, Sent, rewrites};
-use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;

@@ -36,6 +36,15 @@ mod spool;
 mod status;
 mod undo;
 
+#[cfg(test)]
+mod audit_tests;
+#[cfg(test)]
+mod book_tests;
+#[cfg(test)]
+mod erase_tests;
+#[cfg(test)]
+mod prune_tests;
+
 pub use aside::set_aside;
 pub use credentials::SecretDigests;
 pub use drift::{Repairs, RepairsByPath};

@@ -55,7 +55,7 @@ impl Store {
         loop {
             let key = self.snapshot.digest_key();
             let piece =
-                self.snapshot.transact(move |transaction| prune_piece(transaction, &key, before, now)).await?;
+                self.snapshot.transact(move |transaction| prune_piece(transaction, &key, before, now, PIECE)).await?;
             if piece == Pruned::default() {
                 return Ok(Some(all));
             }
@@ -98,16 +98,18 @@ fn done_at(transaction: &Transaction<'_>) -> Result<Option<Millis>, StoreError> 
     Ok(bytes.map(|bytes| Millis(i64::from_le_bytes(bytes))))
 }
 
-fn prune_piece(
+/// One transaction's worth: at most so many rows of each table.
+pub(super) fn prune_piece(
     transaction: &Transaction<'_>,
     key: &DigestKey,
     before: Millis,
     now: Millis,
+    rows: i64,
 ) -> Result<Pruned, StoreError> {
     // Where nothing is left, the record of the cut still follows what was there.
     let end = head(transaction)?;
     let earlier = earlier_cut(transaction)?;
-    let (entries, cut) = match beginning(transaction, before)? {
+    let (entries, cut) = match beginning(transaction, before, rows)? {
         None => (0, earlier),
         Some(cut) => {
             let entries = transaction.execute("DELETE FROM journal WHERE seq <= ?1", [cut.seq])?;
@@ -117,7 +119,7 @@ fn prune_piece(
     let mut counts = counted([("entries", entries)]);
     let mut others = 0;
     for (name, remove) in PLACES {
-        let removed = remove(transaction, before.0, PIECE)?;
+        let removed = remove(transaction, before.0, rows)?;
         counts.insert((*name).to_owned(), removed);
         others += removed;
     }
@@ -149,7 +151,7 @@ fn earlier_cut(transaction: &Transaction<'_>) -> Result<Option<Cut>, StoreError>
 
 /// The last entry of the journal's beginning that may go: everything up to it is old, and belongs to no run that goes
 /// on or has left something in flight.
-fn beginning(transaction: &Transaction<'_>, before: Millis) -> Result<Option<Cut>, StoreError> {
+fn beginning(transaction: &Transaction<'_>, before: Millis, limit: i64) -> Result<Option<Cut>, StoreError> {
     let mut needed = transaction.prepare(
         "SELECT journal.run FROM in_flight JOIN journal ON journal.seq = in_flight.intent
          UNION SELECT run.id FROM run JOIN sync ON sync.name = run.sync
@@ -158,7 +160,7 @@ fn beginning(transaction: &Transaction<'_>, before: Millis) -> Result<Option<Cut
     let needed: HashSet<Option<i64>> = needed.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut statement =
         transaction.prepare("SELECT seq, at, run, chain FROM journal ORDER BY seq LIMIT ?1")?;
-    let mut rows = statement.query([PIECE])?;
+    let mut rows = statement.query([limit])?;
     let mut cut = None;
     while let Some(row) = rows.next()? {
         let (at, run): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
