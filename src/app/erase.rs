@@ -41,8 +41,9 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
     tracing::info!(entries, runs, others, by, "somebody was erased from the history");
     store.close().await?;
     desk.console.say(&format!(
-        "erased: {entries} entries of the history, {others} other records; the chain still fits, as `rosterd history \
-         --verify` shows"
+        "erased: {} of the history, {}; the chain still fits, as `rosterd history --verify` shows",
+        number(entries, "entry", "entries"),
+        number(others, "other record", "other records")
     ));
     if !scrubbed {
         desk.console.say(
@@ -87,9 +88,13 @@ fn line(known: &KnownAs) -> String {
     let KnownAs { sync, source_id, logins, entries, last_at, .. } = known;
     let logins: Vec<String> = logins.iter().map(|login| visible(login).into_owned()).collect();
     let last = last_at.map(|at| format!(", the last of {}", at.rfc3339())).unwrap_or_default();
-    let entries = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    let entries = number(*entries, "entry", "entries");
     let (id, sync, names) = (source_id.as_str(), visible(sync), logins.join(", "));
     format!("{} of sync \"{sync}\" ({names}): {entries} of the history{last}", visible(id))
+}
+
+fn number(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// What goes, and what stays and why.
@@ -98,7 +103,8 @@ fn tell(desk: &Desk<'_>, known: &KnownAs) {
     say(&line(known));
     if let Some((account, state)) = &known.account {
         let account = visible(account.as_str());
-        let keeps_no_more = "rosterd does nothing about it any more, so delete it in the workspace if it is to go, too";
+        let keeps_no_more =
+            "rosterd does nothing about it any more, so delete it in the workspace if it is to go, too";
         match (known.is_provisioned(), state.as_str()) {
             (true, _) => say(&format!(
                 "  the link to account {account} stays, because the account is active and rosterd keeps it: login, ids and \

@@ -56,7 +56,9 @@ pub(super) fn secrets_digest(sync: &config::Sync, secrets: &ResolveSecret, key: 
 /// Keyed digests over the secret of each side, to see since when it is in use. Nothing can be read from them.
 pub(super) fn secret_digests(sync: &config::Sync, secrets: &ResolveSecret, key: &DigestKey) -> SecretDigests {
     let read = |reference| {
-        secrets(reference).ok().map(|secret| key.digest([b"in use".as_slice(), secret.expose_secret().as_bytes()]))
+        secrets(reference)
+            .ok()
+            .map(|secret| key.digest([b"in use".as_slice(), secret.expose_secret().as_bytes()]))
     };
     let [source, target] = references(sync).map(read);
     SecretDigests { source, target }

@@ -44,8 +44,8 @@ mod undo;
 mod unlisted;
 mod verify;
 
-pub use clearing::clear_up;
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
+pub use clearing::clear_up;
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, State, vendor};
 pub use verify::{Verification, Verified, verify};

@@ -142,7 +142,10 @@ fn write_chain(chain: &ChainReport, out: &mut dyn io::Write) -> io::Result<()> {
     }
     let since = first_at.map(|at| format!(" since {}", at.rfc3339())).unwrap_or_default();
     let number = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
-    writeln!(out, "{GREEN}the history verifies{GREEN:#}: {number}{since}, {erased} of them erased; {runs} run ends fit")?;
+    writeln!(
+        out,
+        "{GREEN}the history verifies{GREEN:#}: {number}{since}, {erased} of them erased; {runs} run ends fit"
+    )?;
     match pruned {
         Some(pruned) => {
             writeln!(out, "    pruned up to entry {} on {}", pruned.entry, pruned.at.rfc3339())?;

@@ -168,7 +168,9 @@ fn misfit(
     let next = before.seq + 1;
     if entry.seq != next {
         let missing = match (entry.seq > next, entry.seq - 1 == next) {
-            (false, _) => return Some("it was pruned according to the record, and is there again".to_owned()),
+            (false, _) => {
+                return Some("it was pruned according to the record, and is there again".to_owned());
+            }
             (true, true) => format!("entry {next}, right before it, is missing"),
             (true, false) => format!("the entries {next} to {} before it are missing", entry.seq - 1),
         };
@@ -193,7 +195,9 @@ fn misfit(
         (None, Some(_)) => Some("it was erased, and what stands in its place was changed since".to_owned()),
         (None, None) => Some("its content is missing, and no erasure of it is on record".to_owned()),
     }
-    .or_else(|| (!entry.run_is_there).then(|| "the run that it belongs to is not on record any more".to_owned()))
+    .or_else(|| {
+        (!entry.run_is_there).then(|| "the run that it belongs to is not on record any more".to_owned())
+    })
 }
 
 fn sealed(entry: &Lying) -> Sealed<'_> {
@@ -294,7 +298,9 @@ impl<'a> Ends<'a> {
     fn left_over(&self, last: i64) -> Option<BrokenChain> {
         let end = self.next.as_ref()?;
         let seen = end.seq.unwrap_or_default();
-        Some(end.broken(format!("the run ended when there were {seen} entries, and now they end with {last}")))
+        Some(
+            end.broken(format!("the run ended when there were {seen} entries, and now they end with {last}")),
+        )
     }
 }
 

@@ -73,7 +73,8 @@ async fn erasures_events_and_prunings_fit() {
 /// Every column of the journal with ways to alter it: whatever is added to the table is looked at, too.
 fn alterations(copy: &Copy) -> Vec<(i64, String, String)> {
     let database = copy.open();
-    let mut columns = database.prepare("SELECT name, type, \"notnull\" FROM pragma_table_info('journal')").unwrap();
+    let mut columns =
+        database.prepare("SELECT name, type, \"notnull\" FROM pragma_table_info('journal')").unwrap();
     let columns: Vec<(String, String, bool)> = columns
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .unwrap()
@@ -87,12 +88,15 @@ fn alterations(copy: &Copy) -> Vec<(i64, String, String)> {
             let other = match kind.as_str() {
                 "INTEGER" => format!("coalesce({name}, 0) + 1"),
                 "TEXT" => format!("coalesce({name}, '') || ' '"),
-                "BLOB" => format!("CASE WHEN length({name}) = 0 THEN x'00' ELSE zeroblob(length({name})) END"),
+                "BLOB" => {
+                    format!("CASE WHEN length({name}) = 0 THEN x'00' ELSE zeroblob(length({name})) END")
+                }
                 kind => panic!("{name} is a {kind}"),
             };
             all.push((*seq, name.clone(), format!("UPDATE journal SET {name} = {other} WHERE seq = {seq}")));
             if !not_null {
-                let sql = format!("UPDATE journal SET {name} = NULL WHERE seq = {seq} AND {name} IS NOT NULL");
+                let sql =
+                    format!("UPDATE journal SET {name} = NULL WHERE seq = {seq} AND {name} IS NOT NULL");
                 all.push((*seq, name.clone(), sql));
             }
         }
@@ -107,7 +111,9 @@ async fn any_column_of_any_entry_that_is_altered_is_found_and_the_entry_named() 
         let mut tried = 0;
         for (seq, column, sql) in alterations(&copy) {
             let nothing_to_alter: bool = {
-                let condition = format!("SELECT NOT EXISTS (SELECT 1 FROM journal WHERE seq = {seq} AND {column} IS NOT NULL)");
+                let condition = format!(
+                    "SELECT NOT EXISTS (SELECT 1 FROM journal WHERE seq = {seq} AND {column} IS NOT NULL)"
+                );
                 sql.contains("= NULL") && copy.open().query_row(&condition, [], |row| row.get(0)).unwrap()
             };
             if nothing_to_alter {
@@ -119,7 +125,9 @@ async fn any_column_of_any_entry_that_is_altered_is_found_and_the_entry_named() 
             let is_record: bool = copy
                 .open()
                 .query_row(
-                    &format!("SELECT kind = 'event' AND verb IN ('prune', 'erase') FROM journal WHERE seq = {seq}"),
+                    &format!(
+                        "SELECT kind = 'event' AND verb IN ('prune', 'erase') FROM journal WHERE seq = {seq}"
+                    ),
                     [],
                     |row| row.get(0),
                 )
@@ -190,8 +198,9 @@ async fn what_runs_say_of_the_chain_at_their_end_is_compared() {
 #[tokio::test]
 async fn what_was_emptied_without_an_erasure_is_told_from_what_was_erased() {
     let copy = eventful().await.copy().await;
-    let report =
-        copy.after("UPDATE journal SET payload = NULL, salt = x'', source_id = 'erased-1' WHERE seq = 3").await;
+    let report = copy
+        .after("UPDATE journal SET payload = NULL, salt = x'', source_id = 'erased-1' WHERE seq = 3")
+        .await;
     assert!(report.broken.unwrap().what.contains("no erasure of it is on record"));
     let report = copy.after("UPDATE journal SET payload = '{}' WHERE seq = 1").await;
     assert!(report.broken.unwrap().what.contains("has content again"));

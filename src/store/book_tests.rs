@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    Binding, Intent, IntentId, LinkWrite, Settled, Settlement, Snapshot, Store, Tenure, Verdict,
-};
+use super::{Binding, Intent, IntentId, LinkWrite, Settled, Settlement, Snapshot, Store, Tenure, Verdict};
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::history::ChainReport;
 use crate::model::id::{SourceId, TargetId};
@@ -152,7 +150,12 @@ impl Book {
                 complete: true,
                 problem: None,
             },
-            target: TargetFacts { dialect: "generic".to_owned(), requests: 1, rate_limited: 0, problem: None },
+            target: TargetFacts {
+                dialect: "generic".to_owned(),
+                requests: 1,
+                rate_limited: 0,
+                problem: None,
+            },
             summary: Summary::default(),
             seats: Seats { before: 3, after: 3, limit: None },
             guards: Vec::new(),
@@ -169,7 +172,8 @@ impl Book {
     /// Erases a person in the only sync.
     pub(super) async fn erase(&mut self, name: &str) -> super::Erasure {
         self.now += 1000;
-        let erased = self.store.erase(&id(name), vec!["default".to_owned()], "uid 7", self.at()).await.unwrap();
+        let erased =
+            self.store.erase(&id(name), vec!["default".to_owned()], "uid 7", self.at()).await.unwrap();
         erased.expect("nothing of theirs is in flight")
     }
 

@@ -104,9 +104,7 @@ impl Store {
         now: Millis,
     ) -> Result<Option<Erasure>, StoreError> {
         let (person, by, key) = (person.clone(), by.to_owned(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| erase(transaction, &key, &person, &syncs, by, now))
-            .await
+        self.snapshot.transact(move |transaction| erase(transaction, &key, &person, &syncs, by, now)).await
     }
 
     /// Writes the file anew and empties the write-ahead log, so that no byte of what was erased is left in either.
@@ -238,7 +236,9 @@ fn candidates(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(Stri
     take("SELECT sync, source_id, user_name, target_id FROM pin")?;
     take("SELECT sync, source_id, user_name, NULL FROM failing")?;
     take("SELECT sync, source_id, NULL, NULL FROM hint UNION SELECT sync, source_id, NULL, NULL FROM look")?;
-    take("SELECT hold.sync, source_id, user_name, NULL FROM hold_pair JOIN hold ON hold.id = hold_pair.hold")?;
+    take(
+        "SELECT hold.sync, source_id, user_name, NULL FROM hold_pair JOIN hold ON hold.id = hold_pair.hold",
+    )?;
     take(
         "SELECT DISTINCT sync, source_id, payload ->> '$.user', payload ->> '$.target_id' FROM journal
          WHERE payload IS NOT NULL AND source_id <> ''",
@@ -340,7 +340,8 @@ fn unname_runs(
     names: &BTreeSet<String>,
 ) -> Result<u64, StoreError> {
     let mut changed: BTreeMap<i64, String> = BTreeMap::new();
-    let mut select = transaction.prepare("SELECT id, facts FROM run WHERE sync = ?1 AND facts IS NOT NULL")?;
+    let mut select =
+        transaction.prepare("SELECT id, facts FROM run WHERE sync = ?1 AND facts IS NOT NULL")?;
     let mut rows = select.query([sync])?;
     while let Some(row) = rows.next()? {
         let facts: String = row.get(1)?;

@@ -80,7 +80,9 @@ impl Store {
                 tenure.check(transaction)?;
                 let who = params![tenure.sync, person.as_str()];
                 let user: Option<Option<String>> = transaction
-                    .query_row("SELECT user_name FROM pin WHERE sync = ?1 AND source_id = ?2", who, |row| row.get(0))
+                    .query_row("SELECT user_name FROM pin WHERE sync = ?1 AND source_id = ?2", who, |row| {
+                        row.get(0)
+                    })
                     .optional()?;
                 let Some(user) = user else { return Ok(()) };
                 transaction.execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2", who)?;

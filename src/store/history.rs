@@ -137,7 +137,10 @@ impl Snapshot {
 }
 
 /// Sync and source id of everybody who is or was known by this name, as far as it is needed to find somebody.
-pub(super) fn people(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
+pub(super) fn people(
+    transaction: &Transaction<'_>,
+    who: &str,
+) -> Result<BTreeSet<(String, String)>, StoreError> {
     let key = fold_address(who);
     let mut found = BTreeSet::new();
     let mut statement = transaction.prepare(

@@ -54,8 +54,10 @@ impl Store {
         let mut all = Pruned::default();
         loop {
             let key = self.snapshot.digest_key();
-            let piece =
-                self.snapshot.transact(move |transaction| prune_piece(transaction, &key, before, now, PIECE)).await?;
+            let piece = self
+                .snapshot
+                .transact(move |transaction| prune_piece(transaction, &key, before, now, PIECE))
+                .await?;
             if piece == Pruned::default() {
                 return Ok(Some(all));
             }

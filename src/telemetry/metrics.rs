@@ -170,7 +170,8 @@ impl Metrics {
 
     /// Sets the gauges of one sync, and shows its counters from zero on.
     pub fn set_status(&self, status: &SyncStatus) {
-        let Inner { accounts, held, failing, quarantined, verification_failed, credential_since, .. } = &*self.0;
+        let Inner { accounts, held, failing, quarantined, verification_failed, credential_since, .. } =
+            &*self.0;
         let sync = status.name.as_str();
         self.introduce(sync);
         self.succeeded(sync, status.last_success_at);

@@ -151,7 +151,9 @@ pub fn decide_verification(told: &mut Told, facts: &VerifyFacts, on: &[NotifyOn]
     let sync = &facts.sync;
     let problem = facts.problem().map(str::to_owned).filter(|_| failed);
     let text = match &problem {
-        None if failed => format!("rosterd {sync}: the scheduled verification failed ({}).", facts.result.as_str()),
+        None if failed => {
+            format!("rosterd {sync}: the scheduled verification failed ({}).", facts.result.as_str())
+        }
         None => format!("rosterd {sync}: the workspace could be verified again."),
         Some(problem) => format!(
             "rosterd {sync}: the scheduled verification failed ({}): {}. The next one tries again; `rosterd verify` tries \
