@@ -16,7 +16,7 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 #[derive(Debug, Parser)]
 #[command(name = "rosterd", version, disable_help_subcommand = true, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, or `status` found something; 2 changes pending \
+    after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, or `status` or `history --verify` found something; 2 changes pending \
 (--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
 another rosterd holds the state; 78 configuration; 130/143 after a signal."

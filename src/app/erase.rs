@@ -1,11 +1,12 @@
 //! `history --erase`: one person disappears from the history. What rosterd needs of somebody who has an active account
 //! is no history, and stays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::desk::Desk;
 use super::{Complaint, state_complaint};
 use crate::exit;
+use crate::model::id::SourceId;
 use crate::model::time::Millis;
 use crate::report::visible;
 use crate::store::{Erasure, KnownAs};
@@ -55,11 +56,11 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
 }
 
 /// The only person among those found.
-fn one_person<'a>(found: &'a [KnownAs], who: &str) -> Result<&'a crate::model::id::SourceId, Complaint> {
-    let people: BTreeSet<_> = found.iter().map(|known| &known.source_id).collect();
+fn one_person<'a>(found: &'a [KnownAs], who: &str) -> Result<&'a SourceId, Complaint> {
+    let people: BTreeSet<_> = found.iter().map(|known| (&known.origin, &known.source_id)).collect();
     let mut people = people.into_iter();
     match (people.next(), people.next()) {
-        (Some(only), None) => Ok(only),
+        (Some((_, only)), None) => Ok(only),
         (None, _) => {
             let text = format!(
                 "nothing about {} is on record\nhelp: give a login, a source id or an account id, as it was then",
@@ -68,14 +69,10 @@ fn one_person<'a>(found: &'a [KnownAs], who: &str) -> Result<&'a crate::model::i
             Err((text, exit::USAGE))
         }
         (Some(_), Some(_)) => {
-            let mut lines: BTreeMap<&str, String> = BTreeMap::new();
-            for known in found {
-                lines.entry(known.source_id.as_str()).or_insert_with(|| line(known));
-            }
-            let lines: Vec<String> = lines.into_values().map(|line| format!("  {line}")).collect();
+            let lines: Vec<String> = found.iter().map(|known| format!("  {}", line(known))).collect();
             let text = format!(
-                "{} means more than one person:\n{}\nhelp: give the source id; where all of them are the same person, \
-                 one after the other",
+                "{} means more than one person:\n{}\nhelp: give the source id, and --sync where it is the same in several; \
+                 where all of them are one person, one after the other",
                 visible(who),
                 lines.join("\n")
             );
@@ -121,5 +118,37 @@ fn tell(desk: &Desk<'_>, known: &KnownAs) {
     }
     if known.pinned && !known.is_provisioned() {
         say("  the pin stays with the source id alone: it keeps rosterd from this person until it is lifted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(sync: &str, id: &str, origin: &str) -> KnownAs {
+        KnownAs {
+            sync: sync.to_owned(),
+            source_id: SourceId::new(id),
+            origin: Some(origin.to_owned()),
+            logins: BTreeSet::from(["ann@acme.example".to_owned()]),
+            entries: 1,
+            last_at: None,
+            account: None,
+            open_holds: 0,
+            pinned: false,
+        }
+    }
+
+    #[test]
+    fn one_id_in_several_syncs_is_one_person_only_where_it_is_of_one_organisation() {
+        let acme = "https://acme.okta.com";
+        let both = [known("wrike", "7", acme), known("other", "7", acme)];
+        assert_eq!(one_person(&both, "ann").unwrap().as_str(), "7");
+        for others in [known("other", "7", "https://umbrella.okta.com"), known("wrike", "8", acme)] {
+            let (text, code) = one_person(&[known("wrike", "7", acme), others], "ann").unwrap_err();
+            assert_eq!(code, exit::USAGE);
+            assert!(text.contains("more than one person") && text.contains("--sync"), "{text}");
+        }
+        assert_eq!(one_person(&[], "ann").unwrap_err().1, exit::USAGE);
     }
 }

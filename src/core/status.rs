@@ -91,6 +91,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         failed_verification,
         credentials,
     } = recorded;
+    let failed_verification = failed_verification.filter(|_| is_verified(sync));
     SyncStatus {
         name: sync.name.clone(),
         healthy: problems.is_empty(),
@@ -223,11 +224,18 @@ fn problems(
         1 => problems.push("1 person's last write was refused".to_owned()),
         people => problems.push(format!("the last writes of {people} people were refused")),
     }
-    if let Some(FailedVerification { at, reason }) = &recorded.failed_verification {
+    if let Some(FailedVerification { at, reason }) =
+        recorded.failed_verification.as_ref().filter(|_| is_verified(sync))
+    {
         let reason = reason.lines().next().unwrap_or_default();
         problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
     }
     problems
+}
+
+/// Whether anybody expects verifications: where the schedule was switched off since, one that failed is over.
+fn is_verified(sync: &config::Sync) -> bool {
+    sync.drift.schedule.is_some()
 }
 
 /// What the last run left undone that nothing else here tells.

@@ -44,6 +44,8 @@ pub struct KnownAs {
     pub sync: String,
     /// The person.
     pub source_id: SourceId,
+    /// Where the id is from: ids of two organisations may be the same.
+    pub origin: Option<String>,
     /// Logins, present and earlier.
     pub logins: BTreeSet<String>,
     /// Entries of the journal about them that have not been erased.
@@ -269,6 +271,9 @@ fn known(transaction: &Transaction<'_>, sync: String, source_id: String) -> Resu
         who,
         |row| row.get(0),
     )?;
+    let origin: Option<Option<String>> = transaction
+        .query_row("SELECT source_origin FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
+        .optional()?;
     let mut logins = BTreeSet::new();
     let mut statement = transaction.prepare(
         "SELECT user_name FROM link WHERE sync = ?1 AND source_id = ?2
@@ -285,6 +290,7 @@ fn known(transaction: &Transaction<'_>, sync: String, source_id: String) -> Resu
     Ok(KnownAs {
         source_id: SourceId::new(source_id),
         sync,
+        origin: origin.flatten(),
         logins,
         entries: entries as u64,
         last_at: last_at.map(Millis),
