@@ -391,17 +391,18 @@ fn unname_sync(
     Ok(())
 }
 
+/// Every text in a value; says whether there was a name in any.
 fn unname_value(value: &mut Value, names: &BTreeSet<String>) -> bool {
+    let mut changed = false;
     match value {
-        Value::String(text) => unname(text, names),
-        Value::Array(items) => {
-            items.iter_mut().fold(false, |changed, item| unname_value(item, names) || changed)
-        }
+        Value::String(text) => changed = unname(text, names),
+        Value::Array(items) => items.iter_mut().for_each(|item| changed |= unname_value(item, names)),
         Value::Object(members) => {
-            members.values_mut().fold(false, |changed, member| unname_value(member, names) || changed)
+            members.values_mut().for_each(|member| changed |= unname_value(member, names));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+    changed
 }
 
 /// Replaces each name that stands by itself; says whether there was one.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::chain::head;
 use super::events::{Cut, EventPayload, NewEvent, counted, record_after};
-use super::{Snapshot, Store, StoreError};
+use super::{Store, StoreError};
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;
 use crate::model::time::Millis;
@@ -82,13 +82,6 @@ impl Store {
                 Ok(true)
             })
             .await
-    }
-}
-
-impl Snapshot {
-    /// When history was last pruned, or found to need none.
-    pub async fn pruned_at(&self) -> Result<Option<Millis>, StoreError> {
-        self.transact(|transaction| done_at(transaction)).await
     }
 }
 

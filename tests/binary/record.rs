@@ -51,7 +51,7 @@ fn a_history_that_fits_is_told_with_its_head_which_the_log_has() {
     stage.sim.world().hire_assigned("cleo@acme.example", |_| {});
     let ran = stage.run(&["--reconcile-now", "--log-format", "json"]).exits(0);
     let logged = ran.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let head = logged.filter_map(|line| line["chain_head"].as_str().map(str::to_owned)).last().unwrap();
+    let head = logged.filter_map(|line| line["chain_head"].as_str().map(str::to_owned)).next_back().unwrap();
     let chain = verified(&stage, 0);
     assert_eq!(chain["head"], head);
     assert_eq!((&chain["intact"], &chain["entries"], &chain["runs"]), (&json!(true), &json!(8), &json!(3)));
