@@ -10,7 +10,6 @@ use crate::exit;
 use crate::model::report::Trigger;
 use crate::model::time::Millis;
 use crate::reconcile::Who;
-use crate::reconcile::rulings::FOR_GOOD;
 use crate::report::visible;
 use crate::store::{Decided, Hold, Snapshot, StoreError};
 
@@ -128,16 +127,19 @@ pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
 pub(super) async fn pause(desk: &Desk<'_>, pause: Option<Option<Duration>>) -> u8 {
     let until = pause.map(|length| match length {
         Some(length) => Millis(Millis::now().0.saturating_add(length.as_millis() as i64)),
-        None => FOR_GOOD,
+        None => Millis::FOR_GOOD,
     });
     let set = async {
         let syncs = desk.chosen()?;
         let store = desk.write().await?;
+        let by = desk.console.who();
         for sync in &syncs {
-            store.set_pause(&sync.name, until).await.map_err(state_complaint)?;
+            store.set_pause(&sync.name, until, &by, Millis::now()).await.map_err(state_complaint)?;
             desk.console.say(&match until {
                 None => format!("sync \"{}\" writes again", sync.name),
-                Some(FOR_GOOD) => format!("sync \"{}\" writes nothing until `rosterd resume`", sync.name),
+                Some(Millis::FOR_GOOD) => {
+                    format!("sync \"{}\" writes nothing until `rosterd resume`", sync.name)
+                }
                 Some(until) => format!("sync \"{}\" writes nothing until {}", sync.name, until.rfc3339()),
             });
         }

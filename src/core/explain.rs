@@ -35,9 +35,6 @@ use fates::Known;
 
 /// The cadence assumed where the schedule does not tell one.
 const FALLBACK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(900);
-/// A pause without an end, as it is stored.
-const FOR_GOOD: Millis = Millis(i64::MAX);
-
 /// The line that runs told of a person to whom nothing was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
@@ -278,7 +275,7 @@ impl Explainer<'_> {
             holds,
             pin,
             paused: sync.paused_until.is_some(),
-            paused_until: sync.paused_until.filter(|until| *until != FOR_GOOD),
+            paused_until: sync.paused_until.filter(|until| *until != Millis::FOR_GOOD),
             quarantine: self.quarantine(sync),
             seats: SeatCount { billable: sync.billable, limit: self.config.guard.max_seats.map(u64::from) },
             limits: Vec::new(),
@@ -344,7 +341,9 @@ impl Explainer<'_> {
         }
         match sync.paused_until {
             None => {}
-            Some(FOR_GOOD) => troubles.push("paused: nothing is written until `rosterd resume`".to_owned()),
+            Some(Millis::FOR_GOOD) => {
+                troubles.push("paused: nothing is written until `rosterd resume`".to_owned())
+            }
             Some(until) => troubles.push(format!("paused: nothing is written until {}", until.rfc3339())),
         }
         troubles

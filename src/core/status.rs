@@ -116,7 +116,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
             .map(|Quarantine { until, reason, begins: _ }| QuarantineStatus { until, reason }),
         failed_runs: FailedRuns { count: health.failed_runs, reason: health.reason },
         paused: paused_until.is_some(),
-        paused_until: paused_until.filter(|until| *until != FOR_GOOD),
+        paused_until: paused_until.filter(|until| *until != Millis::FOR_GOOD),
         ignored_attributes,
         refused_attributes,
         drift,
@@ -124,9 +124,6 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         credentials,
     }
 }
-
-/// A pause without an end, as it is stored.
-const FOR_GOOD: Millis = Millis(i64::MAX);
 
 pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     let kind = match sync.source.kind {
@@ -212,7 +209,9 @@ fn problems(
     problems.extend(recorded.last_run.as_ref().and_then(|run| left_over(run, recorded)));
     match recorded.paused_until {
         None => {}
-        Some(FOR_GOOD) => problems.push("paused: nothing is written until `rosterd resume`".to_owned()),
+        Some(Millis::FOR_GOOD) => {
+            problems.push("paused: nothing is written until `rosterd resume`".to_owned())
+        }
         Some(until) => problems.push(format!("paused: nothing is written until {}", until.rfc3339())),
     }
     for hold in &recorded.holds {

@@ -125,7 +125,8 @@ fn a_pause_a_hold_and_failing_people_each_need_attention() {
             "the last writes of 2 people were refused"
         ]
     );
-    let for_good = sync_status(&sync_with(""), Recorded { paused_until: Some(FOR_GOOD), ..recorded }, now());
+    let for_good =
+        sync_status(&sync_with(""), Recorded { paused_until: Some(Millis::FOR_GOOD), ..recorded }, now());
     assert!(for_good.paused && for_good.paused_until.is_none());
     assert_eq!(for_good.problems[0], "paused: nothing is written until `rosterd resume`");
     assert_eq!(for_good.held, 30);

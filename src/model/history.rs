@@ -140,17 +140,29 @@ pub enum EventKind {
     Erase,
     /// History that was too old was removed.
     Prune,
+    /// A hold was released.
+    Approve,
+    /// A hold was dropped.
+    Reject,
+    /// Writes were stopped.
+    Pause,
+    /// Writes were started again.
+    Resume,
 }
 
 impl EventKind {
     /// Every one.
-    pub const ALL: [EventKind; 6] = [
+    pub const ALL: [EventKind; 10] = [
         EventKind::Forget,
         EventKind::Lift,
         EventKind::Rebuild,
         EventKind::Transfer,
         EventKind::Erase,
         EventKind::Prune,
+        EventKind::Approve,
+        EventKind::Reject,
+        EventKind::Pause,
+        EventKind::Resume,
     ];
 
     /// The word in the journal and in reports.
@@ -162,6 +174,10 @@ impl EventKind {
             EventKind::Transfer => "transfer",
             EventKind::Erase => "erase",
             EventKind::Prune => "prune",
+            EventKind::Approve => "approve",
+            EventKind::Reject => "reject",
+            EventKind::Pause => "pause",
+            EventKind::Resume => "resume",
         }
     }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct Millis(pub i64);
 
 impl Millis {
+    /// Until somebody says otherwise.
+    pub const FOR_GOOD: Millis = Millis(i64::MAX);
+
     /// The wall clock. The only clock of the program that may jump; durations within a run use tokio's.
     pub fn now() -> Millis {
         Millis(chrono::Utc::now().timestamp_millis())

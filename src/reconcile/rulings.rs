@@ -25,9 +25,6 @@ pub struct Rulings {
     key: DigestKey,
 }
 
-/// A pause without an end.
-pub const FOR_GOOD: Millis = Millis(i64::MAX);
-
 impl Rulings {
     /// Reads what holds now.
     pub async fn load<O: Observe>(
@@ -113,7 +110,7 @@ impl Rulings {
 
     fn paused(&self, mut action: PlannedAction) -> PlannedAction {
         if let (Some(until), Disposition::Send) = (self.paused_until, &action.disposition) {
-            let until = if until == FOR_GOOD {
+            let until = if until == Millis::FOR_GOOD {
                 "until resumed".to_owned()
             } else {
                 format!("until {}", until.rfc3339())

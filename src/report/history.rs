@@ -114,6 +114,10 @@ fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
         EventKind::Transfer => "links were handed over",
         EventKind::Erase => "somebody was erased from the history",
         EventKind::Prune => "history that was too old was removed",
+        EventKind::Approve => "a hold was released",
+        EventKind::Reject => "a hold was dropped",
+        EventKind::Pause => "writes were stopped",
+        EventKind::Resume => "writes were started again",
     };
     let sync = line.sync.as_ref().map(|sync| format!("  sync \"{}\"", visible(sync))).unwrap_or_default();
     let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();

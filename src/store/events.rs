@@ -84,6 +84,15 @@ pub(super) fn record_about(
     put(transaction, key, event, about.source_id.as_str(), &payload, None)
 }
 
+/// Records an event.
+pub(super) fn record(
+    transaction: &Transaction<'_>,
+    key: &DigestKey,
+    event: &NewEvent,
+) -> Result<(), StoreError> {
+    record_after(transaction, key, event, EventPayload::default(), None)
+}
+
 /// Records an event with what only erasures and prunings have; after an entry that need not be there any more.
 pub(super) fn record_after(
     transaction: &Transaction<'_>,
@@ -137,11 +146,7 @@ impl Store {
     /// Records something that was done beside the runs.
     pub async fn note_event(&self, event: NewEvent) -> Result<(), StoreError> {
         let key = self.snapshot.digest_key();
-        self.snapshot
-            .transact(move |transaction| {
-                record_after(transaction, &key, &event, EventPayload::default(), None)
-            })
-            .await
+        self.snapshot.transact(move |transaction| record(transaction, &key, &event)).await
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::events::{NewEvent, counted, record};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::digest::Digest;
+use crate::model::history::EventKind;
 use crate::model::id::SourceId;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
@@ -172,14 +174,14 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<Decided, StoreError> {
-        let (by, key) = (by.to_owned(), self.snapshot.digest_key());
-        self.decide(number, move |transaction, sync| {
+        let (name, key) = (by.to_owned(), self.snapshot.digest_key());
+        self.decide(number, EventKind::Approve, by, now, move |transaction, sync| {
             transaction.execute(
                 "UPDATE hold_pair SET state = 'approved', approved_at = ?3
                  WHERE hold = ?1 AND revision <= ?2 AND state = 'waiting'",
                 params![number, revision, now.0],
             )?;
-            close(transaction, number, "released", Some((&by, now)))?;
+            close(transaction, number, "released", Some((&name, now)))?;
             move_to_a_new_hold(transaction, number, &key)?;
             let people = people_of(transaction, number, "approved")?;
             for id in &people {
@@ -195,10 +197,10 @@ impl Store {
 
     /// Drops an open hold and pins its pairs: they are not planned again until the source changes for the person.
     pub async fn reject(&self, number: i64, by: &str, now: Millis) -> Result<Decided, StoreError> {
-        let by = by.to_owned();
-        self.decide(number, move |transaction, sync| {
+        let name = by.to_owned();
+        self.decide(number, EventKind::Reject, by, now, move |transaction, sync| {
             let people = people_of(transaction, number, "waiting")?;
-            let reason = format!("rejected by {by} on {}", now.rfc3339());
+            let reason = format!("rejected by {name} on {}", now.rfc3339());
             transaction.execute(
                 "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at)
                  SELECT ?2, source_id, ?3, action, digest, ?4 FROM hold_pair
@@ -206,16 +208,25 @@ impl Store {
                 params![number, sync, reason, now.0],
             )?;
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
-            close(transaction, number, "rejected", Some((&by, now)))?;
+            close(transaction, number, "rejected", Some((&name, now)))?;
             Ok(people)
         })
         .await
     }
 
-    async fn decide<F>(&self, number: i64, act: F) -> Result<Decided, StoreError>
+    /// A decision, and its event in the history.
+    async fn decide<F>(
+        &self,
+        number: i64,
+        kind: EventKind,
+        by: &str,
+        at: Millis,
+        act: F,
+    ) -> Result<Decided, StoreError>
     where
         F: FnOnce(&Transaction<'_>, &str) -> Result<Vec<SourceId>, StoreError> + Send + 'static,
     {
+        let (by, key) = (by.to_owned(), self.snapshot.digest_key());
         self.snapshot
             .transact(move |transaction| {
                 let sync: String = transaction
@@ -226,6 +237,10 @@ impl Store {
                     .ok_or(StoreError::NoSuchHold(number))?;
                 let people = act(transaction, &sync)?;
                 let of_returns = of_returns(transaction, number, &people)?;
+                let (counts, detail) =
+                    (counted([("people", people.len() as u64)]), Some(format!("h{number}")));
+                let event = NewEvent { kind, sync: Some(sync.clone()), by, at, counts, detail };
+                record(transaction, &key, &event)?;
                 Ok(Decided { sync, people, of_returns })
             })
             .await

@@ -1,12 +1,14 @@
 //! Pins and pauses: decisions of people that stand until the source changes, or until they are lifted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::events::{NewEvent, record};
 use super::holds::verb_of;
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::digest::Digest;
+use crate::model::history::EventKind;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::plan::Verb;
 use crate::model::time::Millis;
@@ -27,9 +29,25 @@ pub struct Pin {
 }
 
 impl Store {
-    /// Stops a sync's writes until then; `None` starts them again.
-    pub async fn set_pause(&self, sync: &str, until: Option<Millis>) -> Result<(), StoreError> {
-        let sync = sync.to_owned();
+    /// Stops a sync's writes until then ([`Millis::FOR_GOOD`] = until somebody resumes); `None` starts them again.
+    pub async fn set_pause(
+        &self,
+        sync: &str,
+        until: Option<Millis>,
+        by: &str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let (sync, key) = (sync.to_owned(), self.snapshot.digest_key());
+        let event = NewEvent {
+            kind: if until.is_some() { EventKind::Pause } else { EventKind::Resume },
+            sync: Some(sync.clone()),
+            by: by.to_owned(),
+            at: now,
+            counts: BTreeMap::new(),
+            detail: until
+                .filter(|until| *until != Millis::FOR_GOOD)
+                .map(|until| format!("until {}", until.rfc3339())),
+        };
         self.snapshot
             .transact(move |transaction| {
                 transaction.execute(
@@ -37,7 +55,7 @@ impl Store {
                      ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until",
                     params![sync, until.map(|until| until.0)],
                 )?;
-                Ok(())
+                record(transaction, &key, &event)
             })
             .await
     }

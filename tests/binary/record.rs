@@ -283,6 +283,36 @@ fn what_is_done_beside_the_runs_is_in_the_history() {
 }
 
 #[test]
+fn who_decided_and_who_stopped_the_writes_is_in_the_history() {
+    let stage = Stage::new();
+    stage.configure("guard = { approval = [\"create\"] }");
+    stage.hire_all(&["Ann", "Ben"]);
+    stage.run(&["--reconcile-now"]).exits(4);
+    stage.run(&["approve", "h1", "--yes", "--no-run"]).exits(0);
+    stage.run(&["pause", "--for", "1h"]).exits(0);
+    stage.run(&["resume"]).exits(0);
+    stage.run(&["--reconcile-now"]).exits(0);
+    stage.hire("Cleo", "Engineer");
+    stage.run(&["--reconcile-now"]).exits(4);
+    stage.run(&["reject", "h2"]).exits(0);
+    let events = events(&stage);
+    let told = |event: &Value| (event["event"].clone(), event["counts"].clone(), event["detail"].clone());
+    let kinds: Vec<_> = events.iter().rev().map(told).collect();
+    assert_eq!(kinds[0], (json!("approve"), json!({"people": 2}), json!("h1")));
+    assert_eq!((&kinds[1].0, &kinds[2].0), (&json!("pause"), &json!("resume")));
+    assert!(kinds[1].2.as_str().unwrap().starts_with("until "), "{kinds:?}");
+    assert_eq!(kinds[3], (json!("reject"), json!({"people": 1}), json!("h2")));
+    assert!(events.iter().all(|event| event["by"].as_str().unwrap().starts_with("uid ")), "{events:?}");
+    stage.run(&["history"]).exits(0).says(&[
+        "a hold was released",
+        "2 people",
+        "writes were stopped",
+        "uid ",
+    ]);
+    verified(&stage, 0);
+}
+
+#[test]
 fn a_damaged_state_that_was_moved_aside_is_on_record_in_the_new_one() {
     let stage = with_a_leaver();
     std::fs::write(stage.home.database(), b"nothing that SQLite knows").unwrap();

@@ -224,7 +224,7 @@ async fn a_paused_sync_reads_and_reports_and_writes_nothing() {
     let state = bench.directory.path().join("state");
     let pause = async |until| {
         let store = Store::open(&state, false).await.unwrap();
-        store.set_pause("default", until).await.unwrap();
+        store.set_pause("default", until, "uid 7", Millis::now()).await.unwrap();
         store.close().await.unwrap();
     };
     pause(Some(Millis(i64::MAX))).await;

@@ -286,7 +286,15 @@ async fn unmanaged_accounts_and_a_protected_one_are_never_touched() {
 async fn a_paused_sync_is_verified_and_not_repaired() {
     let (bench, _) = with_a_leaver_back(Vendor::Okta, "").await;
     let store = rosterd::store::Store::open(&bench.directory.path().join("state"), false).await.unwrap();
-    store.set_pause("default", Some(rosterd::reconcile::rulings::FOR_GOOD)).await.unwrap();
+    store
+        .set_pause(
+            "default",
+            Some(rosterd::model::time::Millis::FOR_GOOD),
+            "uid 7",
+            rosterd::model::time::Millis::now(),
+        )
+        .await
+        .unwrap();
     store.close().await.unwrap();
     let seen = bench.verify(Asked::Scheduled).await;
     seen.repaired().assert_line("ann", Verb::Deactivate, Outcome::Disabled);
