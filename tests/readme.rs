@@ -11,7 +11,6 @@ use clap::Parser;
 use rosterd::cli::Cli;
 use rosterd::config::{self, Config, Environment};
 use rosterd::exit;
-use rosterd::model::drift::FindingKind;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::Situation;
 
@@ -185,12 +184,6 @@ fn the_decision_table_uses_the_words_of_the_reports() {
         assert_eq!(situation.as_str(), row[0]);
     }
     assert_eq!(rows.len(), 15);
-}
-
-#[test]
-fn the_findings_of_a_verification_are_all_explained() {
-    let told: Vec<&str> = table("`finding`").into_iter().map(|row| row[0].trim_matches('`')).collect();
-    assert_eq!(told, FindingKind::ALL.map(FindingKind::as_str));
 }
 
 #[test]
