@@ -93,7 +93,7 @@ fn names_what_is_there(line: &str) {
             unit_is_there(name);
         }),
         "curl" => {
-            let url = names.last().unwrap();
+            let url = words.last().unwrap();
             let path = url.splitn(4, '/').nth(3).unwrap();
             path_is_answered(&format!("/{path}"));
         }
