@@ -314,7 +314,7 @@ impl FormatName {
 impl From<FormatName> for Format {
     fn from(name: FormatName) -> Format {
         match name {
-            FormatName::Text => Format::Text,
+            FormatName::Text => Format::Text(Length::Full),
             FormatName::Json => Format::Json,
             FormatName::Markdown => Format::Markdown(Length::Cut),
             FormatName::Csv => Format::Csv,

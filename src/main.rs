@@ -6,6 +6,10 @@ use clap::Parser;
 use rosterd::cli::Cli;
 use rosterd::exit;
 
+/// Requests wait for the network, and the database has a thread of its own: more threads than this would only hold
+/// memory, on a large machine a lot of it.
+const WORKER_THREADS: usize = 2;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -16,7 +20,8 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.worker_threads(WORKER_THREADS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start: {error}");

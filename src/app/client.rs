@@ -7,13 +7,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::Complaint;
-use super::console::{is_yes, to_file};
+use super::console::{Matter, is_yes, say_here, to_file};
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::daemon::control::wire::{self, Frame, Request, VERSION};
 use crate::exit;
 use crate::reconcile::event::Watcher;
-use crate::report::Progress;
+use crate::report::{Progress, Screen, Wrapped};
 
 /// Bytes of one piece of a file that goes along.
 const PIECE_BYTES: usize = 1 << 20;
@@ -42,6 +42,8 @@ struct Conversation {
     progress: Progress,
     /// Where standard output goes instead.
     output: Option<PathBuf>,
+    /// What comes on standard output.
+    matter: Matter,
     /// Where a saved plan goes.
     plan: Option<PathBuf>,
     /// A file that goes along.
@@ -57,7 +59,7 @@ impl Conversation {
             Some(_) | None => {}
         }
         let progress = Progress::new(!cli.global.quiet);
-        Conversation { progress, output: cli.run.output.clone(), plan, file }
+        Conversation { progress, output: cli.run.output.clone(), matter: cli.run.format.into(), plan, file }
     }
 
     async fn hold(&self, config: &Config, stream: UnixStream) -> Result<u8, Complaint> {
@@ -72,20 +74,24 @@ impl Conversation {
         // Who is refused may be hung up on before everything is said: why comes all the same.
         let sent = self.send(config, &mut to).await?;
         let (mut out, mut plan) = (Vec::new(), Vec::new());
+        let mut shown = Wrapped::new(anstream::stdout(), self.matter.screen());
         loop {
             match wire::read(&mut from).await.map_err(lost)? {
                 Some(Frame::Out(bytes)) if self.output.is_some() => out.extend(bytes),
                 // Nobody reads it any more where writing fails: `| head` is no error.
                 Some(Frame::Out(bytes)) => {
-                    let _ = anstream::stdout().lock().write_all(&bytes);
+                    let _ = shown.write_all(&bytes);
                 }
                 Some(Frame::Plan(bytes)) => plan.extend(bytes),
-                Some(Frame::Say(line)) => anstream::eprintln!("{line}"),
+                Some(Frame::Say(line)) => say_here(&line),
                 Some(Frame::Event(event)) => self.progress.tell(&event),
                 Some(Frame::Ask(question)) => {
                     wire::write(&mut to, &Frame::Answer(answer(&question))).await.map_err(lost)?;
                 }
-                Some(Frame::Exit(code)) => return self.finish(code, &out, &plan),
+                Some(Frame::Exit(code)) => {
+                    let _ = shown.flush();
+                    return self.finish(code, &out, &plan);
+                }
                 Some(Frame::Attachment(_) | Frame::Request(_) | Frame::Answer(_)) => {}
                 None => {
                     let hung_up = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
@@ -109,6 +115,7 @@ impl Conversation {
             config: config.digest.clone(),
             arguments: std::env::args().skip(1).collect(),
             interactive: std::io::stdin().is_terminal(),
+            on_screen: Screen::of_stdout().is_terminal(),
             sudo_user: std::env::var("SUDO_USER").ok(),
         }));
         for piece in &pieces {

@@ -10,10 +10,48 @@ use crate::daemon::control::wire::Frame;
 use crate::exit;
 use crate::model::saved_plan::SavedPlan;
 use crate::reconcile::event::Watcher;
-use crate::report::{self, Format, Progress, SyncReport, visible};
+use crate::cli::{FormatName, ListFormat};
+use crate::report::{self, Format, Progress, Screen, SyncReport, Wrapped, visible};
 
 /// Bytes of a report held in memory before they go to a file.
 const REPORT_IN_MEMORY_BYTES: usize = 1 << 20;
+
+/// What standard output is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Matter {
+    /// Sentences and lists: on a terminal their lines are broken where it ends.
+    Prose,
+    /// For a program: every byte as it is.
+    Data,
+}
+
+impl From<FormatName> for Matter {
+    fn from(format: FormatName) -> Matter {
+        match format {
+            FormatName::Text => Matter::Prose,
+            FormatName::Json | FormatName::Markdown | FormatName::Csv | FormatName::Html => Matter::Data,
+        }
+    }
+}
+
+impl From<ListFormat> for Matter {
+    fn from(format: ListFormat) -> Matter {
+        match format {
+            ListFormat::Text => Matter::Prose,
+            ListFormat::Json => Matter::Data,
+        }
+    }
+}
+
+impl Matter {
+    /// Where its lines have to fit.
+    pub(super) fn screen(self) -> Screen {
+        match self {
+            Matter::Prose => Screen::of_stdout(),
+            Matter::Data => Screen::None,
+        }
+    }
+}
 
 /// Where a command speaks.
 #[derive(Clone)]
@@ -30,7 +68,8 @@ impl Console {
         match self {
             // Nobody reads it any more where writing fails: `| head` is no error.
             Console::Here => {
-                let _ = anstream::stdout().lock().write_all(text.as_bytes());
+                let mut out = Wrapped::new(anstream::stdout().lock(), Screen::of_stdout());
+                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             }
             Console::Afar(client) => client.print(text),
         }
@@ -39,7 +78,7 @@ impl Console {
     /// A line for standard error.
     pub(super) fn say(&self, line: &str) {
         match self {
-            Console::Here => anstream::eprintln!("{line}"),
+            Console::Here => say_here(line),
             Console::Afar(client) => client.say(line),
         }
     }
@@ -87,27 +126,45 @@ impl Console {
         }
     }
 
+    /// Whether the one who asked sees standard output while it is written.
+    fn is_screen(&self) -> bool {
+        match self {
+            Console::Here => Screen::of_stdout().is_terminal(),
+            Console::Afar(client) => client.request.on_screen,
+        }
+    }
+
+    /// The format in which somebody gets what goes to standard output, or to a file.
+    pub(super) fn laid_out(&self, format: FormatName, output: Option<&Path>) -> Format {
+        match output {
+            Some(_) => Format::from(format).in_full(),
+            None if self.is_screen() => Format::from(format).on_screen(),
+            None => format.into(),
+        }
+    }
+
     /// Delivers a report to standard output, or atomically to a file.
     pub(super) async fn deliver(
         &self,
-        format: Format,
+        format: FormatName,
         output: Option<&Path>,
         reports: &mut [SyncReport],
     ) -> Result<(), String> {
-        let format = if output.is_some() { format.in_full() } else { format };
         let lines: Vec<String> = reports.iter().map(|report| report::summary_line(&report.facts)).collect();
-        self.hand_out(output, &lines, |out| report::write(format, reports, out)).await
+        let laid_out = self.laid_out(format, output);
+        self.hand_out(format.into(), output, &lines, |out| report::write(laid_out, reports, out)).await
     }
 
     /// Delivers a document to standard output, or atomically to a file and `lines` to standard error.
     pub(super) async fn hand_out(
         &self,
+        matter: Matter,
         output: Option<&Path>,
         lines: &[String],
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), String> {
         match (self, output) {
-            (Console::Here, None) => return to_stdout(write),
+            (Console::Here, None) => return to_stdout(matter, write),
             (Console::Here, Some(path)) => to_file("the report", path, write)?,
             // The file is the client's: its user may write there, the daemon's may not.
             (Console::Afar(client), _) => stream(client, write).await?,
@@ -160,14 +217,25 @@ pub(super) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-fn to_stdout(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), String> {
+/// A line for standard error, broken where the terminal ends.
+pub(super) fn say_here(line: &str) {
+    let mut out = Wrapped::new(anstream::stderr().lock(), Screen::of_stderr());
+    // Nobody is left to be told where this fails.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Writes to standard output. A reader that has seen enough is no error.
+pub(super) fn to_stdout(
+    matter: Matter,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), String> {
     // Reports come in small pieces; a plan of thousands would be tens of thousands of writes.
-    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+    let buffered = std::io::BufWriter::new(anstream::stdout().lock());
+    let mut out = Wrapped::new(buffered, matter.screen());
     let written = write(&mut out).and_then(|()| out.flush());
     written.or_else(|error| match error.kind() {
-        // `| head` is not an error.
         std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(format!("cannot write the report to stdout: {error}")),
+        _ => Err(format!("cannot write to stdout: {error}")),
     })
 }
 

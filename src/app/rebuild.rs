@@ -218,7 +218,7 @@ async fn deliver(desk: &Desk<'_>, found: &mut Found) -> Result<(), Complaint> {
     let mut reports = reports(found);
     let format = desk.list_format()?;
     desk.console
-        .hand_out(desk.cli.run.output.as_deref(), &[], |out| match format {
+        .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
             ListFormat::Text => write_rebuilds(&mut reports, out),
             ListFormat::Json => write_rebuilds_json(&mut reports, out),
         })

@@ -83,7 +83,7 @@ pub(super) async fn carry_out_all(desk: &Desk<'_>, all: Vec<Orders<'_>>) -> u8 {
     }
     let code = exit::combine(codes);
     let options = &desk.cli.run;
-    match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
+    match desk.console.deliver(options.format, options.output.as_deref(), &mut reports).await {
         Ok(()) => code,
         Err(message) => desk.complain((message, exit::FAILURE)),
     }

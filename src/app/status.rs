@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::console::to_file;
+use super::console::{to_file, to_stdout};
 use super::desk::Desk;
 use super::{Complaint, state_complaint};
 use crate::cli::{HistoryOptions, ListFormat};
@@ -21,7 +21,7 @@ pub(super) async fn show(desk: &Desk<'_>) -> u8 {
     };
     match gathered(desk).await {
         Ok(status) => {
-            let written = write_out(desk, |out| match format {
+            let written = write_out(desk, format, |out| match format {
                 ListFormat::Text => report::write_status(&status, out),
                 ListFormat::Json => report::write_status_json(&status, out),
             });
@@ -63,7 +63,7 @@ async fn again(desk: &Desk<'_>, number: i64) -> Result<(), Complaint> {
         return Err((message, exit::USAGE));
     };
     desk.console
-        .deliver(desk.cli.run.format.into(), desk.cli.run.output.as_deref(), &mut [report::again(run)])
+        .deliver(desk.cli.run.format, desk.cli.run.output.as_deref(), &mut [report::again(run)])
         .await
         .map_err(|message| (message, exit::FAILURE))
 }
@@ -85,7 +85,7 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
         },
         None => History::Runs { runs: snapshot.runs(past).await.map_err(state_complaint)? },
     };
-    write_out(desk, |out| match format {
+    write_out(desk, format, |out| match format {
         ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
         ListFormat::Text => report::write_history(&history, out),
         ListFormat::Json => report::write_history_json(&history, Millis::now(), out),
@@ -94,14 +94,13 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
 }
 
 /// Writes to stdout, or atomically to the file of `--output`. A reader that has seen enough is no error.
-fn write_out(desk: &Desk<'_>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
+fn write_out(
+    desk: &Desk<'_>,
+    format: ListFormat,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), String> {
     if let Some(path) = &desk.cli.run.output {
         return to_file("the report", path, write);
     }
-    let mut out = io::BufWriter::new(anstream::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(format!("cannot write to stdout: {error}")),
-    }
+    to_stdout(format.into(), write)
 }

@@ -122,7 +122,7 @@ async fn deliver(desk: &Desk<'_>, found: Transfer) -> Result<(), Complaint> {
     let mut report = report(found);
     let format = desk.list_format()?;
     desk.console
-        .hand_out(desk.cli.run.output.as_deref(), &[], |out| match format {
+        .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
             ListFormat::Text => write_transfer(&mut report, out),
             ListFormat::Json => write_transfer_json(&mut report, out),
         })

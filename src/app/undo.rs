@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use super::desk::Desk;
 use super::runs::{Orders, runs};
 use super::{Complaint, state_complaint};
+use crate::cli::FormatName;
 use crate::config;
 use crate::exit;
 use crate::model::report::Trigger;
 use crate::reconcile::Who;
-use crate::report::{self, Format, SyncReport, visible};
+use crate::report::{self, SyncReport, visible};
 
 /// Takes back what a run did.
 pub(super) async fn undo(desk: &Desk<'_>, run: i64, yes: bool) -> u8 {
@@ -48,7 +49,7 @@ async fn tell(desk: &Desk<'_>, run: i64, mut reports: Vec<SyncReport>, code: u8)
         desk.console.say(&format!("nothing is left of run {run} that could be taken back"));
     }
     let options = &desk.cli.run;
-    match desk.console.deliver(options.format.into(), options.output.as_deref(), &mut reports).await {
+    match desk.console.deliver(options.format, options.output.as_deref(), &mut reports).await {
         Ok(()) => code,
         Err(message) => desk.complain((message, exit::FAILURE)),
     }
@@ -62,7 +63,7 @@ fn orders<'a>(desk: &Desk<'_>, sync: &'a config::Sync, run: i64, dry: bool) -> O
 /// On stderr, as the question is: standard output belongs to the report of what was done.
 fn show(desk: &Desk<'_>, reports: &mut [SyncReport]) -> Result<(), Complaint> {
     let mut text = Vec::new();
-    report::write(Format::Text, reports, &mut text)
+    report::write(desk.console.laid_out(FormatName::Text, None), reports, &mut text)
         .map_err(|error| (format!("cannot show the plan: {error}"), exit::FAILURE))?;
     desk.console.say(String::from_utf8_lossy(&text).trim_end());
     Ok(())

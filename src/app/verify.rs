@@ -5,14 +5,13 @@ use tokio::sync::watch;
 use super::Complaint;
 use super::desk::{Desk, Reading, Writing};
 use super::runs::{interruption, unreadable_secrets, watcher};
-use crate::cli::FormatName;
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::report::{RunResult, Trigger};
 use crate::reconcile::{Refused, State, Verification, Verified};
 use crate::report::{
-    SyncReport, VerifyReport, verify_line, write_verify, write_verify_csv, write_verify_html,
+    Format, SyncReport, VerifyReport, verify_line, write_verify, write_verify_csv, write_verify_html,
     write_verify_json, write_verify_markdown,
 };
 
@@ -46,12 +45,13 @@ async fn verify(desk: &Desk<'_>, repair: bool, all: bool) -> Result<u8, Complain
     let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
     let lines: Vec<String> = reports.iter().map(|report| verify_line(&report.facts)).collect();
     let (format, output) = (desk.cli.run.format, desk.cli.run.output.as_deref());
-    let written = desk.console.hand_out(output, &lines, |out| match format {
-        FormatName::Text => write_verify(&mut reports, out),
-        FormatName::Json => write_verify_json(&mut reports, out),
-        FormatName::Markdown => write_verify_markdown(&mut reports, out),
-        FormatName::Csv => write_verify_csv(&mut reports, out),
-        FormatName::Html => write_verify_html(&mut reports, out),
+    let laid_out = desk.console.laid_out(format, output);
+    let written = desk.console.hand_out(format.into(), output, &lines, |out| match laid_out {
+        Format::Text(length) => write_verify(&mut reports, length, out),
+        Format::Json => write_verify_json(&mut reports, out),
+        Format::Markdown(_) => write_verify_markdown(&mut reports, out),
+        Format::Csv => write_verify_csv(&mut reports, out),
+        Format::Html => write_verify_html(&mut reports, out),
     });
     written.await.map_err(|message| (message, exit::FAILURE))?;
     Ok(by_signal.unwrap_or_else(|| exit::combine(codes)))

@@ -403,6 +403,9 @@ impl Dispatcher {
             }
         }
         self.start_next(&sync);
+        if self.is_idle() {
+            self.store.release_cache().await?;
+        }
         Ok(())
     }
 

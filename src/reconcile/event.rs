@@ -14,6 +14,8 @@ pub enum RunEvent {
         pages: u64,
         /// People so far.
         people: u64,
+        /// About how many there will be, as far as the last read tells.
+        expected: Option<u64>,
     },
     /// The read is complete.
     ReadComplete {

@@ -65,6 +65,7 @@ async fn read<O: Observe>(
     closely: HashSet<SourceId>,
 ) -> Result<Gathered, RunError> {
     let linked = links.len();
+    let expected = context.snapshot.people_last_read(context.sync_name()).await?;
     let mut builder = RosterBuilder::new(
         context.mapping,
         &context.config.lifecycle,
@@ -85,7 +86,7 @@ async fn read<O: Observe>(
         for identity in &page.identities {
             builder.add(identity)?;
         }
-        context.watcher.tell(&RunEvent::PageRead { pages, people: builder.people() });
+        context.watcher.tell(&RunEvent::PageRead { pages, people: builder.people(), expected });
     }
     let people = builder.people();
     let read = reader.finish()?;

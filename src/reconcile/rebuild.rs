@@ -243,7 +243,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
                 self.take(identity).await?;
             }
             let people = self.people.len() as u64;
-            self.request.watcher.tell(&RunEvent::PageRead { pages, people });
+            self.request.watcher.tell(&RunEvent::PageRead { pages, people, expected: None });
         }
         let read = reader.finish()?;
         self.request.watcher.tell(&RunEvent::ReadComplete { people: read.users() });

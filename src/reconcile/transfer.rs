@@ -306,7 +306,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
             for identity in &page.identities {
                 self.take(identity);
             }
-            self.request.watcher.tell(&RunEvent::PageRead { pages, people: self.people });
+            self.request.watcher.tell(&RunEvent::PageRead { pages, people: self.people, expected: None });
         }
         reader.finish().map_err(RunError::from)?;
         self.request.watcher.tell(&RunEvent::ReadComplete { people: self.people });

@@ -17,6 +17,7 @@ mod json;
 mod markdown;
 mod progress;
 mod safe;
+mod screen;
 mod status;
 mod text;
 mod verify;
@@ -32,6 +33,7 @@ pub use json::write_json;
 pub use markdown::write_markdown;
 pub use progress::Progress;
 pub use safe::visible;
+pub use screen::{Screen, Wrapped};
 pub use status::{write_status, write_status_json};
 pub use text::{summary_line, write_text};
 pub use verify::{VerifyReport, verify_line, write_verify, write_verify_json};
@@ -49,7 +51,7 @@ pub struct SyncReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
-    Text,
+    Text(Length),
     /// `rosterd.report/1`.
     Json,
     /// For a ticket or a pull request.
@@ -65,7 +67,17 @@ impl Format {
     pub fn in_full(self) -> Format {
         match self {
             Format::Markdown(_) => Format::Markdown(Length::Full),
-            Format::Text | Format::Json | Format::Csv | Format::Html => self,
+            Format::Text(_) => Format::Text(Length::Full),
+            Format::Json | Format::Csv | Format::Html => self,
+        }
+    }
+
+    /// The same format for somebody who reads it on a terminal, where a list of thousands would push what matters
+    /// away.
+    pub fn on_screen(self) -> Format {
+        match self {
+            Format::Text(_) => Format::Text(Length::Cut),
+            Format::Markdown(_) | Format::Json | Format::Csv | Format::Html => self,
         }
     }
 }
@@ -73,7 +85,7 @@ impl Format {
 /// Whether a list may be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// So that it fits into a comment; what is left out is counted.
+    /// So that it fits into a comment, or onto a screen; what is left out is counted.
     Cut,
     /// Everybody.
     Full,
@@ -82,7 +94,7 @@ pub enum Length {
 /// Writes a report in a format. Text may hold ANSI styles; the writer strips them where they are not wanted.
 pub fn write(format: Format, reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
     match format {
-        Format::Text => write_text(reports, out),
+        Format::Text(length) => write_text(reports, length, out),
         Format::Json => write_json(reports, out),
         Format::Markdown(length) => write_markdown(reports, length, out),
         Format::Csv => write_csv(reports, out),

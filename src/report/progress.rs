@@ -39,9 +39,14 @@ impl Watcher for Progress {
             return;
         }
         match event {
-            RunEvent::PageRead { pages, people } => self.with(
-                || spinner("{spinner} reading: {msg}"),
-                |bar| bar.set_message(format!("{people} people in {pages} pages")),
+            RunEvent::PageRead { pages, people, expected } => self.with(
+                || expected.map_or_else(pages_read, |expected| counter(expected, "reading people, about")),
+                |bar| {
+                    // More than the last time: then nobody knows how many are left.
+                    bar.set_length(expected.unwrap_or(*people).max(*people));
+                    bar.set_position(*people);
+                    bar.set_message(format!("{people} people in {pages} pages"));
+                },
             ),
             RunEvent::ReadComplete { .. } => self.replace(None),
             RunEvent::Looking { done, total } => self.with(
@@ -51,9 +56,9 @@ impl Watcher for Progress {
                     bar.set_position(*done);
                 },
             ),
-            RunEvent::Planned { writes } => self.replace(Some(counter(*writes, "writing"))),
+            RunEvent::Planned { writes } => self.replace(Some(counter(*writes, "going through the plan"))),
             RunEvent::Acted { record, .. } => self.with(
-                || counter(0, "writing"),
+                || counter(0, "going through the plan"),
                 |bar| {
                     if record.action.is_write() {
                         bar.inc(1);
@@ -65,20 +70,20 @@ impl Watcher for Progress {
     }
 }
 
-fn spinner(template: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
+/// Where nothing tells how many there will be.
+fn pages_read() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    styled(bar, "{spinner} reading: {msg}, {elapsed} so far")
 }
 
 fn counter(total: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-    let template = format!("{what}: {{bar:30}} {{pos}}/{{len}} {{per_sec}}, {{eta}} left");
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
+    styled(bar, &format!("{what}: {{bar:30}} {{pos}}/{{len}} {{per_sec}}, {{eta}} left"))
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
-    bar
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{SyncReport, visible};
+use super::{Length, SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::plan::{Change, Verb};
 use crate::model::report::{
@@ -20,30 +20,103 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 
 /// Longest value shown in full.
 const LONGEST_VALUE: usize = 120;
+/// People who are listed of each kind where a list is cut.
+const LISTED_WHEN_CUT: u64 = 40;
+/// The same of removals, of those who failed and of those who wait: they are what a diff is read for.
+const LISTED_WHEN_CUT_OF_WEIGHT: u64 = 400;
 
 /// Writes the report.
-pub fn write_text(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write_text(reports: &mut [SyncReport], length: Length, out: &mut dyn io::Write) -> io::Result<()> {
     for (index, report) in reports.iter_mut().enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        write_sync(report, out)?;
+        write_sync(report, length, out)?;
     }
     Ok(())
 }
 
-pub(super) fn write_sync(report: &mut SyncReport, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn write_sync(
+    report: &mut SyncReport,
+    length: Length,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let SyncReport { facts, records } = report;
     let title = title(facts);
     writeln!(out, "{BOLD}{title} of sync \"{}\"{BOLD:#}: {}", visible(&facts.sync), source_line(facts))?;
     if !records.is_empty() {
         writeln!(out)?;
     }
+    let mut listed = Listed::new(length);
     for record in records.iter()? {
-        write_record(&record?, facts, out)?;
+        let record = record?;
+        if listed.takes(word(&record, facts.mode), weighs(&record)) {
+            write_record(&record, facts, out)?;
+        }
     }
+    listed.write_rest(out)?;
     writeln!(out)?;
     write_end(facts, out)
+}
+
+/// Whether a line is one of those that a diff is read for.
+fn weighs(record: &ActionRecord) -> bool {
+    let removes = match record.action {
+        Verb::Deactivate | Verb::Delete | Verb::HoldBack => true,
+        Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate | Verb::Skip => false,
+    };
+    removes || matches!(record.outcome, Outcome::Failed | Outcome::Held)
+}
+
+/// What a list has shown so far, kind by kind, and what it has left out.
+#[derive(Debug)]
+pub(super) struct Listed {
+    length: Length,
+    kinds: Vec<(&'static str, bool, u64)>,
+}
+
+impl Listed {
+    pub(super) fn new(length: Length) -> Listed {
+        Listed { length, kinds: Vec::new() }
+    }
+
+    /// Whether one more of a kind is shown.
+    pub(super) fn takes(&mut self, kind: &'static str, weighs: bool) -> bool {
+        let known = self.kinds.iter().position(|(known, heavy, _)| (*known, *heavy) == (kind, weighs));
+        let index = known.unwrap_or_else(|| {
+            self.kinds.push((kind, weighs, 0));
+            self.kinds.len() - 1
+        });
+        self.kinds[index].2 += 1;
+        match self.length {
+            Length::Full => true,
+            Length::Cut => self.kinds[index].2 <= Listed::most(weighs),
+        }
+    }
+
+    fn most(weighs: bool) -> u64 {
+        if weighs { LISTED_WHEN_CUT_OF_WEIGHT } else { LISTED_WHEN_CUT }
+    }
+
+    /// How many were left out, of which kind, and how to see them.
+    pub(super) fn write_rest(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let left_out: Vec<String> = match self.length {
+            Length::Full => Vec::new(),
+            Length::Cut => self
+                .kinds
+                .iter()
+                .map(|(kind, weighs, number)| (kind, number.saturating_sub(Listed::most(*weighs))))
+                .filter(|(_, rest)| *rest > 0)
+                .map(|(kind, rest)| format!("{rest} {kind}"))
+                .collect(),
+        };
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        writeln!(out, "  {BOLD}… not shown here: {}.{BOLD:#}", left_out.join(", "))?;
+        writeln!(out, "  To see all, write `| less` after the command, or `--format html --output report.html`.")
+    }
 }
 
 /// `dry run`, or `run 17`.

@@ -8,8 +8,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::json::{Lines, OneSync, write_document};
-use super::text::{count, failure_lines, value, vendor, write_sync};
-use super::{SyncReport, visible};
+use super::text::{Listed, count, failure_lines, value, vendor, write_sync};
+use super::{Length, SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::drift::{DriftCounts, DriftFinding, DriftedAttribute, FindingKind, VerifyFacts};
 use crate::model::report::RunResult;
@@ -81,12 +81,16 @@ impl Serialize for OneVerification<'_> {
 }
 
 /// Writes the report as text. It may hold ANSI styles; the writer strips them where they are not wanted.
-pub fn write_verify(reports: &mut [VerifyReport], out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write_verify(
+    reports: &mut [VerifyReport],
+    length: Length,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     for (index, report) in reports.iter_mut().enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        write_one(report, out)?;
+        write_one(report, length, out)?;
     }
     Ok(())
 }
@@ -106,7 +110,7 @@ pub fn verify_line(facts: &VerifyFacts) -> String {
     }
 }
 
-fn write_one(report: &mut VerifyReport, out: &mut dyn io::Write) -> io::Result<()> {
+fn write_one(report: &mut VerifyReport, length: Length, out: &mut dyn io::Write) -> io::Result<()> {
     let VerifyReport { facts, findings, repair } = report;
     write!(out, "{BOLD}verification of sync \"{}\"{BOLD:#}: ", visible(&facts.sync))?;
     let source = vendor(&facts.source.kind);
@@ -129,12 +133,14 @@ fn write_one(report: &mut VerifyReport, out: &mut dyn io::Write) -> io::Result<(
     writeln!(out, "  {} linked{other}, {} not linked", accounts.linked, accounts.unlinked)?;
     writeln!(out)?;
     write_end(facts, out)?;
+    let mut listed = Listed::new(length);
     for kind in FindingKind::ALL {
-        write_kind(kind, facts, findings, out)?;
+        write_kind(kind, facts, findings, &mut listed, out)?;
     }
+    listed.write_rest(out)?;
     if let Some(repair) = repair {
         writeln!(out)?;
-        write_sync(repair, out)?;
+        write_sync(repair, length, out)?;
     }
     Ok(())
 }
@@ -199,6 +205,7 @@ fn write_kind(
     kind: FindingKind,
     facts: &VerifyFacts,
     findings: &mut Spool<DriftFinding>,
+    listed: &mut Listed,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let mut shown = false;
@@ -213,7 +220,9 @@ fn write_kind(
             writeln!(out, "{BOLD}{} {}{BOLD:#}", facts.counts.of(kind), label(kind))?;
             writeln!(out, "  {DIM}{}{DIM:#}", what_to_do(kind))?;
         }
-        write_finding(&found, out)?;
+        if listed.takes(label(kind), kind.is_drift()) {
+            write_finding(&found, out)?;
+        }
     }
     Ok(())
 }

@@ -197,6 +197,12 @@ impl Store {
         &self.snapshot
     }
 
+    /// Gives back the memory of the database's page cache: a daemon may have nothing to do for hours.
+    pub async fn release_cache(&self) -> Result<(), StoreError> {
+        let released = self.snapshot.connection.call(|connection| connection.release_memory()).await;
+        released.map_err(|error| StoreError::Database(error.to_string()))
+    }
+
     /// The tenure of a sync that all runs of this process share; taken at the first call.
     pub async fn tenure(&self, sync: &str) -> Result<Tenure, StoreError> {
         let mut tenures = self.tenures.lock().await;

@@ -27,6 +27,12 @@ impl Snapshot {
         })
         .await
     }
+
+    /// How many people the last complete read of a sync had.
+    pub async fn people_last_read(&self, sync: &str) -> Result<Option<u64>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| Ok(last_success(transaction, &sync)?.map(|(_, people)| people))).await
+    }
 }
 
 fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<Recorded, StoreError> {

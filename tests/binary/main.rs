@@ -12,6 +12,7 @@ mod history;
 mod json_report;
 mod options;
 mod rebuild;
+mod screen;
 mod state;
 mod status;
 mod support;

@@ -144,8 +144,8 @@ pub(crate) fn run_bare(arguments: &[&str]) -> Ran {
     Ran::of(bare(arguments).output().unwrap())
 }
 
-/// Runs the program with a terminal as its standard input, on which this is typed.
-pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
+/// A terminal: our end of it, and the end that a program gets.
+fn terminal() -> (fs::File, fs::File) {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
     let ours = rustix::pty::openpt(flags).unwrap();
     rustix::pty::grantpt(&ours).unwrap();
@@ -155,12 +155,35 @@ pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
     let not_ours_to_control = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
     let theirs =
         fs::OpenOptions::new().read(true).write(true).custom_flags(not_ours_to_control).open(path).unwrap();
+    (fs::File::from(ours), theirs)
+}
+
+/// Runs the program with a terminal as its standard input, on which this is typed.
+pub(crate) fn typed(stage: &Stage, arguments: &[&str], answer: &str) -> Ran {
+    let (mut keyboard, theirs) = terminal();
     // A terminal keeps what is typed until somebody reads the line.
-    let mut keyboard = fs::File::from(ours);
     std::io::Write::write_all(&mut keyboard, answer.as_bytes()).unwrap();
     let ran = Ran::of(stage.home.command(arguments).stdin(theirs).output().unwrap());
     drop(keyboard);
     ran
+}
+
+/// What a terminal of this width gets from the program on standard output and standard error together, as its bytes.
+pub(crate) fn seen(mut command: Command, columns: u16) -> String {
+    let (mut screen, theirs) = terminal();
+    let size = rustix::termios::Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&theirs, size).unwrap();
+    command.env("TERM", "xterm-256color");
+    let mut program = command.stdout(theirs.try_clone().unwrap()).stderr(theirs).spawn().unwrap();
+    // The command holds their end open; without it the last byte is followed by an error, which is the end.
+    drop(command);
+    let mut bytes = Vec::new();
+    let mut piece = [0u8; 4096];
+    while let Ok(length @ 1..) = std::io::Read::read(&mut screen, &mut piece) {
+        bytes.extend_from_slice(&piece[..length]);
+    }
+    program.wait().unwrap();
+    String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
 }
 
 /// The sources that the simulation plays.

@@ -1,7 +1,7 @@
 //! Whatever is in a name, a title, a reason or an answer, each format keeps the shape that it has with harmless words
 //! in their place, and gives the words back where a format can.
 
-use crate::made::{Made, guard, hold, plain, written};
+use crate::made::{Made, guard, hold, on_a_terminal, plain, written};
 use crate::markup::{Document, Page};
 use crate::parsed::{agrees_csv, agrees_html, agrees_json, agrees_markdown};
 use proptest::prelude::*;
@@ -272,6 +272,20 @@ proptest! {
         let (found, expected) = (indents(&text), indents(&twin));
         // A value of spaces looks like an indent; none is less indented than it should be.
         prop_assert!(found.iter().zip(&expected).all(|(found, expected)| found >= expected), "{}", text);
+    }
+
+    #[test]
+    fn lines_broken_for_a_terminal_lose_no_word_and_none_passes_for_a_line_of_ours(
+        runs in prop::collection::vec(run(), 1..3),
+        columns in 40usize..220,
+    ) {
+        let (whole, shown) = (plain(&runs), on_a_terminal(&runs, columns));
+        prop_assert_eq!(steers(&shown), None);
+        let words = |text: &str| text.split(char::is_whitespace).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        prop_assert_eq!(words(&whole), words(&shown));
+        // What is carried over is indented as no first line is.
+        let ours = |text: &str| indents(text).into_iter().filter(|indent| [0, 2].contains(indent)).count();
+        prop_assert_eq!(ours(&whole), ours(&shown), "{}", shown);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use rosterd::model::report::{
     TargetFacts, Trigger,
 };
 use rosterd::model::time::Millis;
-use rosterd::report::{Format, SyncReport, write};
+use rosterd::report::{Format, Length, Screen, SyncReport, Wrapped, write};
 use rosterd::store::Spool;
+use std::io::Write;
 
 /// 2026-11-22T10:00:00Z
 const START: Millis = Millis(1_795_341_600_000);
@@ -89,7 +90,17 @@ pub(crate) fn written(format: Format, runs: &[Made]) -> String {
 
 /// The text report as a file or a pipe gets it.
 pub(crate) fn plain(runs: &[Made]) -> String {
-    anstream::adapter::strip_str(&written(Format::Text, runs)).to_string()
+    anstream::adapter::strip_str(&written(Format::Text(Length::Full), runs)).to_string()
+}
+
+/// The text report as a terminal shows it.
+pub(crate) fn on_a_terminal(runs: &[Made], columns: usize) -> String {
+    let text = written(Format::Text(Length::Full).on_screen(), runs);
+    let mut bytes = Vec::new();
+    let mut wrapped = Wrapped::new(&mut bytes, Screen::Terminal(Some(columns)));
+    wrapped.write_all(text.as_bytes()).unwrap();
+    wrapped.flush().unwrap();
+    anstream::adapter::strip_str(&String::from_utf8(bytes).unwrap()).to_string()
 }
 
 pub(crate) fn guard(name: &str, limit: Option<f64>, value: f64, tripped: bool) -> GuardFact {

@@ -1,6 +1,6 @@
 //! Ten telling runs in every format, as people get to see them. The snapshots are beside this file.
 
-use crate::made::{Made, change, ended, guard, hold, joiner, leaver, mover, person, plain, written};
+use crate::made::{Made, change, ended, guard, hold, joiner, leaver, mover, on_a_terminal, person, plain, written};
 use insta::{assert_snapshot, with_settings};
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
@@ -31,6 +31,8 @@ fn redacted(format: &str, text: &str) -> String {
 fn hold_still(name: &str, runs: &[Made]) {
     for (format, text) in [
         ("txt", plain(runs)),
+        ("80.txt", on_a_terminal(runs, 80)),
+        ("200.txt", on_a_terminal(runs, 200)),
         ("json", written(Format::Json, runs)),
         ("md", written(Format::Markdown(Length::Cut), runs)),
         ("csv", written(Format::Csv, runs).replace("\r\n", "␍\n")),
@@ -193,4 +195,21 @@ fn a_list_too_long_for_a_comment_is_cut_with_a_count_and_is_whole_in_a_file() {
     let full = written(Format::Markdown(Length::Cut).in_full(), &[run]);
     assert_eq!(full.matches("@acme.example").count(), 2000);
     assert!(!full.contains("more, so that"));
+}
+
+#[test]
+fn a_list_too_long_for_a_terminal_is_cut_with_counts_and_says_how_to_see_all() {
+    let mut records: Vec<_> =
+        (0..60).map(|number| joiner(&format!("new{number}@acme.example"), "A", "B", "C")).collect();
+    records.extend((0..50).map(|number| mover(&format!("user{number}@acme.example"), "Engineer", "Manager")));
+    records.extend((0..100).map(|number| leaver(&format!("gone{number}@acme.example"))));
+    let run = Made::run("default", records);
+    let shown = on_a_terminal(std::slice::from_ref(&run), 100);
+    assert_eq!(shown.matches("+ created").count(), 40);
+    assert_eq!(shown.matches("- deactivated").count(), 100, "a removal is what a diff is read for");
+    assert!(shown.contains("… not shown here: 20 created, 10 updated."), "{shown}");
+    assert!(shown.contains("`| less`") && shown.contains("`--format html --output report.html`"));
+    let whole = plain(&[run]);
+    assert_eq!((whole.matches("+ created").count(), whole.matches("~ updated").count()), (60, 50));
+    assert!(!whole.contains("not shown"));
 }

@@ -22,6 +22,8 @@ pub struct Request {
     pub arguments: Vec<String>,
     /// Whether somebody is there to be asked.
     pub interactive: bool,
+    /// Whether standard output is a terminal.
+    pub on_screen: bool,
     /// Who `sudo` says is behind it.
     pub sudo_user: Option<String>,
 }
@@ -112,6 +114,7 @@ mod tests {
             config: "d".to_owned(),
             arguments: vec!["--dry-run".to_owned()],
             interactive: true,
+            on_screen: false,
             sudo_user: Some("ann".to_owned()),
         };
         let frames = [
