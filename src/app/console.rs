@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Complaint;
+use crate::cli::{FormatName, ListFormat};
 use crate::daemon::control::Client;
 use crate::daemon::control::wire::Frame;
 use crate::exit;
 use crate::model::saved_plan::SavedPlan;
 use crate::reconcile::event::Watcher;
-use crate::cli::{FormatName, ListFormat};
 use crate::report::{self, Format, Progress, Screen, SyncReport, Wrapped, visible};
 
 /// Bytes of a report held in memory before they go to a file.

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use anstream::adapter::strip_str;
-use textwrap::{Options, WrapAlgorithm, WordSeparator, WordSplitter};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Narrower than this nothing can be laid out; such a terminal gets lines of this width.
 const NARROWEST_COLUMNS: usize = 40;
@@ -126,7 +126,9 @@ fn hanging_columns(plain: &str, columns: usize) -> usize {
         start + gap + (rest.len() - rest.trim_start_matches(' ').len())
     });
     let lead = second.map(|at| textwrap::core::display_width(&plain[..at]));
-    lead.filter(|lead| *lead <= WIDEST_LEAD_COLUMNS).unwrap_or(if start == 0 { 4 } else { start + 2 }).min(columns / 2)
+    lead.filter(|lead| *lead <= WIDEST_LEAD_COLUMNS)
+        .unwrap_or(if start == 0 { 4 } else { start + 2 })
+        .min(columns / 2)
 }
 
 /// Spaces between two backticks do not become line ends: what is there is copied into a shell.

@@ -36,11 +36,7 @@ pub fn write_text(reports: &mut [SyncReport], length: Length, out: &mut dyn io::
     Ok(())
 }
 
-pub(super) fn write_sync(
-    report: &mut SyncReport,
-    length: Length,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+pub(super) fn write_sync(report: &mut SyncReport, length: Length, out: &mut dyn io::Write) -> io::Result<()> {
     let SyncReport { facts, records } = report;
     let title = title(facts);
     writeln!(out, "{BOLD}{title} of sync \"{}\"{BOLD:#}: {}", visible(&facts.sync), source_line(facts))?;
@@ -115,7 +111,10 @@ impl Listed {
         }
         writeln!(out)?;
         writeln!(out, "  {BOLD}… not shown here: {}.{BOLD:#}", left_out.join(", "))?;
-        writeln!(out, "  To see all, write `| less` after the command, or `--format html --output report.html`.")
+        writeln!(
+            out,
+            "  To see all, write `| less` after the command, or `--format html --output report.html`."
+        )
     }
 }
 

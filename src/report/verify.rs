@@ -81,11 +81,7 @@ impl Serialize for OneVerification<'_> {
 }
 
 /// Writes the report as text. It may hold ANSI styles; the writer strips them where they are not wanted.
-pub fn write_verify(
-    reports: &mut [VerifyReport],
-    length: Length,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+pub fn write_verify(reports: &mut [VerifyReport], length: Length, out: &mut dyn io::Write) -> io::Result<()> {
     for (index, report) in reports.iter_mut().enumerate() {
         if index > 0 {
             writeln!(out)?;

@@ -31,7 +31,8 @@ impl Snapshot {
     /// How many people the last complete read of a sync had.
     pub async fn people_last_read(&self, sync: &str) -> Result<Option<u64>, StoreError> {
         let sync = sync.to_owned();
-        self.transact(move |transaction| Ok(last_success(transaction, &sync)?.map(|(_, people)| people))).await
+        self.transact(move |transaction| Ok(last_success(transaction, &sync)?.map(|(_, people)| people)))
+            .await
     }
 }
 

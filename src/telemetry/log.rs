@@ -77,7 +77,9 @@ impl Watcher for LogWatcher {
     fn tell(&self, event: &RunEvent) {
         let sync = self.sync.as_str();
         match event {
-            RunEvent::PageRead { pages, people, expected: _ } => tracing::debug!(sync, pages, people, "page read"),
+            RunEvent::PageRead { pages, people, expected: _ } => {
+                tracing::debug!(sync, pages, people, "page read")
+            }
             RunEvent::ReadComplete { people } => tracing::debug!(sync, people, "read complete"),
             RunEvent::Looking { done, total } => tracing::debug!(sync, done, total, "looking at the target"),
             RunEvent::Planned { writes } => tracing::debug!(sync, writes, "planned"),

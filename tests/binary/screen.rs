@@ -35,7 +35,8 @@ fn lines_fit_a_terminal_of_80_columns_and_commands_stay_whole() {
 #[test]
 fn an_error_is_broken_where_the_terminal_ends() {
     let stage = Stage::new();
-    let shown = text(stage.home.command(&["--dry-run", "--sync", "nobody-has-a-sync-of-such-a-long-name"]), 60);
+    let shown =
+        text(stage.home.command(&["--dry-run", "--sync", "nobody-has-a-sync-of-such-a-long-name"]), 60);
     assert!(shown.lines().count() > 2 && shown.lines().all(|line| line.chars().count() <= 60), "{shown}");
     assert!(shown.contains("nobody-has-a-sync-of-such-a-long-name"), "{shown}");
 }
@@ -76,7 +77,9 @@ fn progress_tells_the_time_that_is_left() {
     let stage = stage_of(30, "");
     let target = stage.target("").replace("60000", "1200");
     let source = stage.source();
-    stage.home.configure(&format!("[[sync]]\nsource = {{ {source} }}\n{target}\nguard = {{ max_creates = 100 }}\n"));
+    stage.home.configure(&format!(
+        "[[sync]]\nsource = {{ {source} }}\n{target}\nguard = {{ max_creates = 100 }}\n"
+    ));
     let shown = text(stage.home.command(&["--reconcile-now"]), 120);
     assert!(shown.contains("going through the plan") && shown.contains(" left"), "{shown}");
     // The last read tells how many there will be.

@@ -108,6 +108,23 @@ fn the_findings_of_a_verification_are_all_explained() {
     assert_eq!(told, FindingKind::ALL.map(FindingKind::as_str));
 }
 
+/// `okta.apps.read` and its like.
+fn scopes(text: &str) -> BTreeSet<String> {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
+    let words = text.split(|c: char| !part(c)).map(|word| word.trim_end_matches('.'));
+    words.filter(|word| word.starts_with("okta.") && word.ends_with(".read")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_scopes_that_are_told_are_those_that_are_asked_for() {
+    let asked =
+        scopes(&format!("{}{}", text_of("src/source/okta/auth.rs"), text_of("src/source/okta/mod.rs")));
+    assert!(asked.len() >= 4, "{asked:?}");
+    for page in ["docs/setup-okta.md", "docs/security.md", "README.md"] {
+        assert_eq!(scopes(&text_of(page)), asked, "{page}");
+    }
+}
+
 #[test]
 fn what_is_told_of_the_package_is_in_it() {
     let postinst = text_of("contrib/debian/postinst");

@@ -1,6 +1,8 @@
 //! Ten telling runs in every format, as people get to see them. The snapshots are beside this file.
 
-use crate::made::{Made, change, ended, guard, hold, joiner, leaver, mover, on_a_terminal, person, plain, written};
+use crate::made::{
+    Made, change, ended, guard, hold, joiner, leaver, mover, on_a_terminal, person, plain, written,
+};
 use insta::{assert_snapshot, with_settings};
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
