@@ -15,12 +15,11 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 /// Keeps the members of a workspace equal to the people assigned to its app in Okta or OneLogin.
 #[derive(Debug, Parser)]
 #[command(name = "rosterd", version, disable_help_subcommand = true, max_term_width = 110)]
-#[command(
-    after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, or `status` found something; 2 changes pending \
+#[command(after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, `status` found \
+something, or `explain` found nobody; 2 changes pending \
 (--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
-another rosterd holds the state; 78 configuration; 130/143 after a signal."
-)]
+another rosterd holds the state; 78 configuration; 130/143 after a signal.")]
 pub struct Cli {
     /// One full run of every sync, then exit.
     #[arg(long)]
@@ -124,6 +123,8 @@ pub enum Command {
     },
     /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
     Status,
+    /// Why one person has the account they have, or none: record, mapping, matches, action, guards, and what to do.
+    Explain(ExplainOptions),
     /// What happened: runs, every attempt for one person, or one run again.
     History(HistoryOptions),
     /// List what waits for approval.
@@ -222,6 +223,20 @@ pub struct TransferOptions {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainOptions {
+    /// The person: login, e-mail, source id or target id. Exit 0 where somebody of that name is known, else 1.
+    #[arg(value_name = "WHO")]
+    pub who: String,
+    /// From stored data alone: no request is sent to either side.
+    #[arg(long, conflicts_with = "raw")]
+    pub offline: bool,
+    /// Show the source's record as received, not only the fields that are used.
+    #[arg(long)]
+    pub raw: bool,
 }
 
 /// Options of `history`.
@@ -377,6 +392,7 @@ rosterd keeps a workspace's member list true to the identity provider.
   rosterd --dry-run          show what would change, person by person; writes nothing
   rosterd --reconcile-now    one full run of every sync, then exit
   rosterd status             how each sync is doing; `rosterd history` tells what happened
+  rosterd explain WHO        why one person has an account, or none, and what to do
   rosterd daemon             the long-running service
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides

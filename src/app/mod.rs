@@ -22,6 +22,7 @@ mod daemon;
 #[cfg(feature = "sim")]
 mod demo;
 mod desk;
+mod explain;
 mod forget;
 mod holds;
 mod plans;
@@ -74,6 +75,7 @@ fn is_the_daemons(cli: &Cli) -> bool {
     match &cli.command {
         None => true,
         Some(Command::Check { offline }) => !offline,
+        Some(Command::Explain(options)) => !options.offline,
         Some(
             Command::Approve { .. }
             | Command::Reject { .. }
@@ -125,6 +127,7 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
+        Some(Command::Explain(options)) => explain::run(desk, options).await,
         Some(Command::History(options)) => status::history(desk, options).await,
         Some(Command::Verify { repair, all }) => verify::run(desk, *repair, *all).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,

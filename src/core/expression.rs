@@ -145,14 +145,20 @@ impl Expressions {
 impl Names {
     /// Whether a dotted name holds anything for this person.
     pub fn is_present(&self, dotted: &str) -> bool {
+        self.value(dotted).is_some()
+    }
+
+    /// What a dotted name holds for this person, as text.
+    pub fn text(&self, dotted: &str) -> Option<String> {
+        self.value(dotted).map(|value| value.to_string())
+    }
+
+    fn value(&self, dotted: &str) -> Option<Value> {
         let mut value = self.0.clone();
         for part in dotted.split('.') {
-            value = match value.get_attr(part) {
-                Ok(next) => next,
-                Err(_) => return false,
-            };
+            value = value.get_attr(part).ok()?;
         }
-        !value.is_undefined() && !value.is_none()
+        (!value.is_undefined() && !value.is_none()).then_some(value)
     }
 }
 

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeSet;
 
+mod trace;
+
+pub use trace::Evaluated;
+
 use super::expression::{ExpressionId, Expressions, Names};
 use super::normalize;
 use crate::config::{AttributeMapping, AttributeRule, Scope, UserType};
@@ -36,6 +40,8 @@ pub struct Mapping {
 struct Rule {
     path: AttributePath,
     from: From,
+    /// The expression as written, or the built-in attribute as an expression would name it.
+    text: String,
     clear_when_missing: bool,
 }
 
@@ -86,18 +92,24 @@ pub struct MappingError {
     problem: String,
 }
 
-const BUILT_IN: [(&str, Read); 6] = [
-    ("userName", |profile| profile.user_name.as_deref()),
-    ("name.givenName", |profile| profile.given_name.as_deref()),
-    ("name.familyName", |profile| profile.family_name.as_deref()),
-    ("emails[primary eq true].value", |profile| profile.email.as_deref()),
-    ("title", |profile| profile.title.as_deref()),
-    ("phoneNumbers[primary eq true].value", |profile| profile.phone.as_deref()),
+/// Path at the target, name in expressions, and how it is read.
+const BUILT_IN: [(&str, &str, Read); 6] = [
+    ("userName", "user.userName", |profile| profile.user_name.as_deref()),
+    ("name.givenName", "user.givenName", |profile| profile.given_name.as_deref()),
+    ("name.familyName", "user.familyName", |profile| profile.family_name.as_deref()),
+    ("emails[primary eq true].value", "user.email", |profile| profile.email.as_deref()),
+    ("title", "user.title", |profile| profile.title.as_deref()),
+    ("phoneNumbers[primary eq true].value", "user.phone", |profile| profile.phone.as_deref()),
 ];
-const BUILT_IN_ENTERPRISE: [(&str, Read); 2] = [
-    ("organization", |profile| profile.organization.as_deref()),
-    ("department", |profile| profile.department.as_deref()),
+const BUILT_IN_ENTERPRISE: [(&str, &str, Read); 2] = [
+    ("organization", "user.organization", |profile| profile.organization.as_deref()),
+    ("department", "user.department", |profile| profile.department.as_deref()),
 ];
+
+/// What is said of an address outside the approved domains.
+pub const OUTSIDE_DOMAINS: &str = "is outside scope.domains";
+/// What is said of somebody without a login.
+pub const NO_USER_NAME: &str = "no userName";
 
 impl Mapping {
     /// Compiles the configuration's mapping.
@@ -118,7 +130,8 @@ impl Mapping {
                 AttributeMapping::From { expression, clear_when_missing } => {
                     let id = compile(&mut expressions, path.as_str(), expression)?;
                     let clear_when_missing = *clear_when_missing && !path.is_essential();
-                    rules.push(Rule { path, from: From::Expression(id), clear_when_missing });
+                    let text = expression.clone();
+                    rules.push(Rule { path, from: From::Expression(id), text, clear_when_missing });
                 }
             }
         }
@@ -237,13 +250,13 @@ impl Mapping {
 
     fn check_login(&self, set: &Attributes) -> Result<(), String> {
         let Some(Scalar::Text(user_name)) = set.get(&AttributePath::user_name()) else {
-            return Err("no userName: the source has no login or e-mail for this person".to_owned());
+            return Err(format!("{NO_USER_NAME}: the source has no login or e-mail for this person"));
         };
         let email = set.get(&AttributePath::primary_email()).map(|value| value.as_text().into_owned());
         for address in [Some(user_name.clone()), email].into_iter().flatten() {
             let Some(domain) = normalize::domain_of(&address) else { continue };
             if !self.domains.is_empty() && !self.domains.contains(&domain) {
-                return Err(format!("{address} is outside scope.domains"));
+                return Err(format!("{address} {OUTSIDE_DOMAINS}"));
             }
         }
         Ok(())
@@ -288,12 +301,17 @@ impl Mapping {
 }
 
 fn built_in_rules() -> Vec<Rule> {
-    let core = BUILT_IN.iter().map(|(path, get)| (AttributePath::known(path), *get));
+    let core = BUILT_IN.iter().map(|(path, text, get)| (AttributePath::known(path), *text, *get));
     let enterprise = BUILT_IN_ENTERPRISE
         .iter()
-        .map(|(name, get)| (AttributePath::known(&format!("{ENTERPRISE_USER}:{name}")), *get));
+        .map(|(path, text, get)| (AttributePath::known(&format!("{ENTERPRISE_USER}:{path}")), *text, *get));
     core.chain(enterprise)
-        .map(|(path, get)| Rule { path, from: From::Profile(get), clear_when_missing: false })
+        .map(|(path, text, get)| Rule {
+            path,
+            from: From::Profile(get),
+            text: text.to_owned(),
+            clear_when_missing: false,
+        })
         .collect()
 }
 

@@ -3,6 +3,7 @@
 pub mod diff;
 pub mod drift;
 pub mod echo;
+pub mod explain;
 pub mod expression;
 pub mod guard;
 pub mod lifecycle;
@@ -25,6 +26,8 @@ pub mod undo;
 mod diff_tests;
 #[cfg(test)]
 mod drift_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]

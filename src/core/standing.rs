@@ -58,6 +58,12 @@ pub fn standing_digest(key: &DigestKey, kind: StandingKind, desired: Option<Dige
     key.digest([format!("{kind:?}").as_bytes(), desired])
 }
 
+/// What the source's state of a person means for this sync.
+pub fn lifecycle_of(identity: &Identity, linked: bool, policy: &LifecyclePolicy) -> Lifecycle {
+    // Where people get an account before they are activated, "not activated" cannot mean that they left.
+    lifecycle(&identity.status, linked && !policy.create_pending)
+}
+
 /// Decides where a person stands. `linked` matters for OneLogin's unactivated people.
 pub fn standing(
     identity: &Identity,
@@ -66,8 +72,7 @@ pub fn standing(
     policy: &LifecyclePolicy,
     seen: &mut ScopeNames,
 ) -> Standing {
-    // Where people get an account before they are activated, "not activated" cannot mean that they left.
-    let lifecycle = lifecycle(&identity.status, linked && !policy.create_pending);
+    let lifecycle = lifecycle_of(identity, linked, policy);
     // The names are built first because every assigned person counts for "a name that nobody has".
     let names = match mapping.names(identity, lifecycle.as_str()) {
         Ok(names) => names,

@@ -119,7 +119,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
 /// A pause without an end, as it is stored.
 const FOR_GOOD: Millis = Millis(i64::MAX);
 
-fn source_words(sync: &config::Sync) -> SourceWords {
+pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     let kind = match sync.source.kind {
         SourceKind::OktaToken { .. } | SourceKind::OktaOauth { .. } => "okta",
         SourceKind::OneLogin { .. } => "onelogin",

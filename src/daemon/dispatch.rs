@@ -423,7 +423,11 @@ impl Dispatcher {
         let full = order.who == Who::Everybody;
         // Who loses an account because a run is taken back has not left.
         if order.trigger != Trigger::Undo {
-            self.tell_revocations(sync, looked.is_some(), finished, now).await?;
+            let millis = self.tell_revocations(sync, looked.is_some(), finished, now).await?;
+            if !millis.is_empty() {
+                let tenure = self.store.tenure(sync).await?;
+                self.store.note_revocations(&tenure, millis, now).await?;
+            }
         }
         let loaded = self.loaded.borrow().clone();
         let quarantined = match loaded.sides.get(sync) {
@@ -465,13 +469,14 @@ impl Dispatcher {
         by_watch: bool,
         finished: &mut Finished,
         now: Millis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<i64>, StoreError> {
         let summary = finished.facts.summary;
         if summary.deactivate + summary.delete == 0 {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let heard = self.store.snapshot().heard(sync).await?;
         let last_well = self.turns.get(sync).and_then(|turn| turn.last_well);
+        let mut all = Vec::new();
         for record in records(finished) {
             let removed = matches!(record.action, Verb::Deactivate | Verb::Delete);
             let Some(id) = record.source_id.filter(|_| removed && record.outcome == Outcome::Applied) else {
@@ -480,12 +485,14 @@ impl Dispatcher {
             let event =
                 heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
             if let Some(since) = event.or(last_well) {
-                let seconds = now.since(since).max(0) as f64 / 1000.0;
+                let millis = now.since(since).max(0);
+                let seconds = millis as f64 / 1000.0;
+                all.push(millis);
                 self.metrics.revoked(sync, seconds);
                 tracing::info!(sync, by_watch, seconds, "access ended");
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     fn look_now(&mut self, sync: &str, now: Millis) {

@@ -1,4 +1,4 @@
-//! The HTTP side of the daemon: status, metrics, health. Read-only, and from stored data only.
+//! The HTTP side of the daemon: pages for people, status, metrics, health. Read-only, and from stored data only.
 //!
 //! *Invariants*: nothing here writes to the state; nothing here asks the identity provider or the workspace; only GET
 //! and HEAD are answered; who was not asked for by a name of this machine is refused, so that a web page of somebody
@@ -26,12 +26,13 @@ use crate::telemetry::metrics::Metrics;
 
 mod answers;
 mod door;
+mod pages;
 
 /// An answer that takes longer is not worth waiting for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// What may still be answered once the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Nothing is loaded, framed, or sent anywhere.
+/// Where an answer has no policy of its own: nothing is loaded, framed, or sent anywhere.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What the answers are made from.
@@ -84,14 +85,18 @@ pub async fn serve(
     let local = listener.local_addr().map_err(|error| format!("cannot serve the status page: {error}"))?;
     let shared = Shared { state, local };
     let router = Router::new()
-        .route("/", get(answers::index))
+        .route("/", get(pages::status))
+        .route("/runs", get(pages::runs))
+        .route("/runs/{number}", get(pages::run))
+        .route("/person", get(pages::person))
+        .route("/assets/{version}/{name}", get(pages::asset))
         .route("/healthz", get(answers::health))
         .route("/readyz", get(answers::readiness))
         .route("/metrics", get(answers::metrics))
         .route("/api/status", get(answers::status))
         .route("/api/runs", get(answers::runs))
         .route("/api/runs/{number}", get(answers::run))
-        .fallback(answers::nowhere)
+        .fallback(pages::nowhere)
         .layer(from_fn_with_state(shared.clone(), guarded))
         .with_state(shared);
     let server = serve_connections(Door::new(listener), router).with_graceful_shutdown(stopped(stop.clone()));
@@ -130,7 +135,7 @@ async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> 
         // One request a connection: whoever keeps one open keeps it from others.
         (header::CONNECTION, "close"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

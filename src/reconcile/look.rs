@@ -170,14 +170,16 @@ fn is_hit(account: &Account, criterion: &Criterion) -> bool {
     }
 }
 
-fn is_searchable<O: Observe>(target: &O, rung: MatchBy) -> bool {
+/// Whether the target can be asked on this rung.
+pub(super) fn is_searchable<O: Observe>(target: &O, rung: MatchBy) -> bool {
     match rung {
         MatchBy::ExternalId => target.finds_external_id(),
         MatchBy::UserName | MatchBy::Email => true,
     }
 }
 
-fn criterion(rung: MatchBy, desired: &DesiredAccount) -> Option<Criterion> {
+/// What a rung asks for; `None` where the person has no such value.
+pub(super) fn criterion(rung: MatchBy, desired: &DesiredAccount) -> Option<Criterion> {
     match rung {
         MatchBy::ExternalId => Some(Criterion::ExternalId(desired.external_id().to_owned())),
         MatchBy::UserName => Some(Criterion::UserName(desired.user_name().to_owned())),

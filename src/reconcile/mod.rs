@@ -24,6 +24,7 @@ mod compare;
 mod conflict;
 pub mod event;
 mod execute;
+pub mod explain;
 pub mod hand;
 mod look;
 mod narrowing;
@@ -45,7 +46,7 @@ mod verify;
 
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
-pub use sides::{OpenError, Order, Sides, State, vendor};
+pub use sides::{OpenError, Order, Sides, State, mapping_of, vendor};
 pub use verify::{Verification, Verified, verify};
 
 /// What every phase of a run may look at. Nothing in it can write.

@@ -10,7 +10,7 @@ use crate::core::normalize::fold_address;
 use crate::core::standing::{ScopeNames, Standing, standing};
 use crate::http::Lane;
 use crate::model::id::SourceId;
-use crate::model::identity::Finding;
+use crate::model::identity::{Finding, PointRead};
 use crate::model::link::{Link, LinkDigest};
 use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
@@ -188,17 +188,31 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
 
 /// Reads people by their ids.
 pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> Result<Gathered, RunError> {
+    let mut seen = Vec::with_capacity(ids.len());
+    for id in ids {
+        let link = context.snapshot.link(context.sync_name(), &id).await?;
+        let candidate = one(context, &id, link.as_ref()).await?;
+        seen.push((id, candidate));
+    }
+    gather(context, seen).await
+}
+
+/// The people of a run who were read one by one; `None` = nothing is known of them that would need a look.
+pub async fn gather<O: Observe>(
+    context: &Context<'_, O>,
+    seen: Vec<(SourceId, Option<Candidate>)>,
+) -> Result<Gathered, RunError> {
     let mut candidates = Spool::default();
     let mut listed = HashSet::new();
     let mut unchanged = 0;
     let mut looks = Vec::new();
     let mut shared_logins = HashSet::new();
-    for id in &ids {
-        let link = context.snapshot.link(context.sync_name(), id).await?;
-        match one(context, id, link.as_ref()).await? {
+    let ids: Vec<SourceId> = seen.iter().map(|(id, _)| id.clone()).collect();
+    for (id, candidate) in seen {
+        match candidate {
             Some(candidate) => {
                 looks.push((id.clone(), candidate.observed_at));
-                if link.is_none() && shares_its_login(context, &candidate).await? {
+                if !candidate.linked && shares_its_login(context, &candidate).await? {
                     shared_logins.insert(id.clone());
                 }
                 if !matches!(candidate.standing, Standing::Leaver(_)) {
@@ -258,7 +272,8 @@ async fn shares_its_login<O: Observe>(
     Ok(false)
 }
 
-async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<Vec<SourceId>, RunError> {
+/// Everybody whom a login, an e-mail, a source id or a target id means, by links and by the source.
+pub async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<Vec<SourceId>, RunError> {
     let sync = context.sync_name();
     let mut ids = Vec::new();
     let by_link = [
@@ -280,6 +295,16 @@ pub async fn one<O: Observe>(
     link: Option<&Link>,
 ) -> Result<Option<Candidate>, RunError> {
     let read = context.source.point_read(id, context.lane).await?;
+    Ok(candidate_of(context, id, link, &read))
+}
+
+/// The candidate that a point read shows; as for [`one`].
+pub fn candidate_of<O: Observe>(
+    context: &Context<'_, O>,
+    id: &SourceId,
+    link: Option<&Link>,
+    read: &PointRead,
+) -> Option<Candidate> {
     let linked = link.is_some();
     let bare = |standing| Candidate {
         id: id.clone(),
@@ -289,7 +314,7 @@ pub async fn one<O: Observe>(
         observed_at: read.observed_at,
         assigned_at: None,
     };
-    Ok(match &read.finding {
+    match &read.finding {
         Finding::Assigned(identity) | Finding::NotAssigned(identity) => {
             let mut seen = ScopeNames::new(context.mapping);
             let standing = standing(identity, linked, context.mapping, &context.config.lifecycle, &mut seen);
@@ -298,5 +323,5 @@ pub async fn one<O: Observe>(
         Finding::UserGone if linked => Some(bare(Standing::Leaver(RemovalCause::Deleted))),
         Finding::UserGone => None,
         Finding::Inconclusive(why) => Some(bare(Standing::HeldBack(why.clone()))),
-    })
+    }
 }

@@ -419,7 +419,7 @@ impl<O: Observe> Planner<'_, '_, O> {
             if let Some((_, accounts)) = &found
                 && let [account] = accounts.as_slice()
             {
-                let owner = self.owner(&candidate, account, listed, prover).await?;
+                let owner = owner_of(self.context, &candidate.id, account, listed, prover).await?;
                 owners.insert(account.id.clone(), owner);
             }
             let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
@@ -427,27 +427,28 @@ impl<O: Observe> Planner<'_, '_, O> {
         }
         Ok(())
     }
+}
 
-    async fn owner(
-        &self,
-        candidate: &Candidate,
-        account: &Account,
-        listed: &HashSet<SourceId>,
-        prover: &Prover<'_>,
-    ) -> Result<Owner, RunError> {
-        let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await?;
-        let Some((sync, link)) = owner else { return Ok(Owner::Nobody) };
-        if sync != self.context.sync_name() {
-            return Ok(Owner::OtherSync(sync));
-        }
-        if link.source_id == candidate.id {
-            return Ok(Owner::Same);
-        }
-        if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
-            return Ok(Owner::ProvenGone(link.source_id));
-        }
-        Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
+/// Who an account is linked to, as seen from a person.
+pub(super) async fn owner_of<O: Observe>(
+    context: &Context<'_, O>,
+    person: &SourceId,
+    account: &Account,
+    listed: &HashSet<SourceId>,
+    prover: &Prover<'_>,
+) -> Result<Owner, RunError> {
+    let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
+    let Some((sync, link)) = owner else { return Ok(Owner::Nobody) };
+    if sync != context.sync_name() {
+        return Ok(Owner::OtherSync(sync));
     }
+    if link.source_id == *person {
+        return Ok(Owner::Same);
+    }
+    if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
+        return Ok(Owner::ProvenGone(link.source_id));
+    }
+    Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
 }
 
 /// The login that an action gives.

@@ -14,7 +14,9 @@ use super::planning::{Plan, make_plan};
 use super::prove::{Judge, Prover};
 use super::rulings::Rulings;
 use super::settle::recover;
-use super::telling::{blame, facts, hold_fact, holds_to_come, quarantine_notes, remind, tell_holds};
+use super::telling::{
+    blame, facts, hold_fact, holds_to_come, keep_lines, quarantine_notes, remind, tell_holds, told_of,
+};
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::core::mapping::Mapping;
@@ -25,7 +27,7 @@ use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
-use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure, Verdict};
+use crate::store::{Binding, Census, HoldScope, Snapshot, Spool, Store, Tenure, ToldOf, Verdict};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Passes of one run: far beyond what `max_apply` needs, so that a run always ends.
@@ -124,6 +126,8 @@ pub(super) struct Tally {
     /// Of them, those who have a link.
     pub linked: u64,
     pub notes: Vec<String>,
+    /// Whose lines `records` holds, once it holds all of them.
+    pub told: Option<ToldOf>,
 }
 
 /// How things stood when a run began.
@@ -160,7 +164,8 @@ pub async fn run<O: Observe, P: Provision>(
         Err(error) => blame(&mut facts, error),
     }
     let mut chain_head = String::new();
-    if let Some(Written { writing, tenure, .. }) = &written {
+    if let Some(written @ Written { writing, tenure, .. }) = &written {
+        keep_lines(written, &mut tally, &mut facts).await;
         let verdict = verdict(&outcome);
         quarantine_notes(&request, writing.store, &mut facts, verdict).await;
         match writing.store.finish_run(tenure, facts.clone(), verdict).await {
@@ -313,6 +318,7 @@ pub(super) async fn plan_and_carry_out<O: Observe, P: Provision>(
     let prover =
         Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
     let scope = scope_of(who, &people, complete_read_at);
+    let told = told_of(who, only, &people);
     if let Some(Written { writing, tenure, .. }) = written {
         // Before planning: a full run that read earlier must not act on what it saw then.
         writing.store.note_looks(tenure, looks).await?;
@@ -340,7 +346,9 @@ pub(super) async fn plan_and_carry_out<O: Observe, P: Provision>(
             carried
         }
     };
-    merge(tally, carried)
+    merge(tally, carried)?;
+    tally.told = Some(told).filter(|_| tally.stop != Some(Stop::TimeIsUp));
+    Ok(())
 }
 
 /// Brings the open holds in line with what a pass held.

@@ -5,12 +5,13 @@
 use tokio::sync::watch;
 
 use super::backoff::secrets_digest;
-use super::event::Watcher;
-use super::{Finished, Request, Verification, Verified, Who, Writing, run, verify};
+use super::event::{Silent, Watcher};
+use super::{Finished, Request, RunError, Verification, Verified, Who, Writing, explain, run, verify};
 use crate::config;
 use crate::config::secret::SecretRef;
-use crate::core::mapping::Mapping;
+use crate::core::mapping::{Mapping, MappingError};
 use crate::http::pacer::Pacers;
+use crate::model::explain::SyncExplained;
 use crate::model::id::Vendor;
 use crate::model::report::{ActionRecord, Trigger};
 use crate::source::{ResolveSecret, Source, SourceError};
@@ -85,14 +86,8 @@ impl Sides {
         snapshot: &Snapshot,
         secrets: &ResolveSecret,
     ) -> Result<Sides, OpenError> {
-        let mapping = Mapping::compile(
-            vendor(&sync.source),
-            &sync.scope,
-            &sync.attributes,
-            sync.user_type.as_ref(),
-            snapshot.digest_key(),
-        )
-        .map_err(|error| OpenError::Config(sync.name.clone(), error.to_string()))?;
+        let mapping = mapping_of(sync, snapshot)
+            .map_err(|error| OpenError::Config(sync.name.clone(), error.to_string()))?;
         let source = Source::new(&sync.source, pacers, secrets.clone())
             .map_err(|error| OpenError::Source(sync.name.clone(), error))?;
         let stored = snapshot.profile(&sync.name).await?;
@@ -162,6 +157,25 @@ impl Sides {
         }
     }
 
+    /// Why one person has the account they have, or none: both sides are read, nothing is written anywhere.
+    pub async fn explain(
+        &self,
+        who: &str,
+        raw: bool,
+        snapshot: &Snapshot,
+        interrupted: watch::Receiver<bool>,
+    ) -> Result<SyncExplained, RunError> {
+        // As the next run would be: nobody stands behind it.
+        let order = Order {
+            who: Who::Named(vec![who.to_owned()]),
+            trigger: Trigger::Manual,
+            unattended: true,
+            only: None,
+        };
+        let request = self.request(&order, snapshot, &Silent, interrupted);
+        explain::fresh(&request, who, raw).await
+    }
+
     fn request<'a>(
         &'a self,
         order: &'a Order,
@@ -204,6 +218,17 @@ impl Sides {
             tracing::warn!(sync, %error, "what the target was seen to do could not be kept");
         }
     }
+}
+
+/// The compiled mapping of a configured sync.
+pub fn mapping_of(sync: &config::Sync, snapshot: &Snapshot) -> Result<Mapping, MappingError> {
+    Mapping::compile(
+        vendor(&sync.source),
+        &sync.scope,
+        &sync.attributes,
+        sync.user_type.as_ref(),
+        snapshot.digest_key(),
+    )
 }
 
 /// The vendor of a configured source.

@@ -2,14 +2,40 @@
 
 use std::time::Duration;
 
-use super::run::{Beginning, Request, Tally, Written};
+use super::planning::People;
+use super::run::{Beginning, Request, Tally, Who, Written};
 use super::{Context, RunError};
 use crate::core::quarantine::{Health, quarantine};
 use crate::model::plan::Verb;
-use crate::model::report::{HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts};
+use crate::model::report::{
+    ActionRecord, HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts,
+};
 use crate::model::time::Millis;
-use crate::store::{HeldPair, Hold, Store, Verdict};
+use crate::store::{HeldPair, Hold, Store, ToldOf, Verdict};
 use crate::target::Observe;
+
+/// Whose lines a pass gives.
+pub(super) fn told_of(who: &Who, only: Option<&[ActionRecord]>, people: &People) -> ToldOf {
+    match (who, only) {
+        (_, Some(actions)) => {
+            ToldOf::These(actions.iter().filter_map(|action| action.source_id.clone()).collect())
+        }
+        (Who::Everybody, None) => ToldOf::Everybody,
+        (Who::Named(_) | Who::Ids(_), None) => ToldOf::These(people.named.clone()),
+        (Who::ReturnOf { .. }, None) => ToldOf::AReturn,
+    }
+}
+
+/// Keeps the lines of those for whom nothing was done; the journal has the others. A run that cannot is no worse a run.
+pub(super) async fn keep_lines<P>(written: &Written<'_, P>, tally: &mut Tally, facts: &mut RunFacts) {
+    let Some(told) = tally.told.take() else { return };
+    let Written { writing, tenure, run } = written;
+    if let Err(error) = writing.store.note_told(tenure, *run, told, &mut tally.records).await {
+        facts
+            .notes
+            .push(format!("what was told of people for whom nothing was done is not on record: {error}"));
+    }
+}
 
 /// Entering and leaving quarantine is told once, in the run that does it.
 pub(super) async fn quarantine_notes<O>(

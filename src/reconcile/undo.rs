@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 
 use super::apply::WriteHand;
 use super::execute::{Carried, Executor};
-use super::hand::{Done, DryHand, record};
+use super::hand::{Done, DryHand, Stop, record};
 use super::planning::{Plan, plan_decided};
 use super::prove::{Judge, Removal};
 use super::rulings::Rulings;
@@ -27,7 +27,7 @@ use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::report::Outcome;
 use crate::model::time::Millis;
-use crate::store::HoldScope;
+use crate::store::{HoldScope, ToldOf};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Judges the deactivations of one return.
@@ -66,7 +66,9 @@ pub(super) async fn pass<O: Observe, P: Provision>(
             carried
         }
     };
-    merge(tally, carried)
+    merge(tally, carried)?;
+    tally.told = Some(ToldOf::AReturn).filter(|_| tally.stop != Some(Stop::TimeIsUp));
+    Ok(())
 }
 
 async fn make_plan<O: Observe>(

@@ -18,7 +18,7 @@ use super::run::{
     plan_and_carry_out, stopped, target_url, verdict,
 };
 use super::settle::recover;
-use super::telling::{blame, facts, quarantine_notes};
+use super::telling::{blame, facts, keep_lines, quarantine_notes};
 use super::{Context, RunError, Waiting};
 use crate::config;
 use crate::model::attributes::AttributePath;
@@ -226,7 +226,7 @@ fn carried_out(
 /// Ends the run that repaired, as any run ends.
 async fn end_repair<O: Observe, P: Provision>(
     request: &Request<'_, O>,
-    tally: Tally,
+    mut tally: Tally,
     written: Option<&Written<'_, P>>,
     mut facts: RunFacts,
     outcome: &Result<(), RunError>,
@@ -235,7 +235,8 @@ async fn end_repair<O: Observe, P: Provision>(
         blame(&mut facts, error);
     }
     let mut chain_head = String::new();
-    if let Some(Written { writing, tenure, .. }) = written {
+    if let Some(written @ Written { writing, tenure, .. }) = written {
+        keep_lines(written, &mut tally, &mut facts).await;
         let verdict = verdict(outcome);
         quarantine_notes(request, writing.store, &mut facts, verdict).await;
         match writing.store.finish_run(tenure, facts.clone(), verdict).await {

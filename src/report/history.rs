@@ -19,6 +19,8 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
 
 /// What a report of an old run says of itself.
+const FROM_THE_RECORD: &str = "put together again from what is on record";
+/// And where only the journal has something of it: it was cut off, or failed before it had a plan.
 const FROM_THE_JOURNAL: &str = "put together from the journal: the people to whom something was sent are listed; who \
                                 was held, held back, deferred or skipped is counted only";
 
@@ -115,13 +117,14 @@ fn result_style(result: RunResult) -> Style {
     }
 }
 
-fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
-    let (style, outcome) = match attempt.outcome {
-        AttemptOutcome::Applied => (GREEN, "applied"),
-        AttemptOutcome::Refused => (RED, "refused"),
-        AttemptOutcome::NotSent => (YELLOW, "did not happen"),
-        AttemptOutcome::Unknown => (YELLOW, "outcome not known: the run is going on, or was cut off"),
+/// One attempt, in a line or a few.
+pub(super) fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
+    let style = match attempt.outcome {
+        AttemptOutcome::Applied => GREEN,
+        AttemptOutcome::Refused => RED,
+        AttemptOutcome::NotSent | AttemptOutcome::Unknown => YELLOW,
     };
+    let outcome = outcome_words(attempt.outcome);
     let (at, verb, user) = (attempt.at.rfc3339(), attempt.action.as_str(), visible(&attempt.user));
     let status = attempt.status.map(|status| format!(" ({status})")).unwrap_or_default();
     writeln!(
@@ -146,9 +149,19 @@ fn write_attempt(attempt: &Attempt, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What became of an attempt, as people say it.
+pub(super) fn outcome_words(outcome: AttemptOutcome) -> &'static str {
+    match outcome {
+        AttemptOutcome::Applied => "applied",
+        AttemptOutcome::Refused => "refused",
+        AttemptOutcome::NotSent => "did not happen",
+        AttemptOutcome::Unknown => "outcome not known: the run is going on, or was cut off",
+    }
+}
+
 /// A run again, as the report that it gave, as far as it is kept.
 pub fn again(run: RunAgain) -> SyncReport {
-    let RunAgain { facts, line, mut records } = run;
+    let RunAgain { facts, line, mut records, whole } = run;
     let mut facts = facts.unwrap_or_else(|| {
         let mut summary = Summary::default();
         for record in records.iter().into_iter().flatten().flatten() {
@@ -156,7 +169,8 @@ pub fn again(run: RunAgain) -> SyncReport {
         }
         without_end(&line, summary)
     });
-    facts.notes.push(FROM_THE_JOURNAL.to_owned());
+    let note = if whole { FROM_THE_RECORD } else { FROM_THE_JOURNAL };
+    facts.notes.push(note.to_owned());
     SyncReport { facts, records }
 }
 

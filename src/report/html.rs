@@ -14,6 +14,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
+pub(super) use self::page::result_class;
 use self::page::{Head, Row, Section};
 use super::SyncReport;
 use crate::model::report::{ActionRecord, RunFacts};
@@ -22,8 +23,8 @@ use crate::store::Spool;
 
 mod page;
 
-const STYLE: &str = include_str!("html/page.css");
-const SCRIPT: &str = include_str!("html/page.js");
+pub(super) const STYLE: &str = include_str!("html/page.css");
+pub(super) const SCRIPT: &str = include_str!("html/page.js");
 
 /// People who are rows of the page also without its script.
 const LISTED: u64 = 200;
@@ -39,14 +40,25 @@ pub fn write_html(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Re
     write!(out, "<style>{STYLE}</style>\n</head>\n<body>\n")?;
     render(&templates, "top", &head, out)?;
     for (index, report) in reports.iter_mut().enumerate() {
-        let SyncReport { facts, records } = report;
-        render(&templates, "sync", &Section::new(facts, index, records.len(), LISTED), out)?;
-        if !records.is_empty() {
-            write_people(&templates, facts, records, out)?;
-        }
-        writeln!(out, "</section>")?;
+        write_section(&templates, report, index, 2, out)?;
     }
     write!(out, "</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n")
+}
+
+/// One sync's part of a page, under a heading of this level.
+pub(super) fn write_section(
+    templates: &Environment<'_>,
+    report: &mut SyncReport,
+    index: usize,
+    level: u8,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let SyncReport { facts, records } = report;
+    render(templates, "sync", &Section::new(facts, index, level, (records.len(), LISTED)), out)?;
+    if !records.is_empty() {
+        write_people(templates, facts, records, out)?;
+    }
+    writeln!(out, "</section>")
 }
 
 /// Begins a page of another kind, with the same style and policy and without the script.

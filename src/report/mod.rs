@@ -9,6 +9,7 @@ use crate::model::report::{ActionRecord, RunFacts};
 use crate::store::Spool;
 
 mod csv;
+mod explain;
 mod findings;
 mod handover;
 mod history;
@@ -18,11 +19,13 @@ mod markdown;
 mod progress;
 mod safe;
 mod screen;
+pub mod site;
 mod status;
 mod text;
 mod verify;
 
 pub use csv::write_csv;
+pub use explain::{write_explanation, write_explanation_json};
 pub use findings::{write_verify_csv, write_verify_html, write_verify_markdown};
 pub use handover::{
     RebuildReport, TransferReport, write_rebuilds, write_rebuilds_json, write_transfer, write_transfer_json,

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::json::write_tame;
 use super::visible;
-use crate::model::drift::FindingKind;
+use crate::model::drift::{DriftCounts, FindingKind};
 use crate::model::status::{DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
 use crate::model::time::Millis;
 
@@ -66,13 +66,23 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
     )?;
     write_attributes(out, "refused", "the workspace refused these values", &sync.refused_attributes)?;
     let Some(DriftStatus { verified_at, drift, counts }) = &sync.drift else { return Ok(()) };
+    line(
+        out,
+        "drift",
+        &format!("{}; verified {}", drift_text(*drift, counts), past(Some(*verified_at), now, "")),
+    )
+}
+
+pub(super) fn drift_text(drift: u64, counts: &DriftCounts) -> String {
+    if drift == 0 {
+        return "none found".to_owned();
+    }
     let found: Vec<String> = FindingKind::ALL
         .into_iter()
         .filter(|kind| kind.is_drift() && counts.of(*kind) > 0)
         .map(|kind| format!("{} {}", counts.of(kind), kind.as_str()))
         .collect();
-    let found = if *drift == 0 { "none found".to_owned() } else { found.join(", ") };
-    line(out, "drift", &format!("{found}; verified {}", past(Some(*verified_at), now, "")))
+    found.join(", ")
 }
 
 fn write_runs(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
@@ -126,11 +136,7 @@ fn write_failing(sync: &SyncStatus, out: &mut dyn io::Write) -> io::Result<()> {
     line(out, "failing", &format!("{}, these the longest:", failing.count))?;
     for person in &failing.first {
         let FailingPerson { user, source_id: _, failures, since, wait_runs, detail: words } = person;
-        let times = if *failures == 1 { "once".to_owned() } else { format!("{failures} times") };
-        let next = match wait_runs {
-            0 => "the next run tries again".to_owned(),
-            runs => format!("tried again after {runs} more full runs"),
-        };
+        let (times, next) = (times(*failures), next_try(*wait_runs));
         let user = visible(user);
         writeln!(out, "                {BOLD}{user}{BOLD:#}  {times} since {}; {next}", since.rfc3339())?;
         detail(out, &format!("  {words}"))?;
@@ -142,6 +148,17 @@ fn write_failing(sync: &SyncStatus, out: &mut dyn io::Write) -> io::Result<()> {
     Ok(())
 }
 
+pub(super) fn times(failures: u32) -> String {
+    if failures == 1 { "once".to_owned() } else { format!("{failures} times") }
+}
+
+pub(super) fn next_try(wait_runs: u32) -> String {
+    match wait_runs {
+        0 => "the next run tries again".to_owned(),
+        runs => format!("tried again after {runs} more full runs"),
+    }
+}
+
 fn write_attributes(
     out: &mut dyn io::Write,
     label: &str,
@@ -151,13 +168,18 @@ fn write_attributes(
     if attributes.is_empty() {
         return Ok(());
     }
+    line(out, label, &format!("{what}: {}", attributes_text(attributes)))
+}
+
+/// `title of 3 accounts, name.givenName of 1 account`.
+pub(super) fn attributes_text(attributes: &BTreeMap<String, u64>) -> String {
     let each: Vec<String> = attributes
         .iter()
         .map(|(path, accounts)| {
             format!("{path} of {accounts} {}", if *accounts == 1 { "account" } else { "accounts" })
         })
         .collect();
-    line(out, label, &format!("{what}: {}", each.join(", ")))
+    each.join(", ")
 }
 
 fn line(out: &mut dyn io::Write, label: &str, text: &str) -> io::Result<()> {
@@ -169,7 +191,7 @@ fn detail(out: &mut dyn io::Write, text: &str) -> io::Result<()> {
     writeln!(out, "                {}", visible(text))
 }
 
-fn past(at: Option<Millis>, now: Millis, never: &str) -> String {
+pub(super) fn past(at: Option<Millis>, now: Millis, never: &str) -> String {
     match at {
         Some(at) => format!("{} ({} ago)", at.rfc3339(), span(now.since(at))),
         None => never.to_owned(),

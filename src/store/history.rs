@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::holds::verb_of;
 use super::status::{result_of, trigger_of};
+use super::told::{add_lines, lines_of};
 use super::{Snapshot, Spool, StoreError};
 use crate::core::normalize::fold_address;
 use crate::model::history::{Attempt, AttemptOutcome, RunLine};
@@ -35,8 +36,10 @@ pub struct RunAgain {
     pub facts: Option<RunFacts>,
     /// Its place in the list.
     pub line: RunLine,
-    /// The people to whom something was sent. Who was held, held back or skipped is not kept.
+    /// Everybody whom it listed, where that is on record.
     pub records: Spool<ActionRecord>,
+    /// Whether the lines of those for whom nothing was done are among them; else they are not on record.
+    pub whole: bool,
 }
 
 /// What is shown of an intent. Its other fields are for settling it.
@@ -71,24 +74,15 @@ const ATTEMPTS: &str = "SELECT sent.at, ended.at, sent.run, sent.sync, sent.verb
 impl Snapshot {
     /// Runs, the newest first.
     pub async fn runs(&self, past: Past) -> Result<Vec<RunLine>, StoreError> {
-        self.transact(move |transaction| {
-            let sql = format!(
-                "SELECT {RUN_COLUMNS} FROM run
-                 WHERE (?1 = '[]' OR sync IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR started_at >= ?2)
-                   AND (NOT ?3 OR result NOT IN ('ok', 'held'))
-                 ORDER BY id DESC LIMIT ?4"
-            );
-            let syncs = serde_json::to_string(&past.syncs)?;
-            let mut statement = transaction.prepare(&sql)?;
-            let since = past.since.map(|since| since.0);
-            let rows =
-                statement.query_map(params![syncs, since, past.failed, past.limit], |row| Ok(run_line(row)))?;
-            rows.map(|row| row?).collect()
-        })
-        .await
+        self.runs_before(past, None).await
     }
 
-    /// One run with everybody to whom it sent something; `None` where there is no such run.
+    /// Runs with a smaller number than this, the newest first.
+    pub async fn runs_before(&self, past: Past, before: Option<i64>) -> Result<Vec<RunLine>, StoreError> {
+        self.transact(move |transaction| runs_in(transaction, &past, before)).await
+    }
+
+    /// One run with everybody whom it listed; `None` where there is no such run.
     pub async fn run_again(&self, run: i64) -> Result<Option<RunAgain>, StoreError> {
         self.transact(move |transaction| {
             let sql = format!("SELECT {RUN_COLUMNS}, facts FROM run WHERE id = ?1");
@@ -97,7 +91,12 @@ impl Snapshot {
                 .optional()?;
             let Some((line, facts)) = found else { return Ok(None) };
             let facts = facts.map(|text| serde_json::from_str(&text)).transpose()?;
-            Ok(Some(RunAgain { facts, line: line?, records: records_of(transaction, run)? }))
+            let told = lines_of(transaction, run)?;
+            let mut records = records_of(transaction, run, told)?;
+            if let Some(which) = told {
+                add_lines(transaction, run, which, &mut records)?;
+            }
+            Ok(Some(RunAgain { facts, line: line?, records, whole: told.is_some() }))
         })
         .await
     }
@@ -133,8 +132,44 @@ impl Snapshot {
     }
 }
 
+pub(super) fn runs_in(
+    transaction: &Transaction<'_>,
+    past: &Past,
+    before: Option<i64>,
+) -> Result<Vec<RunLine>, StoreError> {
+    let sql = format!(
+        "SELECT {RUN_COLUMNS} FROM run
+         WHERE (?1 = '[]' OR sync IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR started_at >= ?2)
+           AND (NOT ?3 OR result NOT IN ('ok', 'held')) AND (?5 IS NULL OR id < ?5)
+         ORDER BY id DESC LIMIT ?4"
+    );
+    let syncs = serde_json::to_string(&past.syncs)?;
+    let mut statement = transaction.prepare(&sql)?;
+    let since = past.since.map(|since| since.0);
+    let values = params![syncs, since, past.failed, past.limit, before];
+    let rows = statement.query_map(values, |row| Ok(run_line(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+/// The last attempts for one person, the newest first.
+pub(super) fn attempts_of(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    person: &str,
+    limit: u32,
+) -> Result<Vec<Attempt>, StoreError> {
+    let sql =
+        format!("{ATTEMPTS} AND sent.sync = ?1 AND sent.source_id = ?2 ORDER BY sent.seq DESC LIMIT ?3");
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![sync, person, limit], |row| Ok(attempt(row)))?;
+    rows.map(|row| Ok(row??.0)).collect()
+}
+
 /// Sync and source id of everybody who is or was known by this name.
-fn people(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(String, String)>, StoreError> {
+pub(super) fn people(
+    transaction: &Transaction<'_>,
+    who: &str,
+) -> Result<BTreeSet<(String, String)>, StoreError> {
     let key = fold_address(who);
     let mut found = BTreeSet::new();
     let mut statement = transaction.prepare(
@@ -165,13 +200,26 @@ fn people(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(String, 
     Ok(found)
 }
 
-/// The last thing that a run sent for each person, in the order in which it was sent.
-fn records_of(transaction: &Transaction<'_>, run: i64) -> Result<Spool<ActionRecord>, StoreError> {
+/// The last thing that a run sent for each person, in the order in which it was sent. Of whom it told something else
+/// in the end is not among them.
+fn records_of(
+    transaction: &Transaction<'_>,
+    run: i64,
+    told: Option<&str>,
+) -> Result<Spool<ActionRecord>, StoreError> {
+    let but = told.map(|which| {
+        format!(
+            "AND NOT EXISTS (SELECT 1 FROM told
+                             WHERE told.sync = sent.sync AND told.source_id = sent.source_id AND {which})"
+        )
+    });
+    let but = but.unwrap_or_default();
     let sql = format!(
         "{ATTEMPTS} AND sent.run = ?1
            AND NOT EXISTS (SELECT 1 FROM journal AS later
                            WHERE later.sync = sent.sync AND later.source_id = sent.source_id
                              AND later.seq > sent.seq AND later.run = sent.run AND later.kind = 'intent')
+           {but}
          ORDER BY sent.seq"
     );
     let mut statement = transaction.prepare(&sql)?;

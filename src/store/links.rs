@@ -252,6 +252,17 @@ pub(super) fn put_link(
     Ok(())
 }
 
+/// One person's link, as part of a larger transaction.
+pub(super) fn link_of(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    id: &SourceId,
+) -> Result<Option<Link>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM link WHERE sync = ?1 AND source_id = ?2");
+    let mut statement = transaction.prepare_cached(&sql)?;
+    statement.query_row(params![sync, id.as_str()], |row| Ok(link(row))).optional()?.transpose()
+}
+
 fn link(row: &Row<'_>) -> Result<Link, StoreError> {
     Ok(Link {
         source_id: SourceId::new(row.get::<_, String>(0)?),

@@ -14,6 +14,7 @@ use crate::model::digest::DigestKey;
 mod aside;
 mod backup;
 mod drift;
+mod explain;
 mod forget;
 mod handover;
 mod hints;
@@ -24,10 +25,12 @@ mod links;
 mod lock;
 mod migrations;
 mod open;
+mod overview;
 mod pins;
 mod runs;
 mod spool;
 mod status;
+mod told;
 mod undo;
 
 pub use aside::set_aside;
@@ -38,9 +41,11 @@ pub use history::{Past, RunAgain};
 pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
 pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
+pub use overview::Overview;
 pub use pins::Pin;
 pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
+pub use told::ToldOf;
 pub use undo::{RunToUndo, Trace};
 
 /// Read access to a state directory.

@@ -36,7 +36,11 @@ impl Snapshot {
     }
 }
 
-fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<Recorded, StoreError> {
+pub(super) fn recorded_in(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    now: Millis,
+) -> Result<Recorded, StoreError> {
     let (last_success_at, people) = last_success(transaction, sync)?.unzip();
     let (accounts, billable) = accounts(transaction, sync)?;
     Ok(Recorded {
@@ -47,7 +51,7 @@ fn recorded_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result
         accounts,
         billable,
         holds: open_holds(transaction, Some(sync), now)?.iter().map(hold_status).collect(),
-        failing: failing(transaction, sync)?,
+        failing: failing(transaction, sync, FAILING_SHOWN)?,
         health: health(transaction, sync)?,
         paused_until: paused_until(transaction, sync, now)?,
         ignored_attributes: by_attribute(
@@ -157,7 +161,8 @@ fn hold_status(hold: &Hold) -> HoldStatus {
     }
 }
 
-fn failing(transaction: &Transaction<'_>, sync: &str) -> Result<Failures, StoreError> {
+/// Those who have been failing the longest, at most so many, and how many there are.
+pub(super) fn failing(transaction: &Transaction<'_>, sync: &str, shown: u32) -> Result<Failures, StoreError> {
     let count: i64 =
         transaction.query_row("SELECT count(*) FROM failing WHERE sync = ?1", [sync], |row| row.get(0))?;
     let mut statement = transaction.prepare(
@@ -165,7 +170,7 @@ fn failing(transaction: &Transaction<'_>, sync: &str) -> Result<Failures, StoreE
          FROM failing JOIN sync ON sync.name = failing.sync
          WHERE failing.sync = ?1 ORDER BY first_at, source_id LIMIT ?2",
     )?;
-    let first = statement.query_map(params![sync, FAILING_SHOWN], |row| {
+    let first = statement.query_map(params![sync, shown], |row| {
         Ok(FailingPerson {
             user: row.get(0)?,
             source_id: SourceId::new(row.get::<_, String>(1)?),

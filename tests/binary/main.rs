@@ -7,8 +7,10 @@
 mod check;
 mod commands;
 mod exit_codes;
+mod explain;
 mod guards;
 mod history;
+mod journal;
 mod json_report;
 mod options;
 mod rebuild;

@@ -4,6 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod endpoints;
+// Each test crate takes what it needs.
+#[allow(dead_code)]
+#[path = "../formats/markup.rs"]
+mod markup;
 mod metrics;
+mod pages;
 mod refusals;
 mod stage;

@@ -15,7 +15,7 @@ async fn a_name_that_is_not_of_this_machine_is_misdirected() {
         assert_eq!(answer.status, 200, "{host}");
     }
     for host in ["evil.example", &format!("evil.example:{port}"), "192.0.2.1", "localhost.evil.example"] {
-        for path in ["/healthz", "/api/status", "/nothing"] {
+        for path in ["/", "/runs", "/person?who=ann", "/healthz", "/api/status", "/nothing"] {
             let answer = stage.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
             assert_eq!(answer.status, 421, "{host}{path}");
             assert!(!answer.body.contains("sync"), "{answer:?}");
@@ -30,13 +30,13 @@ async fn a_name_that_is_not_of_this_machine_is_misdirected() {
 async fn only_get_and_head_are_answered() {
     let stage = Stage::new().await;
     for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
-        for path in ["/", "/api/status", "/nothing"] {
+        for path in ["/", "/runs", "/person?who=ann", "/api/status", "/nothing"] {
             let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
             let answer = stage.ask(&request).await;
             assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method} {path}");
         }
     }
-    for path in ["/healthz", "/api/status", "/metrics"] {
+    for path in ["/", "/runs", "/person?who=ann", "/healthz", "/api/status", "/metrics"] {
         let head = stage.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
     }
@@ -45,7 +45,9 @@ async fn only_get_and_head_are_answered() {
 #[tokio::test]
 async fn every_answer_carries_the_headers_that_keep_browsers_in_check() {
     let stage = Stage::new().await;
-    for path in ["/", "/metrics", "/api/status", "/nothing", "/readyz"] {
+    for path in
+        ["/", "/runs", "/runs/1", "/person", "/metrics", "/api/status", "/nothing", "/api/nothing", "/readyz"]
+    {
         let answer = stage.get(path).await;
         for (name, value) in [
             ("x-content-type-options", "nosniff"),

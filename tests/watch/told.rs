@@ -44,6 +44,8 @@ fn the_time_until_a_leaver_is_out_is_measured_and_everything_that_was_done_is_co
         let revoked = r#"rosterd_revoke_seconds_count{sync="default"}"#;
         let metrics = || get(&address, "/metrics").unwrap().1;
         service.until("the measure", || metric(&metrics(), revoked) == Some(1.0));
+        let page = get(&address, "/").unwrap().1;
+        assert!(page.contains("Half of 1 leaver lost access within "), "{page}");
         for (name, at_least) in [
             (r#"rosterd_runs_total{sync="default",result="ok"}"#, 2.0),
             (r#"rosterd_actions_total{sync="default",action="create",outcome="applied"}"#, 3.0),
@@ -56,5 +58,14 @@ fn the_time_until_a_leaver_is_out_is_measured_and_everything_that_was_done_is_co
         assert_eq!(status["syncs"][0]["healthy"], Value::Bool(true), "{status:#}");
         service.stop();
         assert!(get(&address, "/healthz").is_none(), "the port is free again");
+        let service = Service::start(&stage);
+        service.until("the page of the next daemon", || {
+            get(&address, "/").is_some_and(|(status, _)| status == 200)
+        });
+        assert!(
+            get(&address, "/").unwrap().1.contains("Half of 1 leaver"),
+            "what was measured outlives the daemon"
+        );
+        service.stop();
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,17 +21,6 @@ const FEW_RUNS: u32 = 30;
 const MOST_RUNS: u32 = 1000;
 
 const JSON: &str = "application/json";
-
-const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>rosterd</title>\n\
-<h1>rosterd</h1>\n<ul>\n<li><a href=\"/api/status\">how each sync is doing</a>\n\
-<li><a href=\"/api/runs\">the last runs</a>; one of them is at /api/runs/NUMBER\n\
-<li><a href=\"/metrics\">metrics</a>\n<li><a href=\"/healthz\">whether the daemon is alive</a>\n\
-<li><a href=\"/readyz\">whether every sync has succeeded and none is in quarantine</a>\n</ul>\n</html>\n";
-
-/// Where everything is.
-pub(super) async fn index() -> Html<&'static str> {
-    Html(PAGE)
-}
 
 /// 200 while the loop turns.
 pub(super) async fn health(State(shared): State<Shared>) -> Response {
@@ -129,7 +118,7 @@ pub(super) async fn run(State(shared): State<Shared>, number: Result<Path<i64>, 
 }
 
 /// There is nothing else.
-pub(super) async fn nowhere() -> Response {
+pub(super) fn nowhere() -> Response {
     refused(StatusCode::NOT_FOUND, "there is nothing here; / lists what there is")
 }
 

@@ -48,6 +48,8 @@ impl Head {
 #[derive(Serialize)]
 pub(super) struct Section {
     index: usize,
+    /// Of the section's heading; its parts' are one lower.
+    level: u8,
     title: String,
     sync: String,
     result: &'static str,
@@ -114,22 +116,20 @@ struct Bar {
 }
 
 impl Section {
-    pub(super) fn new(facts: &RunFacts, index: usize, people: u64, most_listed: u64) -> Section {
+    pub(super) fn new(
+        facts: &RunFacts,
+        index: usize,
+        level: u8,
+        (people, most_listed): (u64, u64),
+    ) -> Section {
         let (bars, legend) = bars(&facts.summary, facts.mode);
         Section {
             index,
+            level,
             title: capitalised(&title(facts)),
             sync: shown(&facts.sync).into_owned(),
             result: facts.result.as_str(),
-            result_class: match facts.result {
-                RunResult::Ok => "good",
-                RunResult::Partial | RunResult::Held => "middling",
-                RunResult::SourceIncomplete
-                | RunResult::SourceUnavailable
-                | RunResult::TargetUnavailable
-                | RunResult::Interrupted
-                | RunResult::Error => "bad",
-            },
+            result_class: result_class(facts.result),
             read: capitalised(&shown(&source_line(facts))),
             trigger: facts.trigger.as_str(),
             started_at: facts.started_at.rfc3339(),
@@ -149,6 +149,19 @@ impl Section {
             people,
             listed: people.min(most_listed),
         }
+    }
+}
+
+/// Whether a result is as wanted, wants somebody's decision, or is a failure.
+pub(in crate::report) fn result_class(result: RunResult) -> &'static str {
+    match result {
+        RunResult::Ok => "good",
+        RunResult::Partial | RunResult::Held => "middling",
+        RunResult::SourceIncomplete
+        | RunResult::SourceUnavailable
+        | RunResult::TargetUnavailable
+        | RunResult::Interrupted
+        | RunResult::Error => "bad",
     }
 }
 

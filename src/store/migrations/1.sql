@@ -66,7 +66,10 @@ CREATE TABLE run (
     last_intent INTEGER,
     -- The run that this one takes back, and who asked for it.
     undoes      INTEGER REFERENCES run (id),
-    undone_by   TEXT
+    undone_by   TEXT,
+    -- Where its lines about people for whom it did nothing are: 'all' = every line of told that was true then,
+    -- 'some' = those that told_by names.
+    told        TEXT CHECK (told IN ('all', 'some'))
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
 CREATE INDEX run_intent ON run (sync, last_intent);
@@ -126,6 +129,32 @@ CREATE TABLE failing (
     detail      TEXT NOT NULL,
     UNIQUE (sync, source_id)
 ) STRICT;
+
+-- What runs tell of people for whom nothing is done and who are not unchanged: one row for as long as the line stays
+-- the same, so that a quiet run writes nothing.
+CREATE TABLE told (
+    id            INTEGER PRIMARY KEY,
+    sync          TEXT NOT NULL,
+    source_id     TEXT NOT NULL,
+    user_name     TEXT NOT NULL,
+    user_name_key TEXT NOT NULL,
+    first_run     INTEGER NOT NULL,
+    -- The first run of which it was not true any more; NULL = it still is.
+    until_run     INTEGER,
+    record        TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX told_now ON told (sync, source_id) WHERE until_run IS NULL;
+CREATE INDEX told_person ON told (sync, source_id, first_run);
+CREATE INDEX told_user_name ON told (sync, user_name_key);
+CREATE INDEX told_closed ON told (until_run) WHERE until_run IS NOT NULL;
+
+-- Which lines a run that was not about everybody told.
+CREATE TABLE told_by (
+    run  INTEGER NOT NULL,
+    told INTEGER NOT NULL REFERENCES told (id) ON DELETE CASCADE,
+    PRIMARY KEY (run, told)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_by_line ON told_by (told);
 
 CREATE TABLE hold (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -202,3 +231,12 @@ CREATE TABLE cursor (
     saved_at INTEGER NOT NULL,
     UNIQUE (sync, stream)
 ) STRICT;
+
+-- How long leavers kept their access, as the daemon measured it; the newest of each sync stay.
+CREATE TABLE revocation (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync   TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    millis INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revocation_sync ON revocation (sync, id);

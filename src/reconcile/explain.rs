@@ -1,0 +1,292 @@
+//! One person explained: the same reads, the same plan and the same guards as a run that may not write, with every
+//! account at the target that could be meant, and what is stored beside it. From stored data alone, no request is sent.
+//!
+//! What must not live here: decisions (the line explained is the run's own), sentences (`core::explain`).
+
+use std::collections::HashSet;
+
+use super::look::{Owner, criterion, is_searchable};
+use super::people::{candidate_of, gather, ids_of};
+use super::planning::owner_of;
+use super::prove::Prover;
+use super::run::{Tally, Written, binding_of, check_binding, context, plan_and_carry_out};
+use super::{Context, Request, RunError, Waiting, Who, mapping_of, target_url};
+use crate::config;
+use crate::config::MatchBy;
+use crate::core::explain::{Explainer, Seen, Stored, StoredSync};
+use crate::core::mapping::MappingError;
+use crate::core::standing::{Standing, lifecycle_of};
+use crate::model::account::Account;
+use crate::model::explain::{MatchCandidate, MatchKey, PersonExplained, SyncExplained};
+use crate::model::id::{SourceId, TargetId};
+use crate::model::identity::{Finding, Identity, PointRead};
+use crate::model::link::{Link, LinkState};
+use crate::model::plan::{DesiredAccount, Verb};
+use crate::model::report::ActionRecord;
+use crate::model::time::Millis;
+use crate::store::{Snapshot, StoreError};
+use crate::target::scim::Provisioner;
+use crate::target::{Criterion, Observe, TargetError};
+
+/// Why nothing can be explained from stored data.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// The configuration.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// The state.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One sync's part from stored data alone. Nothing is sent anywhere.
+///
+/// # Errors
+/// Where the state cannot be read, or the mapping does not compile.
+pub async fn offline(
+    config: &config::Sync,
+    snapshot: &Snapshot,
+    who: &str,
+    now: Millis,
+) -> Result<SyncExplained, OfflineError> {
+    let mapping = mapping_of(config, snapshot)?;
+    let stored = snapshot.explained(&config.name, who, now).await?;
+    Ok(Explainer { config, mapping: &mapping, now }.offline(who, stored))
+}
+
+/// One sync's part with both sides asked. Nothing is written.
+pub(super) async fn fresh<O: Observe>(
+    request: &Request<'_, O>,
+    who: &str,
+    raw: bool,
+) -> Result<SyncExplained, RunError> {
+    let (config, snapshot, now) = (request.config, request.snapshot, Millis::now());
+    check_binding(snapshot, &config.name, &binding_of(request.source, config)).await?;
+    let context = context(request, target_url(&config.target), Waiting::AsIfNext);
+    let by_name = snapshot.explained(&config.name, who, now).await?;
+    let mut ids = ids_of(&context, who).await?;
+    for person in &by_name.people {
+        if !ids.contains(&person.source_id) {
+            ids.push(person.source_id.clone());
+        }
+    }
+    let explainer = Explainer { config, mapping: request.mapping, now };
+    if ids.is_empty() {
+        return Ok(explainer.fresh(who, by_name, Vec::new()));
+    }
+    let mut stored = snapshot.stored(&config.name, ids, now).await?;
+    let mut people = Vec::new();
+    for person in std::mem::take(&mut stored.people) {
+        people.push(one(&context, &explainer, person, &stored, raw).await?);
+    }
+    Ok(explainer.fresh(who, stored, people))
+}
+
+async fn one<O: Observe>(
+    context: &Context<'_, O>,
+    explainer: &Explainer<'_>,
+    person: Stored,
+    stored: &StoredSync,
+    raw: bool,
+) -> Result<PersonExplained, RunError> {
+    let id = person.source_id.clone();
+    let link = person.link.clone();
+    let read = context.source.point_read(&id, context.lane).await?;
+    let candidate = candidate_of(context, &id, link.as_ref(), &read);
+    let standing = candidate.as_ref().map(|candidate| candidate.standing.clone());
+    let gathered = gather(context, vec![(id.clone(), candidate)]).await?;
+    let (listed, witnesses) = (gathered.people.listed.clone(), gathered.witnesses.clone());
+    let nothing: Option<&Written<'_, Provisioner>> = None;
+    let mut tally = Tally::default();
+    plan_and_carry_out(context, &Who::Ids(vec![id.clone()]), gathered, None, nothing, &mut tally).await?;
+    super::run::stopped(&tally)?;
+    let record: Option<ActionRecord> = tally.records.iter()?.next().transpose()?;
+    let prover = Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, None);
+    let mut look = Look { context, prover, listed, id: &id, record: record.as_ref(), found: Vec::new() };
+    look.at_the_link(link.as_ref()).await?;
+    look.by_the_ladder(link.as_ref(), standing.as_ref(), &read, &person).await?;
+    let account = look.account_meant();
+    let matches = look.found.iter().map(|(candidate, _)| candidate.clone()).collect();
+    let writes = record.as_ref().is_some_and(|record| record.action.is_write());
+    Ok(explainer.seen_person(
+        person,
+        stored,
+        Seen {
+            read: &read,
+            standing: standing.as_ref(),
+            record: record.clone(),
+            matches,
+            account: account.as_ref(),
+            token_owner: context.target.own_account().await,
+            limits: if writes { tally.judgement.facts().to_vec() } else { Vec::new() },
+            raw,
+        },
+    ))
+}
+
+/// A look at every account that could be one person's.
+struct Look<'a, 'c, O> {
+    context: &'a Context<'c, O>,
+    prover: Prover<'a>,
+    listed: HashSet<SourceId>,
+    id: &'a SourceId,
+    record: Option<&'a ActionRecord>,
+    found: Vec<(MatchCandidate, Option<Account>)>,
+}
+
+impl<O: Observe> Look<'_, '_, O> {
+    /// The linked account, as it is now.
+    async fn at_the_link(&mut self, link: Option<&Link>) -> Result<(), RunError> {
+        let Some(link) = link else { return Ok(()) };
+        let account = self.context.target.get(&link.target_id, self.context.lane).await?;
+        let why = match &account {
+            Some(account) => match (account.active(), link.state) {
+                (Some(false), LinkState::Active) => {
+                    "inactive at the target although rosterd did not make it so: `rosterd verify` \
+                     tells more"
+                }
+                (Some(true), LinkState::Deactivated(_)) => {
+                    "active at the target although rosterd deactivated it: `rosterd verify` tells more"
+                }
+                (Some(_) | None, _) => "it is what this person has",
+            },
+            None => "the target does not know it any more",
+        };
+        self.found.push((
+            MatchCandidate {
+                target_id: link.target_id.clone(),
+                user_name: account.as_ref().and_then(Account::user_name).map(str::to_owned),
+                active: account.as_ref().and_then(Account::active),
+                key: MatchKey::Link,
+                accepted: true,
+                why: why.to_owned(),
+            },
+            account,
+        ));
+        Ok(())
+    }
+
+    /// Where there is no link, or its account is gone: every rung, not only the first that finds somebody.
+    async fn by_the_ladder(
+        &mut self,
+        link: Option<&Link>,
+        standing: Option<&Standing>,
+        read: &PointRead,
+        person: &Stored,
+    ) -> Result<(), RunError> {
+        if link.is_some_and(|link| !matches!(link.state, LinkState::Gone(_))) {
+            return Ok(());
+        }
+        let qualifies = matches!(standing, Some(Standing::Qualifies(_)));
+        let mut decided = false;
+        for (key, criterion) in self.criteria(standing, read, person) {
+            let accounts = match self.context.target.find(&criterion).await {
+                Ok(lookup) => lookup.accounts,
+                Err(TargetError::Unanswerable(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let several = accounts.len() > 1;
+            for account in accounts {
+                if self.found.iter().any(|(candidate, _)| candidate.target_id == account.id) {
+                    continue;
+                }
+                let owner = owner_of(self.context, self.id, &account, &self.listed, &self.prover).await?;
+                let accepted = self.is_taken(&account.id);
+                let why = why(&owner, accepted, qualifies, several, decided);
+                let candidate = MatchCandidate {
+                    target_id: account.id.clone(),
+                    user_name: account.user_name().map(str::to_owned),
+                    active: account.active(),
+                    key,
+                    accepted,
+                    why,
+                };
+                self.found.push((candidate, Some(account)));
+            }
+            decided |= self.found.iter().any(|(candidate, _)| candidate.key == key);
+        }
+        Ok(())
+    }
+
+    /// What is looked for. Somebody who does not qualify is looked for all the same: an account that nobody manages is
+    /// part of the answer.
+    fn criteria(
+        &self,
+        standing: Option<&Standing>,
+        read: &PointRead,
+        person: &Stored,
+    ) -> Vec<(MatchKey, Criterion)> {
+        let identity = match &read.finding {
+            Finding::Assigned(identity) | Finding::NotAssigned(identity) => Some(&**identity),
+            Finding::UserGone | Finding::Inconclusive(_) => None,
+        };
+        let desired = match standing {
+            Some(Standing::Qualifies(mapped)) => Some(mapped.desired.clone()),
+            Some(
+                Standing::Pending
+                | Standing::Suspended
+                | Standing::Leaver(_)
+                | Standing::OutOfScope
+                | Standing::HeldBack(_),
+            )
+            | None => identity.and_then(|identity| self.would_be(identity, person)),
+        };
+        if let Some(desired) = desired {
+            let rungs = self.context.config.adopt.ladder.iter();
+            let asked = rungs.filter(|rung| is_searchable(self.context.target, **rung));
+            return asked.filter_map(|rung| Some((key_of(*rung), criterion(*rung, &desired)?))).collect();
+        }
+        let login = identity.and_then(|identity| identity.profile.user_name.clone());
+        let login = login.or_else(|| person.told.as_ref().map(|told| told.record.user.clone()));
+        let login = login.filter(|login| login.contains('@'));
+        login.map(|login| (MatchKey::UserName, Criterion::UserName(login))).into_iter().collect()
+    }
+
+    /// The account that somebody would have who does not qualify.
+    fn would_be(&self, identity: &Identity, person: &Stored) -> Option<DesiredAccount> {
+        let (mapping, policy) = (self.context.mapping, &self.context.config.lifecycle);
+        let lifecycle = lifecycle_of(identity, person.link.is_some(), policy);
+        let names = mapping.names(identity, lifecycle.as_str()).ok()?;
+        mapping.map(identity, names.as_ref()).ok().map(|mapped| mapped.desired)
+    }
+
+    fn is_taken(&self, account: &TargetId) -> bool {
+        let record = self.record.filter(|record| record.action == Verb::Adopt);
+        record.is_some_and(|record| record.target_id.as_ref() == Some(account))
+    }
+
+    /// The account that the attributes are compared with.
+    fn account_meant(&self) -> Option<Account> {
+        let accepted = self.found.iter().filter(|(candidate, _)| candidate.accepted);
+        accepted.filter_map(|(_, account)| account.clone()).next_back()
+    }
+}
+
+fn key_of(rung: MatchBy) -> MatchKey {
+    match rung {
+        MatchBy::ExternalId => MatchKey::ExternalId,
+        MatchBy::UserName => MatchKey::UserName,
+        MatchBy::Email => MatchKey::Email,
+    }
+}
+
+/// Why an account is, or is not, taken for the person's.
+fn why(owner: &Owner, accepted: bool, qualifies: bool, several: bool, decided: bool) -> String {
+    match owner {
+        Owner::Nobody if accepted => "it is nobody's, and is taken over".to_owned(),
+        Owner::Nobody if !qualifies => {
+            "nobody manages it: rosterd leaves accounts alone that it neither made nor \
+                                        took over, and this person does not qualify for one"
+                .to_owned()
+        }
+        Owner::Nobody if several => "one of several that match, so none is taken".to_owned(),
+        Owner::Nobody if decided => "an earlier key found another one already".to_owned(),
+        Owner::Nobody => "it is nobody's, and is not taken over: see the action".to_owned(),
+        Owner::Same => "it is this person's linked account".to_owned(),
+        Owner::Living(who) => format!("it belongs to {who}"),
+        Owner::OtherSync(sync) => format!("it is managed by sync \"{sync}\""),
+        Owner::ProvenGone(predecessor) => {
+            format!("it belongs to {predecessor}, who is gone from the source: handing it on needs approval")
+        }
+    }
+}
