@@ -98,6 +98,8 @@ fn names_what_is_there(line: &str) {
             path_is_answered(&format!("/{path}"));
         }
         "install" | "cp" => names.for_each(|name| file_is_ours(line, name)),
+        // To another machine, for the page of the daemon there.
+        "ssh" => assert!(line.contains(" -L 9464:127.0.0.1:9464 "), "{line}"),
         "bash" => assert!(root().join(words[1]).exists(), "{line}"),
         "cargo" => assert!(["build", "test"].contains(&words[1]), "{line}"),
         other => panic!("what is `{other}` in `{line}`?"),

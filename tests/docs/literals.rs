@@ -29,7 +29,11 @@ const NO_MESSAGES: &[(&str, &str)] = &[
     ("cli.rs", "the help of the command line"),
     ("config/init.rs", "the configuration that `init` prints"),
     ("config/schema.rs", "names of tables, for other messages"),
+    ("core/explain", "the answers of `explain` explain themselves"),
     ("core/expression.rs", "templates"),
+    ("core/mapping/trace.rs", "the answers of `explain` explain themselves"),
+    ("model/explain.rs", "the answers of `explain` explain themselves"),
+    ("reconcile/explain.rs", "the answers of `explain` explain themselves"),
     ("target/scim/body.rs", "what cannot happen"),
     ("target/scim/fault.rs", "words by which other people's refusals are recognised"),
 ];

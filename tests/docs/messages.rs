@@ -34,6 +34,8 @@ const NO_MESSAGES: &[(&str, &str)] = &[
     ("PATCH without a path", "a way to write, in a line of `check`"),
     ("PUT of the whole account", "a way to write, in a line of `check`"),
     ("… (by sudo, uid …)", "who decided"),
+    ("rosterd forget --lift …", "a command, in the answers of `explain`"),
+    ("history --erase (erased)", "a command line in the log, without the name"),
 ];
 
 /// How a sentence begins that says what to do: it is shown below a message, as its help.
@@ -111,6 +113,8 @@ const FOR_MACHINES: &[&str] = &[
     "coalesce(",
     "ORDER BY",
     "<!doctype",
+    "max-age=",
+    "charset=",
     "default-src",
     "source_id, target_id",
 ];

@@ -53,6 +53,8 @@ fn may_end_with(words: &[String]) -> &'static [i32] {
         Some("status") => &[0, 1],
         // Nobody is there to answer, and the list is shown first.
         Some("undo" | "approve" | "rebuild" | "forget" | "transfer") if !has("--dry-run") => &[0, 3, 4, 64],
+        // Nobody is there to answer; on a dry run nobody is asked.
+        Some("history") if has("--erase") && !has("--dry-run") => &[64],
         // A sync that was not renamed has nothing to hand over.
         Some("transfer") => &[0, 64],
         _ if has("--detailed-exitcode") => &[0, 2],
