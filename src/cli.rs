@@ -15,11 +15,13 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 /// Keeps the members of a workspace equal to the people assigned to its app in Okta or OneLogin.
 #[derive(Debug, Parser)]
 #[command(name = "rosterd", version, disable_help_subcommand = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, `status` found \
+#[command(
+    after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, `status` or `history --verify` found \
 something, or `explain` found nobody; 2 changes pending \
 (--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
-another rosterd holds the state; 78 configuration; 130/143 after a signal.")]
+another rosterd holds the state; 78 configuration; 130/143 after a signal."
+)]
 pub struct Cli {
     /// One full run of every sync, then exit.
     #[arg(long)]
@@ -125,7 +127,7 @@ pub enum Command {
     Status,
     /// Why one person has the account they have, or none: record, mapping, matches, action, guards, and what to do.
     Explain(ExplainOptions),
-    /// What happened: runs, every attempt for one person, or one run again.
+    /// What happened: runs, every attempt for one person, one run again; verified, or erased for one person.
     History(HistoryOptions),
     /// List what waits for approval.
     Holds,
@@ -254,6 +256,15 @@ pub struct HistoryOptions {
     /// Only runs that did not do all they wanted, or attempts that were refused.
     #[arg(long)]
     pub failed: bool,
+    /// Look whether every entry is as it was written, and whether any is missing. Exit 0 where they are, else 1.
+    #[arg(long, conflicts_with_all = ["user", "run", "since", "failed", "limit", "erase"])]
+    pub verify: bool,
+    /// Erase this person from the history: login, source id or account id.
+    #[arg(long, value_name = "WHO", conflicts_with_all = ["user", "run", "since", "failed", "limit"])]
+    pub erase: Option<String>,
+    /// With --erase: do not ask.
+    #[arg(long, requires = "erase")]
+    pub yes: bool,
     /// At most so many, the newest.
     #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,

@@ -63,6 +63,7 @@ fn problems(text: &str) -> Vec<String> {
 fn the_shortest_file_has_every_default() {
     let config = good(&sync_with(""));
     assert_eq!(config.state_dir, Path::new("/var/lib/rosterd"));
+    assert_eq!(config.keep_history, Duration::from_secs(400 * 86_400));
     assert_eq!(config.daemon.socket, Path::new("/run/rosterd/rosterd.sock"));
     assert!(
         config.daemon.listen.is_none() && config.daemon.notify.is_none() && config.daemon.dead_man.is_none()
@@ -157,7 +158,7 @@ fn every_other_choice_of_the_example_is_valid() {
         good(&text.join("\n"));
         tried += 1;
     }
-    assert_eq!(tried, 28);
+    assert_eq!(tried, 29);
 }
 
 #[test]
@@ -205,6 +206,7 @@ fn what_init_prints_parses_and_names_the_rights() {
 fn a_full_daemon_table_is_read() {
     let head = r#"
         state_dir = "/srv/rosterd"
+        keep_history = "31d"
         [daemon]
         listen = "[::1]:9464"
         socket = "/srv/rosterd.sock"
@@ -213,6 +215,7 @@ fn a_full_daemon_table_is_read() {
     "#;
     let config = good(&format!("{head}\n{}", sync_with("")));
     assert_eq!(config.state_dir, Path::new("/srv/rosterd"));
+    assert_eq!(config.keep_history, Duration::from_secs(31 * 86_400));
     assert_eq!(config.daemon.listen, Some("[::1]:9464".parse::<SocketAddr>().unwrap()));
     assert_eq!(config.daemon.socket, Path::new("/srv/rosterd.sock"));
     let notify = config.daemon.notify.unwrap();

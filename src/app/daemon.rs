@@ -7,7 +7,7 @@ use clap::Parser;
 use super::console::Console;
 use super::desk::{Desk, open_complaint};
 use super::{runs, secrets, state_complaint};
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::daemon::control::Client;
 use crate::daemon::control::wire::VERSION;
@@ -62,7 +62,15 @@ async fn serve(handle: Handle, client: Arc<Client>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return console.complain(&error.to_string(), exit::USAGE),
     };
-    tracing::info!(by = console.who(), command = request.arguments.join(" "), "a client asks");
+    tracing::info!(by = console.who(), command = to_be_logged(&cli, &request.arguments), "a client asks");
     let desk = Desk { cli: &cli, config: &loaded.config, console: &console, daemon: Some(&handle) };
     super::obey(&desk).await
+}
+
+/// The command as the log shows it. Whom an erasure is about is not put on record again.
+fn to_be_logged(cli: &Cli, arguments: &[String]) -> String {
+    match &cli.command {
+        Some(Command::History(options)) if options.erase.is_some() => "history --erase (erased)".to_owned(),
+        Some(_) | None => arguments.join(" "),
+    }
 }

@@ -48,7 +48,7 @@ async fn explained(desk: &Desk<'_>, options: &ExplainOptions) -> Result<u8, Comp
     if !parts.is_empty() {
         let explanation = Explanation::new(who, Millis::now(), parts);
         desk.console
-            .hand_out(desk.cli.run.output.as_deref(), &[], |out| match format {
+            .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
                 ListFormat::Text => report::write_explanation(&explanation, out),
                 ListFormat::Json => report::write_explanation_json(&explanation, out),
             })

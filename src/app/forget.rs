@@ -106,8 +106,9 @@ async fn lifted(desk: &Desk<'_>, who: &str) -> Result<(), Complaint> {
     }
     let store = desk.write().await?;
     let tenure = store.tenure(&sync).await.map_err(state_complaint)?;
-    store.drop_pins(&tenure, vec![source_id.clone()]).await.map_err(state_complaint)?;
-    tracing::info!(sync, source_id = source_id.as_str(), by = desk.console.who(), "a pin was lifted");
+    let by = desk.console.who();
+    store.lift(&tenure, &source_id, &by, Millis::now()).await.map_err(state_complaint)?;
+    tracing::info!(sync, source_id = source_id.as_str(), by, "a pin was lifted");
     store.close().await?;
     desk.console.say(&format!(
         "lifted for {source_id} of sync \"{name}\": {reason}; the next run plans for them again"

@@ -22,6 +22,7 @@ mod daemon;
 #[cfg(feature = "sim")]
 mod demo;
 mod desk;
+mod erase;
 mod explain;
 mod forget;
 mod holds;
@@ -76,6 +77,7 @@ fn is_the_daemons(cli: &Cli) -> bool {
         None => true,
         Some(Command::Check { offline }) => !offline,
         Some(Command::Explain(options)) => !options.offline,
+        Some(Command::History(options)) => options.erase.is_some(),
         Some(
             Command::Approve { .. }
             | Command::Reject { .. }
@@ -92,7 +94,6 @@ fn is_the_daemons(cli: &Cli) -> bool {
         Some(
             Command::Daemon
             | Command::Status
-            | Command::History(_)
             | Command::Holds
             | Command::Backup { .. }
             | Command::Init { .. }

@@ -9,13 +9,14 @@ use crate::cli::ListFormat;
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
+use crate::model::history::EventKind;
 use crate::model::id::Vendor;
 use crate::model::report::Mode;
 use crate::model::time::Millis;
 use crate::reconcile::rebuild::{Rebuild, RebuildRequest, Taken, plan_rebuild, store_rebuild, taken};
 use crate::reconcile::{RunError, Sides, target_url, vendor};
 use crate::report::{RebuildReport, write_rebuilds, write_rebuilds_json};
-use crate::store::{Snapshot, Store, StoreError, set_aside};
+use crate::store::{NewEvent, Restored, Snapshot, Store, StoreError, counted, set_aside};
 
 /// One rebuild or transfer at a time in one process: a daemon may be asked twice.
 pub(super) static UNDER_WAY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -39,7 +40,7 @@ async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
         let pending = found.iter().any(|(_, rebuild)| rebuild.facts.linked > 0);
         return Ok(if pending && desk.cli.run.detailed_exitcode { exit::CHANGES_PENDING } else { exit::OK });
     }
-    let Some(store) = write_or_set_aside(desk, yes).await? else {
+    let Some((store, was_damaged)) = write_or_set_aside(desk, yes).await? else {
         return Ok(desk.console.complain("nothing was moved and nothing rebuilt", exit::HELD));
     };
     let mut found = look(desk, &syncs, store.snapshot()).await?;
@@ -65,11 +66,31 @@ async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
                 format!("{} were linked by somebody else meanwhile and stay as they are", restored.taken);
             rebuild.facts.notes.push(note);
         }
-        tracing::info!(sync = sides.config.name, links = restored.stored, by = desk.console.who(), "rebuilt");
+        let by = desk.console.who();
+        tracing::info!(sync = sides.config.name, links = restored.stored, by, "rebuilt");
+        note(&store, by, &sides.config.name, restored, was_damaged).await?;
     }
     store.close().await?;
     deliver(desk, &mut found).await?;
     Ok(exit::OK)
+}
+
+/// Puts on record what was stored; a rebuild that changed nothing is none.
+async fn note(
+    store: &Store,
+    by: String,
+    sync: &str,
+    restored: Restored,
+    was_damaged: bool,
+) -> Result<(), Complaint> {
+    let Restored { stored, taken: _ } = restored;
+    if stored == 0 && !was_damaged {
+        return Ok(());
+    }
+    let detail = was_damaged.then(|| "a damaged state was moved aside before".to_owned());
+    let (kind, sync, at) = (EventKind::Rebuild, Some(sync.to_owned()), Millis::now());
+    let event = NewEvent { kind, sync, by, at, counts: counted([("links", stored)]), detail };
+    store.note_event(event).await.map_err(state_complaint)
 }
 
 /// The guard of [`UNDER_WAY`].
@@ -172,10 +193,11 @@ async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
     Snapshot::empty().map(Reading::Own).map_err(state_complaint)
 }
 
-/// The state for writing; a damaged one is moved aside once that is confirmed. `None` = it was not.
-async fn write_or_set_aside(desk: &Desk<'_>, yes: bool) -> Result<Option<Writing>, Complaint> {
+/// The state for writing, and whether a damaged one was moved aside first, once that was confirmed. `None` = it was
+/// not.
+async fn write_or_set_aside(desk: &Desk<'_>, yes: bool) -> Result<Option<(Writing, bool)>, Complaint> {
     if desk.daemon.is_some() {
-        return desk.write().await.map(Some);
+        return desk.write().await.map(|store| Some((store, false)));
     }
     let directory = &desk.config.state_dir;
     runs::refuse_root_in_somebody_elses_state(directory).map_err(|message| (message, exit::CONFIG))?;
@@ -190,9 +212,9 @@ async fn write_or_set_aside(desk: &Desk<'_>, yes: bool) -> Result<Option<Writing
             let aside = set_aside(directory, Millis::now()).map_err(state_complaint)?;
             desk.console.say(&format!("moved aside, not deleted: {}", aside.display()));
             let store = Store::open(directory, take_over).await.map_err(state_complaint)?;
-            Ok(Some(Writing::Own(store)))
+            Ok(Some((Writing::Own(store), true)))
         }
-        other => other.map(|store| Some(Writing::Own(store))).map_err(state_complaint),
+        other => other.map(|store| Some((Writing::Own(store), false))).map_err(state_complaint),
     }
 }
 

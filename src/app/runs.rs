@@ -19,7 +19,7 @@ use crate::model::check::CheckLevel;
 use crate::model::report::{ActionRecord, RunResult, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Refused, Who, put_off};
+use crate::reconcile::{Finished, Order, Refused, Who, clear_up, put_off};
 use crate::report::{SyncReport, visible};
 use crate::store::Store;
 use crate::telemetry::log::LogWatcher;
@@ -183,6 +183,9 @@ async fn real(
                 let watcher = watcher(desk, sync);
                 let finished = sides.reconcile(&order, store, watcher.as_ref(), interrupted.clone()).await;
                 note(desk, done(finished), &mut ended);
+            }
+            if !*interrupted.borrow() {
+                clear_up(store, desk.config.keep_history).await;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::console::{to_file, to_stdout};
 use super::desk::Desk;
-use super::{Complaint, state_complaint};
+use super::{Complaint, erase, state_complaint};
 use crate::cli::{HistoryOptions, ListFormat};
 use crate::core::status::status;
 use crate::exit;
@@ -46,14 +46,40 @@ async fn gathered(desk: &Desk<'_>) -> Result<Status, Complaint> {
 
 /// `rosterd history`.
 pub(super) async fn history(desk: &Desk<'_>, options: &HistoryOptions) -> u8 {
-    let told = match options.run {
-        Some(run) => again(desk, run).await,
-        None => past(desk, options).await,
+    let told = match (&options.erase, options.run) {
+        (Some(who), _) => erase::erase(desk, who, options.yes).await,
+        (None, Some(run)) => again(desk, run).await,
+        (None, None) if options.verify => return verified(desk).await,
+        (None, None) => past(desk, options).await,
     };
     match told {
         Ok(()) => exit::OK,
         Err(complaint) => desk.complain(complaint),
     }
+}
+
+/// Looks at the whole journal: exit 0 where it fits, else 1.
+async fn verified(desk: &Desk<'_>) -> u8 {
+    match audited(desk).await {
+        Ok(true) => exit::OK,
+        Ok(false) => exit::FAILURE,
+        Err(complaint) => desk.complain(complaint),
+    }
+}
+
+async fn audited(desk: &Desk<'_>) -> Result<bool, Complaint> {
+    let format = desk.list_format()?;
+    let snapshot = desk.read().await?;
+    let chain = snapshot.audit().await.map_err(state_complaint)?;
+    let intact = chain.intact;
+    let history = History::Chain { chain };
+    write_out(desk, format, |out| match format {
+        ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
+        ListFormat::Text => report::write_history(&history, out),
+        ListFormat::Json => report::write_history_json(&history, Millis::now(), out),
+    })
+    .map_err(|message| (message, exit::FAILURE))?;
+    Ok(intact)
 }
 
 async fn again(desk: &Desk<'_>, number: i64) -> Result<(), Complaint> {
@@ -81,9 +107,13 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
     let history = match &options.user {
         Some(user) => History::Attempts {
             user: user.clone(),
+            events: snapshot.events(Some(user), past.clone()).await.map_err(state_complaint)?,
             attempts: snapshot.attempts(user, past).await.map_err(state_complaint)?,
         },
-        None => History::Runs { runs: snapshot.runs(past).await.map_err(state_complaint)? },
+        None => {
+            let (runs, events) = snapshot.runs_and_events(past).await.map_err(state_complaint)?;
+            History::Runs { runs, events }
+        }
     };
     write_out(desk, format, |out| match format {
         ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),

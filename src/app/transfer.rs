@@ -2,16 +2,18 @@
 
 use super::desk::{Desk, Reading};
 use super::rebuild::{alone, run_complaint};
-use super::{Complaint, runs};
+use super::{Complaint, runs, state_complaint};
 use crate::cli::{ListFormat, TransferOptions};
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
+use crate::model::history::EventKind;
 use crate::model::report::Mode;
+use crate::model::time::Millis;
 use crate::reconcile::Sides;
 use crate::reconcile::transfer::{Transfer, TransferError, TransferRequest, carry_out, plan_transfer};
 use crate::report::{TransferReport, visible, write_transfer, write_transfer_json};
-use crate::store::Snapshot;
+use crate::store::{NewEvent, Snapshot, counted};
 
 /// `rosterd transfer`.
 pub(super) async fn run(desk: &Desk<'_>, options: &TransferOptions) -> u8 {
@@ -66,6 +68,10 @@ async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Comp
         }
         let by = desk.console.who();
         tracing::info!(from = options.from, to = options.to, links = done, by, "handed over");
+        let detail = Some(format!("from \"{}\" to \"{}\"", options.from, options.to));
+        let (kind, sync, at) = (EventKind::Transfer, Some(options.to.clone()), Millis::now());
+        let event = NewEvent { kind, sync, by, at, counts: counted([("links", done)]), detail };
+        store.note_event(event).await.map_err(state_complaint)?;
     }
     drop(sides);
     store.close().await?;

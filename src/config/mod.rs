@@ -94,13 +94,16 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
     let checked = check::check(&Section::open(&reading, schema::ROOT, document.get_ref(), 0..0), environment);
     let findings = reading.into_findings();
     match checked {
-        Some(check::Checked { state_dir, daemon, syncs }) if findings.is_empty() => Ok(Config {
-            state_dir,
-            daemon,
-            syncs,
-            digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
-            path: path.to_owned(),
-        }),
+        Some(check::Checked { state_dir, keep_history, daemon, syncs }) if findings.is_empty() => {
+            Ok(Config {
+                state_dir,
+                keep_history,
+                daemon,
+                syncs,
+                digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+                path: path.to_owned(),
+            })
+        }
         _ => Err(ConfigErrors::new(path, text, findings, false)),
     }
 }
@@ -110,6 +113,8 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
 pub struct Config {
     /// Where the snapshot lives; `$STATE_DIRECTORY` wins.
     pub state_dir: PathBuf,
+    /// How long runs, writes and decided holds are kept on record.
+    pub keep_history: Duration,
     /// Settings of the long-running service.
     pub daemon: Daemon,
     /// One entry per `[[sync]]`, in file order, names unique.

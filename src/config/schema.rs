@@ -12,7 +12,8 @@ pub(super) struct Schema {
     pub keys: &'static [&'static str],
 }
 
-pub(super) const ROOT: Schema = Schema { name: "the top level", keys: &["state_dir", "daemon", "sync"] };
+pub(super) const ROOT: Schema =
+    Schema { name: "the top level", keys: &["state_dir", "keep_history", "daemon", "sync"] };
 pub(super) const DAEMON: Schema =
     Schema { name: "[daemon]", keys: &["listen", "listen_public", "socket", "notify", "dead_man"] };
 pub(super) const NOTIFY: Schema = Schema { name: "daemon.notify", keys: &["url", "on"] };

@@ -13,8 +13,8 @@ use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
 use crate::model::report::RunResult;
 use crate::model::status::{
-    Accounts, DriftStatus, FailedRuns, Failures, HoldStatus, LastRun, OpenRun, QuarantineStatus, SeatCount,
-    SourceWords, Status, SyncStatus, TargetWords,
+    Accounts, CredentialAges, DriftStatus, FailedRuns, FailedVerification, Failures, HoldStatus, LastRun,
+    OpenRun, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus, TargetWords,
 };
 use crate::model::time::Millis;
 
@@ -58,6 +58,10 @@ pub struct Recorded {
     pub refused_attributes: BTreeMap<String, u64>,
     /// What the last verification found.
     pub drift: Option<DriftStatus>,
+    /// Why the last scheduled verification failed, if it did.
+    pub failed_verification: Option<FailedVerification>,
+    /// Since when the present credentials are in use.
+    pub credentials: CredentialAges,
 }
 
 /// The standing of several syncs, in the order of the configuration.
@@ -84,7 +88,10 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         ignored_attributes,
         refused_attributes,
         drift,
+        failed_verification,
+        credentials,
     } = recorded;
+    let failed_verification = failed_verification.filter(|_| is_verified(sync));
     SyncStatus {
         name: sync.name.clone(),
         healthy: problems.is_empty(),
@@ -113,6 +120,8 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         ignored_attributes,
         refused_attributes,
         drift,
+        failed_verification,
+        credentials,
     }
 }
 
@@ -215,7 +224,18 @@ fn problems(
         1 => problems.push("1 person's last write was refused".to_owned()),
         people => problems.push(format!("the last writes of {people} people were refused")),
     }
+    if let Some(FailedVerification { at, reason }) =
+        recorded.failed_verification.as_ref().filter(|_| is_verified(sync))
+    {
+        let reason = reason.lines().next().unwrap_or_default();
+        problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
+    }
     problems
+}
+
+/// Whether anybody expects verifications: where the schedule was switched off since, one that failed is over.
+fn is_verified(sync: &config::Sync) -> bool {
+    sync.drift.schedule.is_some()
 }
 
 /// What the last run left undone that nothing else here tells.

@@ -138,3 +138,13 @@ fn what_a_run_left_undone_is_told_where_nothing_else_tells_it() {
     assert!(ended(RunResult::Held)[0].starts_with("run 7 left people waiting"));
     assert_eq!(ended(RunResult::Interrupted), ["run 7 was interrupted"]);
 }
+
+#[test]
+fn a_verification_that_failed_is_a_problem_until_one_succeeds() {
+    let failed = FailedVerification { at: ago(HOUR), reason: "no answer\nhelp: wait".to_owned() };
+    let recorded = Recorded { failed_verification: Some(failed), ..well() };
+    let scheduled = "drift = { schedule = \"0 3 * * *\" }";
+    let problem = "the verification of 2026-11-23T09:02:00Z failed: no answer";
+    assert_eq!(problems_of(scheduled, recorded.clone()), [problem]);
+    assert_eq!(problems_of("", recorded), [""; 0], "nobody expects one any more");
+}

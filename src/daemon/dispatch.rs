@@ -20,7 +20,7 @@ use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, Outcome, RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who, put_off, quarantine_of};
+use crate::reconcile::{Finished, Order, Who, clear_up, put_off, quarantine_of};
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
@@ -402,11 +402,21 @@ impl Dispatcher {
                 self.look_again(&sync, now);
             }
         }
+        self.clear_up();
         self.start_next(&sync);
         if self.is_idle() {
             self.store.release_cache().await?;
         }
         Ok(())
+    }
+
+    /// Removes history that is too old, beside the loop and once a day.
+    fn clear_up(&self) {
+        if *self.interrupted.borrow() {
+            return;
+        }
+        let (store, keep) = (self.store.clone(), self.loaded.borrow().config.keep_history);
+        tokio::spawn(async move { clear_up(&store, keep).await });
     }
 
     async fn take_note(

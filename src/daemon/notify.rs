@@ -15,6 +15,7 @@ use self::notices::{Notice, Told};
 use crate::config::{Daemon, NotifyOn};
 use crate::exit;
 use crate::http::webhook::Webhook;
+use crate::model::drift::VerifyFacts;
 use crate::model::report::{Mode, RunFacts};
 
 pub mod notices;
@@ -75,11 +76,17 @@ impl Notifier {
             // Full: one waits already, and it will say the same. Closed: at shutdown.
             let _ = pings.try_send(());
         }
+        self.send(|told| notices::decide(told, facts, quarantined, &self.on));
+    }
+
+    /// Takes note of a verification that nobody waits for; returns at once.
+    pub fn verification_ended(&self, facts: &VerifyFacts) {
+        self.send(|told| notices::decide_verification(told, facts, &self.on).into_iter().collect());
+    }
+
+    fn send(&self, decide: impl FnOnce(&mut Told) -> Vec<Notice>) {
         let Some(notices) = &self.notices else { return };
-        let news = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            notices::decide(&mut told, facts, quarantined, &self.on)
-        };
+        let news = decide(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
         for notice in news {
             if let Err(TrySendError::Full(notice)) = notices.try_send(notice) {
                 let (sync, event) = (&notice.sync, notice.event.as_str());

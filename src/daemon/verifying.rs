@@ -167,6 +167,7 @@ impl Dispatcher {
                     self.notifier.run_ended(facts, exit::of_run(facts, false), quarantined);
                     self.last = sentence(facts);
                 }
+                self.notifier.verification_ended(&verified.facts);
                 if let Some(reply) = reply {
                     // Who does not wait any more has lost interest in the report only.
                     let _ = reply.send(verified);

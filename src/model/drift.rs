@@ -241,3 +241,11 @@ pub struct VerifyFacts {
     /// Sentences a reader must not miss.
     pub notes: Vec<String>,
 }
+
+impl VerifyFacts {
+    /// Why it failed, where it did.
+    pub fn problem(&self) -> Option<&str> {
+        let problem = self.source.problem.as_ref().or(self.target.problem.as_ref()).or(self.notes.last());
+        problem.map(String::as_str)
+    }
+}

@@ -1,5 +1,7 @@
 //! What happened: runs and attempts, as the journal holds them. Field names here are those of `rosterd.history/1`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::{SourceId, TargetId};
@@ -98,4 +100,116 @@ impl AttemptOutcome {
             AttemptOutcome::Unknown => "unknown",
         }
     }
+}
+
+/// Something that was done beside the runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventLine {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Millis,
+    /// What.
+    pub event: EventKind,
+    /// Name of the sync; `null` = it was about all of them.
+    pub sync: Option<String>,
+    /// Who did it.
+    pub by: Option<String>,
+    /// The person whom it was about, where it was about one and that is not erased.
+    pub user: Option<String>,
+    /// Their id, or what took its place.
+    pub source_id: Option<SourceId>,
+    /// How many of what.
+    pub counts: BTreeMap<String, u64>,
+    /// What else there is to say.
+    pub detail: Option<String>,
+}
+
+/// What can be done beside the runs. Field names are those of the journal and of `rosterd.history/1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A link was dropped.
+    Forget,
+    /// A pin was taken away.
+    Lift,
+    /// Links were found again.
+    Rebuild,
+    /// Links were handed over.
+    Transfer,
+    /// One person's part of the history was erased.
+    Erase,
+    /// History that was too old was removed.
+    Prune,
+}
+
+impl EventKind {
+    /// Every one.
+    pub const ALL: [EventKind; 6] = [
+        EventKind::Forget,
+        EventKind::Lift,
+        EventKind::Rebuild,
+        EventKind::Transfer,
+        EventKind::Erase,
+        EventKind::Prune,
+    ];
+
+    /// The word in the journal and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventKind::Forget => "forget",
+            EventKind::Lift => "lift",
+            EventKind::Rebuild => "rebuild",
+            EventKind::Transfer => "transfer",
+            EventKind::Erase => "erase",
+            EventKind::Prune => "prune",
+        }
+    }
+}
+
+/// What a look at the whole journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ChainReport {
+    /// Whether everything fits.
+    pub intact: bool,
+    /// Entries that are there.
+    pub entries: u64,
+    /// When the first of them was made.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub first_at: Option<Millis>,
+    /// Of them, those whose person and content were erased.
+    pub erased: u64,
+    /// What was pruned before them.
+    pub pruned: Option<PrunedUpTo>,
+    /// Runs whose end was compared with the chain.
+    pub runs: u64,
+    /// The number of the last entry; 0 = there is none.
+    pub last: i64,
+    /// The chain there, hex; each run's end logs the one of its time.
+    pub head: String,
+    /// The first thing that does not fit.
+    pub broken: Option<BrokenChain>,
+}
+
+/// Where the journal was cut when what was too old was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PrunedUpTo {
+    /// The last entry that was removed.
+    pub entry: i64,
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Millis,
+}
+
+/// The first place at which the journal does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenChain {
+    /// The entry, where it is one.
+    pub entry: Option<i64>,
+    /// The run that it belongs to.
+    pub run: Option<i64>,
+    /// When the entry says that it was made.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub at: Option<Millis>,
+    /// What does not fit, in words.
+    pub what: String,
 }

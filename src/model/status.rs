@@ -97,6 +97,31 @@ pub struct SyncStatus {
     pub refused_attributes: BTreeMap<String, u64>,
     /// What the last verification found that could repair (`drift.schedule`, `verify --repair`); `null` = none yet.
     pub drift: Option<DriftStatus>,
+    /// Why the last scheduled verification failed; `null` where it did not.
+    pub failed_verification: Option<FailedVerification>,
+    /// Since when the present credentials are in use.
+    pub credentials: CredentialAges,
+}
+
+/// A scheduled verification that failed, and none has succeeded since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedVerification {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Millis,
+    /// Why.
+    pub reason: String,
+}
+
+/// Since when a run used the secret of each side that is in use now; `null` = no run has yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CredentialAges {
+    /// The identity provider's token, client secret or private key.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub source_since: Option<Millis>,
+    /// The workspace's token.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub target_since: Option<Millis>,
 }
 
 /// What the last verification found, before it repaired anything.

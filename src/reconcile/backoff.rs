@@ -11,7 +11,7 @@ use crate::core::schedule::shortest_interval;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::time::Millis;
 use crate::source::ResolveSecret;
-use crate::store::{Snapshot, StoreError};
+use crate::store::{SecretDigests, Snapshot, StoreError};
 
 /// The cadence assumed where the schedule does not tell one.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(900);
@@ -51,6 +51,17 @@ pub(super) fn secrets_digest(sync: &config::Sync, secrets: &ResolveSecret, key: 
     };
     let [source, target] = references(sync).map(read);
     key.digest([source.0.as_slice(), target.0.as_slice()])
+}
+
+/// Keyed digests over the secret of each side, to see since when it is in use. Nothing can be read from them.
+pub(super) fn secret_digests(sync: &config::Sync, secrets: &ResolveSecret, key: &DigestKey) -> SecretDigests {
+    let read = |reference| {
+        secrets(reference)
+            .ok()
+            .map(|secret| key.digest([b"in use".as_slice(), secret.expose_secret().as_bytes()]))
+    };
+    let [source, target] = references(sync).map(read);
+    SecretDigests { source, target }
 }
 
 /// What is wrong with the secrets of a sync, if they cannot be read.

@@ -20,6 +20,7 @@ use crate::target::{Observe, TargetError};
 
 mod apply;
 mod backoff;
+mod clearing;
 mod compare;
 mod conflict;
 pub mod event;
@@ -45,6 +46,7 @@ mod unlisted;
 mod verify;
 
 pub use backoff::{put_off, quarantine_of, unreadable_secret};
+pub use clearing::clear_up;
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, State, mapping_of, vendor};
 pub use verify::{Verification, Verified, verify};

@@ -4,7 +4,7 @@
 
 use tokio::sync::watch;
 
-use super::backoff::secrets_digest;
+use super::backoff::{secret_digests, secrets_digest};
 use super::event::{Silent, Watcher};
 use super::{Finished, Request, RunError, Verification, Verified, Who, Writing, explain, run, verify};
 use crate::config;
@@ -14,6 +14,7 @@ use crate::http::pacer::Pacers;
 use crate::model::explain::SyncExplained;
 use crate::model::id::Vendor;
 use crate::model::report::{ActionRecord, Trigger};
+use crate::model::time::Millis;
 use crate::source::{ResolveSecret, Source, SourceError};
 use crate::store::{Snapshot, Store, StoreError};
 use crate::target::TargetError;
@@ -114,6 +115,7 @@ impl Sides {
         let finished = run(request, Some(&writing)).await;
         self.remember_profile(store).await;
         self.remember_secrets(store, &finished).await;
+        self.remember_credentials(store).await;
         finished
     }
 
@@ -147,6 +149,7 @@ impl Sides {
                 let request = self.request(&order, store.snapshot(), watcher, interrupted);
                 let verified = verify(request, verification, Some(&writing)).await;
                 self.remember_profile(store).await;
+                self.remember_credentials(store).await;
                 verified
             }
             State::Reading(snapshot) => {
@@ -204,6 +207,14 @@ impl Sides {
             .then(|| secrets_digest(&self.config, &self.secrets, &store.snapshot().digest_key()));
         if let Err(error) = store.note_secrets(&self.config.name, digest).await {
             tracing::warn!(sync = self.config.name, %error, "the state of the secrets could not be noted");
+        }
+    }
+
+    /// Since when the secrets are in use that this run went with.
+    async fn remember_credentials(&self, store: &Store) {
+        let digests = secret_digests(&self.config, &self.secrets, &store.snapshot().digest_key());
+        if let Err(error) = store.note_credentials(&self.config.name, digests, Millis::now()).await {
+            tracing::warn!(sync = self.config.name, %error, "the age of the credentials could not be noted");
         }
     }
 

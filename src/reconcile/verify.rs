@@ -27,7 +27,7 @@ use crate::model::drift::{DriftFinding, VerifyFacts};
 use crate::model::id::SourceId;
 use crate::model::report::{Outcome, RunFacts, RunResult, SourceFacts, TargetFacts, Trigger};
 use crate::model::time::Millis;
-use crate::store::Spool;
+use crate::store::{Spool, Store};
 use crate::target::{ListCursor, Observe, Provision, TargetError};
 
 /// Findings that go to the log one by one.
@@ -82,6 +82,9 @@ pub async fn verify<O: Observe, P: Provision>(
     } else {
         if let Err(error) = &outcome {
             blame_comparison(&mut told, error);
+            if let Some(writing) = writing {
+                note_failure(&told, writing.store).await;
+            }
         }
         None
     };
@@ -285,6 +288,18 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
     }
 }
 
+/// Nobody waits for a scheduled verification: that it failed has to be seen in the status.
+async fn note_failure(facts: &VerifyFacts, store: &Store) {
+    if facts.trigger != Trigger::Schedule || facts.result == RunResult::Interrupted {
+        return;
+    }
+    let reason = facts.problem().unwrap_or("the reason is not on record").to_owned();
+    let (sync, at) = (&facts.sync, facts.finished_at);
+    if let Err(error) = store.note_verification_failed(sync, at, reason).await {
+        tracing::warn!(sync, %error, "that the verification failed could not be noted");
+    }
+}
+
 /// What nobody waits for goes to the log.
 fn tell(facts: &VerifyFacts, findings: &mut Spool<DriftFinding>, trigger: Trigger) {
     if trigger != Trigger::Schedule {
@@ -292,8 +307,7 @@ fn tell(facts: &VerifyFacts, findings: &mut Spool<DriftFinding>, trigger: Trigge
     }
     let sync = &facts.sync;
     if facts.result != RunResult::Ok {
-        let problem = facts.source.problem.as_ref().or(facts.target.problem.as_ref()).or(facts.notes.last());
-        let problem = problem.map_or("", |text| text.lines().next().unwrap_or_default());
+        let problem = facts.problem().and_then(|text| text.lines().next()).unwrap_or_default();
         tracing::warn!(sync, result = facts.result.as_str(), problem, "the workspace could not be verified");
         return;
     }

@@ -1,4 +1,4 @@
-//! `history`: runs, and every attempt for one person, as people and scripts read them.
+//! `history`: runs, what was done beside them, and every attempt for one person, as people and scripts read them.
 
 use std::io;
 
@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::json::write_tame;
 use super::text::{change_line, summary_text};
 use super::{SyncReport, visible};
-use crate::model::history::{Attempt, AttemptOutcome, HISTORY_SCHEMA, RunLine};
+use crate::model::history::{
+    Attempt, AttemptOutcome, BrokenChain, ChainReport, EventKind, EventLine, HISTORY_SCHEMA, RunLine,
+};
 use crate::model::report::{Mode, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts};
 use crate::model::time::Millis;
 use crate::store::RunAgain;
@@ -32,6 +34,8 @@ pub enum History {
     Runs {
         /// The runs.
         runs: Vec<RunLine>,
+        /// What was done beside them, the newest first.
+        events: Vec<EventLine>,
     },
     /// Attempts, the newest first.
     Attempts {
@@ -39,6 +43,13 @@ pub enum History {
         user: String,
         /// The attempts.
         attempts: Vec<Attempt>,
+        /// What else was done about this person.
+        events: Vec<EventLine>,
+    },
+    /// A look at the whole journal.
+    Chain {
+        /// What it found.
+        chain: ChainReport,
     },
 }
 
@@ -65,14 +76,90 @@ pub fn write_history_json(history: &History, now: Millis, out: &mut dyn io::Writ
 /// Writes the list as text. It may hold ANSI styles; the writer strips them where they are not wanted.
 pub fn write_history(history: &History, out: &mut dyn io::Write) -> io::Result<()> {
     match history {
-        History::Runs { runs } if runs.is_empty() => writeln!(out, "no such run is on record"),
-        History::Runs { runs } => runs.iter().try_for_each(|run| write_run(run, out)),
-        History::Attempts { user, attempts } if attempts.is_empty() => {
+        History::Runs { runs, events } if runs.is_empty() && events.is_empty() => {
+            writeln!(out, "no such run is on record")
+        }
+        History::Runs { runs, events } => {
+            let mut events = events.iter().peekable();
+            for run in runs {
+                while let Some(event) = events.next_if(|event| event.at > run.started_at) {
+                    write_event(event, out)?;
+                }
+                write_run(run, out)?;
+            }
+            events.try_for_each(|event| write_event(event, out))
+        }
+        History::Attempts { user, attempts, events } if attempts.is_empty() && events.is_empty() => {
             writeln!(out, "nothing that was sent for {} is on record", visible(user))
         }
-        History::Attempts { user: _, attempts } => {
-            attempts.iter().try_for_each(|attempt| write_attempt(attempt, out))
+        History::Attempts { user: _, attempts, events } => {
+            let mut events = events.iter().peekable();
+            for attempt in attempts {
+                while let Some(event) = events.next_if(|event| event.at > attempt.at) {
+                    write_event(event, out)?;
+                }
+                write_attempt(attempt, out)?;
+            }
+            events.try_for_each(|event| write_event(event, out))
         }
+        History::Chain { chain } => write_chain(chain, out),
+    }
+}
+
+fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
+    let what = match line.event {
+        EventKind::Forget => "a link was dropped",
+        EventKind::Lift => "a pin was lifted",
+        EventKind::Rebuild => "links were found again in the workspace",
+        EventKind::Transfer => "links were handed over",
+        EventKind::Erase => "somebody was erased from the history",
+        EventKind::Prune => "history that was too old was removed",
+    };
+    let sync = line.sync.as_ref().map(|sync| format!("  sync \"{}\"", visible(sync))).unwrap_or_default();
+    let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();
+    writeln!(out, "{}  {BOLD}{}{BOLD:#}{sync}  {what}{by}", line.at.rfc3339(), line.event.as_str())?;
+    let who = match (&line.user, &line.source_id) {
+        (Some(user), Some(id)) => Some(format!("{user}; person {id}")),
+        (None, Some(id)) => Some(format!("person {id}")),
+        (user, None) => user.clone(),
+    };
+    let counts: Vec<String> = line.counts.iter().map(|(what, count)| format!("{what}: {count}")).collect();
+    let counts = (!counts.is_empty()).then(|| counts.join(", "));
+    let parts: Vec<String> = [who, counts, line.detail.clone()].into_iter().flatten().collect();
+    if parts.is_empty() { Ok(()) } else { writeln!(out, "    {}", visible(&parts.join("; "))) }
+}
+
+fn write_chain(chain: &ChainReport, out: &mut dyn io::Write) -> io::Result<()> {
+    let ChainReport { intact: _, entries, first_at, erased, pruned, runs, last, head, broken } = chain;
+    if let Some(BrokenChain { entry, run, at, what }) = broken {
+        let entry = entry.map_or("at the end of a run".to_owned(), |entry| format!("at entry {entry}"));
+        let run = run.map(|run| format!(", run {run}")).unwrap_or_default();
+        let at = at.map(|at| format!(", {}", at.rfc3339())).unwrap_or_default();
+        writeln!(out, "{RED}the history does not verify{RED:#}: {entry}{run}{at}: {}", visible(what))?;
+        return writeln!(
+            out,
+            "    {entries} entries before it are as they were written. Compare with a backup, and with the heads of the \
+             chain in the log (chain_head at the end of each run)."
+        );
+    }
+    let since = first_at.map(|at| format!(" since {}", at.rfc3339())).unwrap_or_default();
+    let number = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    writeln!(
+        out,
+        "{GREEN}the history verifies{GREEN:#}: {number}{since}, {erased} of them erased; {runs} run ends fit"
+    )?;
+    match pruned {
+        Some(pruned) => {
+            writeln!(out, "    pruned up to entry {} on {}", pruned.entry, pruned.at.rfc3339())?;
+        }
+        None => writeln!(out, "    nothing was pruned")?,
+    }
+    match head.as_str() {
+        "" => Ok(()),
+        head => writeln!(
+            out,
+            "    head {head} at entry {last}: the log has it as chain_head of the last run that ended here or earlier"
+        ),
     }
 }
 

@@ -8,8 +8,10 @@ use anstyle::{AnsiColor, Style};
 use super::json::write_tame;
 use super::visible;
 use crate::model::drift::{DriftCounts, FindingKind};
-use crate::model::status::{DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
+use crate::model::status::{CredentialAges, DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
 use crate::model::time::Millis;
+
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default().bold();
@@ -65,6 +67,7 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
         &sync.ignored_attributes,
     )?;
     write_attributes(out, "refused", "the workspace refused these values", &sync.refused_attributes)?;
+    write_credentials(sync, now, out)?;
     let Some(DriftStatus { verified_at, drift, counts }) = &sync.drift else { return Ok(()) };
     line(
         out,
@@ -156,6 +159,28 @@ pub(super) fn next_try(wait_runs: u32) -> String {
     match wait_runs {
         0 => "the next run tries again".to_owned(),
         runs => format!("tried again after {runs} more full runs"),
+    }
+}
+
+/// Before the first run nothing is known of them.
+fn write_credentials(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    let CredentialAges { source_since, target_since } = sync.credentials;
+    let told: Vec<String> = [("source", source_since), ("workspace", target_since)]
+        .into_iter()
+        .filter_map(|(side, since)| since.map(|since| (side, since)))
+        .map(|(side, since)| {
+            let day = since.rfc3339().chars().take_while(|character| *character != 'T').collect::<String>();
+            format!("{side} since {day} ({})", days(now.since(since)))
+        })
+        .collect();
+    if told.is_empty() { Ok(()) } else { line(out, "tokens", &told.join(", ")) }
+}
+
+fn days(millis: i64) -> String {
+    match millis / DAY_MILLIS {
+        ..=0 => "today".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::digest::Digest;
 use crate::model::drift::DriftCounts;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
+use crate::model::status::FailedVerification;
 use crate::model::time::Millis;
 
 /// How long a repair counts.
@@ -137,8 +138,32 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 transaction.execute(
-                    "UPDATE sync SET verified_at = ?2, drift = ?3 WHERE name = ?1",
+                    "UPDATE sync SET verified_at = ?2, drift = ?3, verify_failed_at = NULL,
+                                     verify_failed_reason = NULL
+                     WHERE name = ?1",
                     params![tenure.sync, at.0, serde_json::to_string(&counts)?],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Remembers that a scheduled verification failed, until one succeeds. It writes nothing else, so it asks for no
+    /// tenure.
+    pub async fn note_verification_failed(
+        &self,
+        sync: &str,
+        at: Millis,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute(
+                    "INSERT INTO sync (name, verify_failed_at, verify_failed_reason) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (name) DO UPDATE SET verify_failed_at = excluded.verify_failed_at,
+                                                      verify_failed_reason = excluded.verify_failed_reason",
+                    params![sync, at.0, reason],
                 )?;
                 Ok(())
             })
@@ -159,6 +184,21 @@ pub(super) fn last_verification(
         )
         .optional()?;
     row.map(|(at, counts)| Ok((Millis(at), serde_json::from_str(&counts)?))).transpose()
+}
+
+/// Why the last scheduled verification failed, if it did.
+pub(super) fn failed_verification(
+    transaction: &Transaction<'_>,
+    sync: &str,
+) -> Result<Option<FailedVerification>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT verify_failed_at, coalesce(verify_failed_reason, '') FROM sync
+             WHERE name = ?1 AND verify_failed_at IS NOT NULL",
+            [sync],
+            |row| Ok(FailedVerification { at: Millis(row.get(0)?), reason: row.get(1)? }),
+        )
+        .optional()?)
 }
 
 impl Snapshot {

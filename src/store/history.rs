@@ -16,6 +16,9 @@ use crate::model::plan::{Change, Situation};
 use crate::model::report::{ActionRecord, Outcome, RunFacts};
 use crate::model::time::Millis;
 
+/// What stands where a name was erased.
+pub(super) const ERASED: &str = "(erased)";
+
 /// Which part of the past is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
@@ -165,7 +168,7 @@ pub(super) fn attempts_of(
     rows.map(|row| Ok(row??.0)).collect()
 }
 
-/// Sync and source id of everybody who is or was known by this name.
+/// Sync and source id of everybody who is or was known by this name, as far as it is needed to find somebody.
 pub(super) fn people(
     transaction: &Transaction<'_>,
     who: &str,
@@ -186,7 +189,7 @@ pub(super) fn people(
     // An earlier login, or an account whose link is gone: only what was sent tells.
     let mut statement = transaction.prepare(
         "SELECT DISTINCT sync, source_id, payload ->> '$.user', payload ->> '$.target_id' FROM journal
-         WHERE kind = 'intent' AND payload IS NOT NULL",
+         WHERE kind IN ('intent', 'event') AND payload IS NOT NULL AND source_id <> ''",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
@@ -276,7 +279,7 @@ fn run_line(row: &Row<'_>) -> Result<RunLine, StoreError> {
 fn attempt(row: &Row<'_>) -> Result<(Attempt, Situation), StoreError> {
     let sent: Option<Sent> = parsed(row, 6)?;
     let sent = sent.unwrap_or_else(|| Sent {
-        user: String::new(),
+        user: ERASED.to_owned(),
         target_id: None,
         situation: Situation::Confirmed,
         reason: "erased".to_owned(),

@@ -1,17 +1,16 @@
 //! The journal: an intent is committed before its request is sent, an outcome after; append-only and chained.
 //!
-//! The chain covers each entry's salted payload digest, not the payload, so payloads can be erased later and the
-//! chain still verifies.
+//! How an entry is sealed into the chain, so that its person and content can be erased later, is `chain`'s matter.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
+use super::chain::{self, append};
 use super::holds::{consume_approval, give_back_approval};
 use super::links::put_link;
 use super::undo::{pin_return, refuse_decided_meanwhile, settle_return};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::guard::{Budget, Ledger, Sent, rewrites};
-use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
@@ -107,26 +106,6 @@ struct OutcomePayload<'a> {
     attempts: u32,
 }
 
-struct Entry<'a> {
-    run: i64,
-    at: Millis,
-    kind: &'static str,
-    intent: Option<IntentId>,
-    verb: Verb,
-    source_id: &'a SourceId,
-    outcome: Option<&'static str>,
-    counts: Counts,
-    payload: String,
-}
-
-/// What an intent counts for in the guards.
-#[derive(Default)]
-struct Counts {
-    approved_by: Option<String>,
-    rewrites: bool,
-    activates: bool,
-}
-
 impl Store {
     /// Commits an intent. Fails with [`StoreError::Stale`] where a newer look at the person was acted on, and with
     /// [`StoreError::Overrun`] where another run has used up what the guards allow.
@@ -143,23 +122,24 @@ impl Store {
                 {
                     refuse_overrun(transaction, &tenure, &intent, budget)?;
                 }
-                let counts = Counts {
-                    approved_by,
-                    rewrites: rewrites(&intent.action),
-                    activates: intent.action.activate,
-                };
-                let entry = Entry {
-                    counts,
-                    run: intent.run,
+                let payload = serde_json::to_string(&intent.action)?;
+                let entry = chain::Entry {
+                    run: Some(intent.run),
+                    sync: Some(&tenure.sync),
+                    epoch: tenure.epoch,
                     at: intent.at,
                     kind: "intent",
                     intent: None,
-                    verb: intent.action.verb,
-                    source_id: &intent.action.source_id,
+                    verb: intent.action.verb.as_str(),
+                    source_id: intent.action.source_id.as_str(),
                     outcome: None,
-                    payload: serde_json::to_string(&intent.action)?,
+                    approved: approved_by.is_some(),
+                    by: approved_by.as_deref(),
+                    rewrites: rewrites(&intent.action),
+                    activates: intent.action.activate,
+                    payload: &payload,
                 };
-                let id = append(transaction, &tenure, &key, &entry)?;
+                let id = IntentId(append(transaction, &key, &entry)?);
                 transaction.execute(
                     "INSERT INTO in_flight (intent, sync, source_id) VALUES (?1, ?2, ?3)",
                     params![id.0, tenure.sync, intent.action.source_id.as_str()],
@@ -189,18 +169,24 @@ impl Store {
                     detail: settlement.detail.as_deref(),
                     attempts: settlement.attempts,
                 };
-                let entry = Entry {
-                    run,
+                let payload = serde_json::to_string(&outcome)?;
+                let entry = chain::Entry {
+                    run: Some(run),
+                    sync: Some(&tenure.sync),
+                    epoch: tenure.epoch,
                     at: settlement.at,
                     kind: "outcome",
-                    intent: Some(settlement.intent),
-                    verb: action.verb,
-                    source_id: &action.source_id,
+                    intent: Some(settlement.intent.0),
+                    verb: action.verb.as_str(),
+                    source_id: action.source_id.as_str(),
                     outcome: Some(settlement.settled.as_str()),
-                    counts: Counts::default(),
-                    payload: serde_json::to_string(&outcome)?,
+                    approved: false,
+                    by: None,
+                    rewrites: false,
+                    activates: false,
+                    payload: &payload,
                 };
-                append(transaction, &tenure, &key, &entry)?;
+                append(transaction, &key, &entry)?;
                 transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
                 match &settlement.link {
                     LinkWrite::Keep => {}
@@ -307,70 +293,6 @@ fn sent_since(transaction: &Transaction<'_>, sync: &str, since: i64) -> Result<S
             })
         },
     )?)
-}
-
-/// Appends one entry and links it into the chain.
-fn append(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    key: &crate::model::digest::DigestKey,
-    entry: &Entry<'_>,
-) -> Result<IntentId, StoreError> {
-    let last: Option<Vec<u8>> = transaction
-        .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
-        .optional()?;
-    let salt = *uuid::Uuid::new_v4().as_bytes();
-    let digest = key.digest([salt.as_slice(), entry.payload.as_bytes()]);
-    let chain = chain_link(key, last.as_deref().unwrap_or_default(), tenure, entry, &digest.0);
-    transaction
-        .prepare_cached(
-            "INSERT INTO journal (run, sync, epoch, at, kind, intent, verb, source_id, outcome, payload, salt,
-                                  digest, chain, approved, rewrites, activates, approved_by)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-        )?
-        .execute(params![
-            entry.run,
-            tenure.sync,
-            tenure.epoch,
-            entry.at.0,
-            entry.kind,
-            entry.intent.map(|id| id.0),
-            entry.verb.as_str(),
-            entry.source_id.as_str(),
-            entry.outcome,
-            entry.payload,
-            salt.as_slice(),
-            digest.0.as_slice(),
-            chain.as_slice(),
-            entry.counts.approved_by.is_some(),
-            entry.counts.rewrites,
-            entry.counts.activates,
-            entry.counts.approved_by,
-        ])?;
-    Ok(IntentId(transaction.last_insert_rowid()))
-}
-
-fn chain_link(
-    key: &crate::model::digest::DigestKey,
-    last: &[u8],
-    tenure: &Tenure,
-    entry: &Entry<'_>,
-    digest: &[u8],
-) -> [u8; 16] {
-    let numbers = [entry.run, tenure.epoch, entry.at.0, entry.intent.map_or(0, |id| id.0)]
-        .map(i64::to_le_bytes)
-        .concat();
-    key.digest([
-        last,
-        &numbers,
-        tenure.sync.as_bytes(),
-        entry.kind.as_bytes(),
-        entry.verb.as_str().as_bytes(),
-        entry.source_id.as_str().as_bytes(),
-        entry.outcome.unwrap_or_default().as_bytes(),
-        digest,
-    ])
-    .0
 }
 
 /// An action may not rest on an older look than the newest one that was acted on for this person.

@@ -12,8 +12,13 @@ use std::path::{Path, PathBuf};
 use crate::model::digest::DigestKey;
 
 mod aside;
+mod audit;
 mod backup;
+mod chain;
+mod credentials;
 mod drift;
+mod erase;
+mod events;
 mod explain;
 mod forget;
 mod handover;
@@ -27,14 +32,27 @@ mod migrations;
 mod open;
 mod overview;
 mod pins;
+mod prune;
 mod runs;
 mod spool;
 mod status;
 mod told;
 mod undo;
 
+#[cfg(test)]
+mod audit_tests;
+#[cfg(test)]
+mod book_tests;
+#[cfg(test)]
+mod erase_tests;
+#[cfg(test)]
+mod prune_tests;
+
 pub use aside::set_aside;
+pub use credentials::SecretDigests;
 pub use drift::{Repairs, RepairsByPath};
+pub use erase::{Erasure, KnownAs};
+pub use events::{NewEvent, counted};
 pub use handover::{Pair, Restored};
 pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};
@@ -43,6 +61,7 @@ pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
 pub use overview::Overview;
 pub use pins::Pin;
+pub use prune::{Pruned, SHORTEST_KEEP};
 pub use runs::{Binding, Census, Failing, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
 pub use told::ToldOf;

@@ -8,6 +8,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::erase::{is_scrub_due, scrub};
 use super::migrations::{APPLICATION_ID, migrate, newest};
 use super::{Snapshot, StateLock, Store, StoreError};
 use crate::model::digest::DigestKey;
@@ -99,6 +100,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is erased or pruned leaves no bytes behind in its page.
+    connection.pragma_update(None, "secure_delete", true)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         let why = verdict.lines().map(str::trim).collect::<Vec<_>>().join(" ");
@@ -106,6 +109,9 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     migrate(connection, Some(path))?;
+    if is_scrub_due(connection)? {
+        scrub(connection)?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Snapshot, Store, StoreError, Tenure};
+use super::{Snapshot, Store, StoreError, Tenure, chain};
 use crate::core::quarantine::Health;
 use crate::model::digest::Digest;
 use crate::model::id::SourceId;
@@ -158,13 +158,10 @@ impl Store {
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
-                let head: Option<Vec<u8>> = transaction
-                    .query_row("SELECT chain FROM journal ORDER BY seq DESC LIMIT 1", [], |row| row.get(0))
-                    .optional()?;
-                let head = head.unwrap_or_default();
+                let head = chain::head(transaction)?;
                 note_health(transaction, &tenure, &facts, verdict)?;
                 transaction.execute(
-                    "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5,
+                    "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5, chain_seq = ?7,
                          active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
                      WHERE id = ?1",
                     params![
@@ -172,11 +169,12 @@ impl Store {
                         facts.finished_at.0,
                         facts.result.as_str(),
                         serde_json::to_string(&facts)?,
-                        head,
-                        tenure.sync
+                        head.chain,
+                        tenure.sync,
+                        head.seq
                     ],
                 )?;
-                Ok(head.iter().map(|byte| format!("{byte:02x}")).collect())
+                Ok(chain::hex(&head.chain))
             })
             .await
     }

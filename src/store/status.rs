@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::drift::last_verification;
+use super::credentials::credential_ages;
+use super::drift::{failed_verification, last_verification};
 use super::holds::open_holds;
 use super::pins::paused_until;
 use super::runs::health;
@@ -73,6 +74,8 @@ pub(super) fn recorded_in(
             drift: counts.drift(),
             counts,
         }),
+        failed_verification: failed_verification(transaction, sync)?,
+        credentials: credential_ages(transaction, sync)?,
     })
 }
 

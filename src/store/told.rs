@@ -157,33 +157,6 @@ impl Store {
             })
             .await
     }
-
-    /// Forgets every line about one person. Gives how many there were.
-    pub async fn erase_told(&self, sync: &str, person: &SourceId) -> Result<u64, StoreError> {
-        let (sync, person) = (sync.to_owned(), person.clone());
-        self.snapshot.transact(move |transaction| erase_told(transaction, &sync, &person)).await
-    }
-
-    /// Forgets the lines that had ended before a run. Gives how many there were.
-    pub async fn prune_told(&self, before_run: i64) -> Result<u64, StoreError> {
-        self.snapshot.transact(move |transaction| prune_told(transaction, before_run)).await
-    }
-}
-
-/// [`Store::erase_told`], as part of a larger transaction.
-pub(super) fn erase_told(
-    transaction: &Transaction<'_>,
-    sync: &str,
-    person: &SourceId,
-) -> Result<u64, StoreError> {
-    let rows = transaction
-        .execute("DELETE FROM told WHERE sync = ?1 AND source_id = ?2", params![sync, person.as_str()])?;
-    Ok(rows as u64)
-}
-
-/// [`Store::prune_told`], as part of a larger transaction.
-pub(super) fn prune_told(transaction: &Transaction<'_>, before_run: i64) -> Result<u64, StoreError> {
-    Ok(transaction.execute("DELETE FROM told WHERE until_run <= ?1", [before_run])? as u64)
 }
 
 impl Snapshot {

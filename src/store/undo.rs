@@ -52,7 +52,8 @@ impl Snapshot {
                 .query_row(
                     "SELECT run.sync, run.finished_at IS NULL AND run.epoch = sync.epoch,
                             (SELECT count(DISTINCT source_id) FROM journal
-                             WHERE journal.run = run.id AND kind = 'outcome' AND outcome = 'applied')
+                             WHERE journal.run = run.id AND kind = 'outcome' AND outcome = 'applied'
+                               AND payload IS NOT NULL)
                      FROM run JOIN sync ON sync.name = run.sync WHERE run.id = ?1",
                     [run],
                     |row| {
@@ -71,7 +72,7 @@ impl Snapshot {
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
                 "SELECT source_id FROM journal
-                 WHERE run = ?1 AND sync = ?2 AND kind = 'outcome' AND outcome = 'applied'
+                 WHERE run = ?1 AND sync = ?2 AND kind = 'outcome' AND outcome = 'applied' AND payload IS NOT NULL
                  GROUP BY source_id ORDER BY min(intent)",
             )?;
             let rows =

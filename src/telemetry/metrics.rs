@@ -20,7 +20,7 @@ use super::traffic::Requests;
 use crate::http::counters::Traffic;
 use crate::model::plan::Verb;
 use crate::model::report::{Mode, Outcome, RunFacts, RunResult};
-use crate::model::status::{Accounts, SyncStatus};
+use crate::model::status::{Accounts, CredentialAges, SyncStatus};
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
 
@@ -67,6 +67,8 @@ struct Inner {
     held: Numbers,
     failing: Numbers,
     quarantined: Numbers,
+    verification_failed: Numbers,
+    credential_since: Seconds,
     revoke: Durations,
     event_lag: Seconds,
     /// Syncs that have gauges.
@@ -116,6 +118,8 @@ impl Metrics {
             held: Family::default(),
             failing: Family::default(),
             quarantined: Family::default(),
+            verification_failed: Family::default(),
+            credential_since: Family::default(),
             revoke: Family::new_with_constructor(revoke_durations),
             event_lag: Family::default(),
             shown: Mutex::default(),
@@ -166,7 +170,8 @@ impl Metrics {
 
     /// Sets the gauges of one sync, and shows its counters from zero on.
     pub fn set_status(&self, status: &SyncStatus) {
-        let Inner { accounts, held, failing, quarantined, .. } = &*self.0;
+        let Inner { accounts, held, failing, quarantined, verification_failed, credential_since, .. } =
+            &*self.0;
         let sync = status.name.as_str();
         self.introduce(sync);
         self.succeeded(sync, status.last_success_at);
@@ -176,11 +181,28 @@ impl Metrics {
         held.get_or_create(&only(sync)).set(whole(status.held));
         failing.get_or_create(&only(sync)).set(whole(status.failing.count));
         quarantined.get_or_create(&only(sync)).set(i64::from(status.quarantine.is_some()));
+        verification_failed.get_or_create(&only(sync)).set(i64::from(status.failed_verification.is_some()));
+        let CredentialAges { source_since, target_since } = status.credentials;
+        for (peer, since) in [(Peer::Source, source_since), (Peer::Target, target_since)] {
+            let seconds = since.map_or(0.0, |since| since.0 as f64 / 1000.0);
+            credential_since.get_or_create(&labels(sync, [("peer", peer.as_str())])).set(seconds);
+        }
     }
 
     /// Takes back the gauges of syncs that are not configured any more.
     pub fn keep_only(&self, syncs: &[&str]) {
-        let Inner { last_success, accounts, held, failing, quarantined, event_lag, shown, .. } = &*self.0;
+        let Inner {
+            last_success,
+            accounts,
+            held,
+            failing,
+            quarantined,
+            verification_failed,
+            credential_since,
+            event_lag,
+            shown,
+            ..
+        } = &*self.0;
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.retain(|sync| {
             let keep = syncs.contains(&sync.as_str());
@@ -189,8 +211,11 @@ impl Metrics {
                     accounts.remove(&labels(sync, [("state", state)]));
                 }
                 let alone = only(sync);
-                for family in [held, failing, quarantined] {
+                for family in [held, failing, quarantined, verification_failed] {
                     family.remove(&alone);
+                }
+                for peer in [Peer::Source, Peer::Target] {
+                    credential_since.remove(&labels(sync, [("peer", peer.as_str())]));
                 }
                 for family in [last_success, event_lag] {
                     family.remove(&alone);
@@ -263,6 +288,18 @@ impl Inner {
             "rosterd_quarantined",
             "1 while the sync runs less often because it fails",
             &self.quarantined,
+        );
+        register(
+            to,
+            "rosterd_verification_failed",
+            "1 while the last scheduled verification could not be carried out",
+            &self.verification_failed,
+        );
+        register(
+            to,
+            "rosterd_credential_since_timestamp_seconds",
+            "When a run first used the secret that is in use now, Unix time; 0 = no run yet",
+            &self.credential_since,
         );
         register(
             to,

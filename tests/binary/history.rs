@@ -70,7 +70,7 @@ fn without_any_state_there_is_no_run_and_no_trace() {
 fn runs_are_listed_the_newest_first_with_exactly_these_fields() {
     let stage = told();
     let document = history(&stage, &[]);
-    assert_eq!(keys(&document), ["generated_at", "rosterd", "runs", "schema"]);
+    assert_eq!(keys(&document), ["events", "generated_at", "rosterd", "runs", "schema"]);
     assert_eq!(document["schema"], "rosterd.history/1");
     assert_eq!(runs(&stage, &[]), [4, 3, 2, 1]);
     let first = &document["runs"][3];

@@ -14,6 +14,7 @@ mod journal;
 mod json_report;
 mod options;
 mod rebuild;
+mod record;
 mod screen;
 mod state;
 mod status;

@@ -66,7 +66,8 @@ fn a_sync_that_is_fine_is_healthy_and_told_whole() {
         "sync \"default\": healthy\n  between       okta app [app] at [okta] -> generic at [scim]\n  last success  [time] (… ago)\n  \
          last run      run 1 (manual): ok, ended [time] (… ago)\n  next run      [time]\n  people        10 at the source\n  \
          accounts      10 active, 0 deactivated, 0 inactive, 0 gone\n  seats         10 billable\n  held          nothing\n  \
-         failing       nobody\n"
+         failing       nobody\n  \
+         tokens        source since [date] (today), workspace since [date] (today)\n"
     );
 }
 
@@ -81,8 +82,10 @@ fn the_json_document_has_exactly_these_fields() {
         keys(sync),
         [
             "accounts",
+            "credentials",
             "drift",
             "failed_runs",
+            "failed_verification",
             "failing",
             "healthy",
             "held",

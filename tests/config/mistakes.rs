@@ -368,6 +368,16 @@ fn a_daemon_table_out_of_its_rule_is_one_mistake() {
         problems(&format!("state_dir = \"x\"\n{}", sync_with(""))),
         ["`state_dir` must be an absolute path"]
     );
+    for (value, problem) in [
+        ("\"30d\"", "`keep_history` must be at least 31d"),
+        ("\"4000d\"", "`keep_history` must be at most 3650d"),
+        ("\"forever\"", "`keep_history` cannot be"),
+        ("400", "`keep_history` must be a string, not a whole number"),
+    ] {
+        let problems = problems(&format!("keep_history = {value}\n{}", sync_with("")));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(problem), "{problems:?}");
+    }
 }
 
 #[test]

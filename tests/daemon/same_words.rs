@@ -234,6 +234,29 @@ fn approvals_rejections_and_pauses() {
 }
 
 #[test]
+fn an_erasure() {
+    let twins = Twins::new(Access::OktaToken, "", with_changes);
+    twins.say_the_same(&["history", "--erase", "nobody", "--yes"], 64);
+    twins.say_the_same(&["history", "--erase", "dan@acme.example"], 64);
+    twins.say_the_same(&["history", "--erase", "dan@acme.example", "--dry-run"], 0);
+    twins.say_the_same(&["history", "--erase", "dan@acme.example", "--yes"], 0);
+    twins.say_the_same(&["history", "--erase=ann@acme.example", "--yes"], 0);
+    twins.say_the_same(&["history", "--erase", "dan@acme.example", "--yes"], 64);
+    let log = twins.service.log();
+    let asked: Vec<&str> = log.lines().filter(|line| line.contains("a client asks")).collect();
+    assert!(asked.iter().all(|line| !line.contains("@acme.example")), "{asked:#?}");
+    for stage in [&twins.alone, &twins.served] {
+        stage.run(&["history", "--verify"]).exits(0).says(&["the history verifies"]);
+        let files = fs::read_dir(stage.home.state()).unwrap();
+        for path in files.map(|entry| entry.unwrap().path()) {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("dan@acme.example"), "{}", path.display());
+        }
+    }
+    twins.service.stop();
+}
+
+#[test]
 fn what_goes_wrong() {
     let twins = Twins::new(Access::OktaToken, "", |stage| {
         stage.hire("Ann", "Engineer");

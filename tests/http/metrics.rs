@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Name, type and further labels of everything that is promised.
-const PROMISED: [(&str, &str, &[&str]); 14] = [
+const PROMISED: [(&str, &str, &[&str]); 16] = [
     ("rosterd_last_success_timestamp_seconds", "gauge", &[]),
     ("rosterd_runs_total", "counter", &["result"]),
     ("rosterd_run_duration_seconds", "histogram", &[]),
@@ -18,6 +18,8 @@ const PROMISED: [(&str, &str, &[&str]); 14] = [
     ("rosterd_held", "gauge", &[]),
     ("rosterd_failing", "gauge", &[]),
     ("rosterd_quarantined", "gauge", &[]),
+    ("rosterd_verification_failed", "gauge", &[]),
+    ("rosterd_credential_since_timestamp_seconds", "gauge", &["peer"]),
     ("rosterd_requests_total", "counter", &["peer", "status"]),
     ("rosterd_request_duration_seconds", "histogram", &["peer"]),
     ("rosterd_rate_limited_total", "counter", &["peer"]),

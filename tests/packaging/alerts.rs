@@ -13,6 +13,8 @@ const METRICS: &[(&str, &[&str])] = &[
     ("rosterd_held", &[]),
     ("rosterd_failing", &[]),
     ("rosterd_quarantined", &[]),
+    ("rosterd_verification_failed", &[]),
+    ("rosterd_credential_since_timestamp_seconds", &["peer"]),
     ("rosterd_requests_total", &["peer", "status"]),
     ("rosterd_request_duration_seconds", &["peer"]),
     ("rosterd_rate_limited_total", &["peer"]),

@@ -5,7 +5,7 @@ use rosterd::exit;
 use rosterd::model::report::Outcome;
 use rosterd::model::time::Millis;
 use rosterd::sim::{Effect, Fault, Peer};
-use rosterd::store::{Snapshot, Store};
+use rosterd::store::{SHORTEST_KEEP, Snapshot, Store};
 
 const NO_BOTS: &str = "[sync.scope]\nfilter = \"user.department != 'Bots'\"\n";
 
@@ -90,7 +90,7 @@ async fn neither_a_dry_run_nor_one_that_could_not_read_says_that_a_line_is_no_mo
     bench.sim.faults().add(Fault::on(Peer::Okta).path("/users").then(broken));
     assert_eq!(bench.run().await.code, exit::SOURCE);
     bench.sim.faults().clear();
-    assert_eq!(told(&bench).await, (1, 1));
+    assert_eq!(told(&bench).await, (1, 1), "only what had ended went");
     assert_eq!(listed(&bench, 2).await, Vec::<String>::new(), "it listed nobody");
     let known = snapshot(&bench).await.explained("default", &mail("bot"), Millis::now()).await.unwrap();
     let line = known.people[0].told.as_ref().unwrap();
@@ -125,11 +125,14 @@ async fn one_persons_lines_can_be_erased_and_old_ones_forgotten() {
     bench.run_for(&["one", "two"]).await;
     assert_eq!(told(&bench).await, (4, 2));
     let store = Store::open(&bench.directory.path().join("state"), false).await.unwrap();
-    assert_eq!(store.erase_told("default", &bench.source_id(one)).await.unwrap(), 2);
-    assert_eq!(store.prune_told(2).await.unwrap(), 1, "only what had ended");
-    assert_eq!(store.prune_told(2).await.unwrap(), 0);
+    let syncs = vec!["default".to_owned()];
+    let erased = store.erase(&bench.source_id(one), syncs, "uid 7", Millis::now()).await.unwrap().unwrap();
+    assert!(erased.others >= 2, "{erased:?}");
+    assert_eq!(told(&bench).await, (2, 1));
+    let in_forty_days = Millis(Millis::now().0 + 40 * 24 * 3600 * 1000);
+    store.prune(SHORTEST_KEEP, in_forty_days).await.unwrap().unwrap();
     store.close().await.unwrap();
-    assert_eq!(told(&bench).await, (1, 1));
+    assert_eq!(told(&bench).await, (1, 1), "only what had ended went");
     assert_eq!(listed(&bench, 2).await, ["two skipped"]);
     let known = snapshot(&bench).await.explained("default", &mail("one"), Millis::now()).await.unwrap();
     assert!(known.people.is_empty(), "nothing is left of somebody who was erased");

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use rosterd::sim::{Effect, Fault, Peer, scim_error};
 use serde_json::json;
 
 use crate::binary::{by_hand, is_active, without_ann};
@@ -78,6 +79,27 @@ fn the_schedule_verifies_repairs_by_the_policies_and_tells_the_log() {
             status["syncs"][0]["drift"]["counts"]["attributes"] == 1
         });
     }
+}
+
+#[test]
+fn a_scheduled_verification_that_fails_is_a_problem_until_one_succeeds() {
+    let lines = format!("{YEARLY}drift = {{ schedule = \"* * * * * *\" }}");
+    let (stage, _) = without_ann(Access::OktaToken, &lines);
+    stage.run(&["status"]).exits(0);
+    let refused = Effect::Answer(scim_error(403, None, "listing is not for you"));
+    stage.sim.faults().add(Fault::on(Peer::Scim).method("GET").path("/Users").then(refused));
+    let service = Service::start(&stage);
+    let failed = |service: &Service<'_>| {
+        let status = service.ask(&["status", "--format", "json"]).json();
+        status["syncs"][0]["failed_verification"].clone()
+    };
+    service.until("a failure in the status", || !failed(&service).is_null());
+    let told = failed(&service);
+    assert!(told["reason"].as_str().unwrap().contains("listing is not for you"), "{told:#}");
+    service.ask(&["status"]).exits(1).says(&["! the verification of ", "listing is not for you"]);
+    stage.sim.faults().clear();
+    service.until("a success", || failed(&service).is_null());
+    service.ask(&["status"]).exits(0);
 }
 
 #[test]

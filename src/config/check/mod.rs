@@ -37,6 +37,7 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// The top level, without what is known only from outside (digest, path).
 pub(super) struct Checked {
     pub state_dir: PathBuf,
+    pub keep_history: Duration,
     pub daemon: Daemon,
     pub syncs: Vec<Sync>,
 }
@@ -45,10 +46,14 @@ pub(super) struct Checked {
 pub(super) fn check(root: &Section<'_>, environment: &Environment) -> Option<Checked> {
     let state_dir = root.absolute_path("state_dir", "/var/lib/rosterd");
     let state_dir = environment.directory("STATE_DIRECTORY").or(state_dir);
+    // The longest wait of somebody who fails, and the guards' windows, lie within the shortest.
+    let kept = DurationRule { low: 31 * DAY, high: 3650 * DAY, example: "400d" };
+    let keep_history = root.duration("keep_history", &kept, Duration::from_secs(400 * DAY));
     let daemon = check_daemon(&root.section("daemon", schema::DAEMON), environment);
     let syncs = check_syncs(root);
     Some(Checked {
         state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/rosterd")),
+        keep_history,
         daemon,
         syncs: syncs?,
     })

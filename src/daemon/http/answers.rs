@@ -97,9 +97,9 @@ pub(super) async fn runs(
     };
     let limit = limit.unwrap_or(FEW_RUNS).clamp(1, MOST_RUNS);
     let past = Past { syncs: sync.into_iter().collect(), since: None, failed: false, limit };
-    match shared.state.store.snapshot().runs(past).await {
-        Ok(runs) => {
-            let history = History::Runs { runs };
+    match shared.state.store.snapshot().runs_and_events(past).await {
+        Ok((runs, events)) => {
+            let history = History::Runs { runs, events };
             written(|out| report::write_history_json(&history, Millis::now(), out))
         }
         Err(error) => failed(&error),

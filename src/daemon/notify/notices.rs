@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::NotifyOn;
+use crate::model::drift::VerifyFacts;
 use crate::model::plan::Verb;
-use crate::model::report::{HoldFact, RunFacts, RunResult, Summary};
+use crate::model::report::{HoldFact, RunFacts, RunResult, Summary, Trigger};
 use crate::report::summary_line;
 
 /// Characters of somebody else's sentence that are repeated; the report has all of them.
@@ -85,6 +86,8 @@ struct ToldOfSync {
     trouble: Trouble,
     /// Revision by id.
     holds: BTreeMap<String, u32>,
+    /// The last scheduled verification failed.
+    verification_failed: bool,
 }
 
 /// How unwell a sync is, the worst last.
@@ -129,6 +132,48 @@ pub fn decide(told: &mut Told, facts: &RunFacts, quarantined: bool, on: &[Notify
         notices.push(notice(Event::Held, held_text(facts, &holds), facts, holds));
     }
     notices
+}
+
+/// What is to be told of a scheduled verification, and takes note that it was told: the first of a row that failed,
+/// and the one that ends the row.
+pub fn decide_verification(told: &mut Told, facts: &VerifyFacts, on: &[NotifyOn]) -> Option<Notice> {
+    if facts.trigger != Trigger::Schedule || facts.result == RunResult::Interrupted {
+        return None;
+    }
+    let told = told.syncs.entry(facts.sync.clone()).or_default();
+    let failed = facts.result != RunResult::Ok;
+    let was = std::mem::replace(&mut told.verification_failed, failed);
+    let event = match (was, failed) {
+        (false, true) => Event::Failed,
+        (true, false) => Event::Recovered,
+        (false, false) | (true, true) => return None,
+    };
+    let sync = &facts.sync;
+    let problem = facts.problem().map(str::to_owned).filter(|_| failed);
+    let text = match &problem {
+        None if failed => {
+            format!("rosterd {sync}: the scheduled verification failed ({}).", facts.result.as_str())
+        }
+        None => format!("rosterd {sync}: the workspace could be verified again."),
+        Some(problem) => format!(
+            "rosterd {sync}: the scheduled verification failed ({}): {}. The next one tries again; `rosterd verify` tries \
+             at once.",
+            facts.result.as_str(),
+            plain(problem)
+        ),
+    };
+    event.is_wanted(on).then(|| Notice {
+        schema: "rosterd.notice/1",
+        text,
+        event,
+        sync: sync.clone(),
+        run: None,
+        result: facts.result,
+        finished_at: facts.finished_at.rfc3339(),
+        problem,
+        summary: Summary::default(),
+        holds: Vec::new(),
+    })
 }
 
 /// How the sync is after this run. A run of named people proves nothing about everybody: it can begin a trouble, not

@@ -26,7 +26,15 @@ CREATE TABLE sync (
     secrets       BLOB,
     -- When the workspace was last verified, and what was found (counts).
     verified_at   INTEGER,
-    drift         TEXT
+    drift         TEXT,
+    -- When the last scheduled verification failed, and why; empty after one that did not.
+    verify_failed_at     INTEGER,
+    verify_failed_reason TEXT,
+    -- A keyed digest over each side's secret, and when a run first used it.
+    source_secret       BLOB,
+    source_secret_since INTEGER,
+    target_secret       BLOB,
+    target_secret_since INTEGER
 ) STRICT;
 
 CREATE TABLE link (
@@ -61,6 +69,8 @@ CREATE TABLE run (
     result      TEXT,
     active      INTEGER NOT NULL,
     facts       TEXT,
+    -- The journal's last entry when it ended, and the chain there.
+    chain_seq   INTEGER,
     chain_head  BLOB,
     -- The last intent it recorded: runs overlap, and the budgets are theirs together.
     last_intent INTEGER,
@@ -73,6 +83,8 @@ CREATE TABLE run (
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
 CREATE INDEX run_intent ON run (sync, last_intent);
+CREATE INDEX run_chain ON run (chain_seq);
+CREATE INDEX run_undoes ON run (undoes) WHERE undoes IS NOT NULL;
 
 -- The newest look at a person: what rests on an older one is not sent.
 CREATE TABLE look (
@@ -82,22 +94,26 @@ CREATE TABLE look (
     UNIQUE (sync, source_id)
 ) STRICT;
 
--- Append-only. The chain covers the salted digest of each payload, so that a payload can be erased later and
--- the chain still verifies.
+-- Append-only, numbered without a gap. `chain` covers the entry before it, this entry's number and every column but
+-- source_id, payload and salt. Those are covered by `digest`, so that an erasure can empty them and the chain still
+-- verifies. An 'event' is something that a person or rosterd did beside the runs; those of erasures name the entries
+-- that they emptied, and the newest of the prunings names where the chain goes on from.
 CREATE TABLE journal (
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
-    run       INTEGER NOT NULL REFERENCES run (id),
-    sync      TEXT NOT NULL,
+    run       INTEGER REFERENCES run (id),
+    -- An event may be about the whole state.
+    sync      TEXT,
     epoch     INTEGER NOT NULL,
     at        INTEGER NOT NULL,
-    kind      TEXT NOT NULL CHECK (kind IN ('intent', 'outcome')),
+    kind      TEXT NOT NULL CHECK (kind IN ('intent', 'outcome', 'event')),
     intent    INTEGER,
     verb      TEXT NOT NULL,
+    -- The person; after an erasure a pseudonym, in an event about nobody in particular nothing.
     source_id TEXT NOT NULL,
     outcome   TEXT,
     -- What an intent counts for in the guards: an approved one for nothing, an adoption for what it changes.
     approved  INTEGER NOT NULL DEFAULT 0,
-    -- Who released it.
+    -- Who released it; of an event, who did it.
     approved_by TEXT,
     rewrites  INTEGER NOT NULL DEFAULT 0,
     activates INTEGER NOT NULL DEFAULT 0,
@@ -106,6 +122,7 @@ CREATE TABLE journal (
     digest    BLOB NOT NULL,
     chain     BLOB NOT NULL
 ) STRICT;
+CREATE INDEX journal_event ON journal (verb, seq) WHERE kind = 'event';
 CREATE INDEX journal_person ON journal (sync, source_id, seq);
 CREATE INDEX journal_time ON journal (sync, at);
 CREATE INDEX journal_run ON journal (run);

@@ -298,3 +298,61 @@ fn a_notice_is_a_documented_document() {
         assert_eq!(serde_json::to_value(event).unwrap(), event.as_str());
     }
 }
+
+/// A verification that ended like this.
+fn verified(result: RunResult, trigger: Trigger) -> VerifyFacts {
+    let run = ended(result);
+    VerifyFacts {
+        sync: run.sync,
+        trigger,
+        result,
+        started_at: run.started_at,
+        finished_at: run.finished_at,
+        source: run.source,
+        target: TargetFacts {
+            problem: (result == RunResult::TargetUnavailable).then(|| "<no> answer\nhelp: wait".to_owned()),
+            ..run.target
+        },
+        accounts: Default::default(),
+        counts: Default::default(),
+        unrepaired: 0,
+        notes: Vec::new(),
+    }
+}
+
+#[test]
+fn a_scheduled_verification_that_fails_is_told_once_and_its_end_once() {
+    use RunResult::{Interrupted, Ok, TargetUnavailable};
+    let mut told = Told::default();
+    let mut events = Vec::new();
+    for result in [Ok, TargetUnavailable, TargetUnavailable, Interrupted, Ok, Ok, TargetUnavailable] {
+        let notice = decide_verification(&mut told, &verified(result, Trigger::Schedule), &ALL);
+        events.push(notice.map(|notice| notice.event.as_str()));
+    }
+    assert_eq!(events, [None, Some("failed"), None, None, Some("recovered"), None, Some("failed")]);
+}
+
+#[test]
+fn a_verification_that_somebody_waits_for_is_no_news_nor_is_one_that_nobody_asked_to_hear_of() {
+    let failed = |trigger| verified(RunResult::TargetUnavailable, trigger);
+    assert_eq!(decide_verification(&mut Told::default(), &failed(Trigger::Manual), &ALL), None);
+    let held = [NotifyOn::Held];
+    assert_eq!(decide_verification(&mut Told::default(), &failed(Trigger::Schedule), &held), None);
+    let notice = decide_verification(&mut Told::default(), &failed(Trigger::Schedule), &ALL).unwrap();
+    assert!(
+        notice.text.contains("the scheduled verification failed (target_unavailable): ‹no› answer"),
+        "{}",
+        notice.text
+    );
+    assert_eq!((notice.run, notice.problem.as_deref()), (None, Some("<no> answer\nhelp: wait")));
+}
+
+#[test]
+fn runs_and_verifications_do_not_recover_for_each_other() {
+    let mut told = Told::default();
+    let failed = verified(RunResult::TargetUnavailable, Trigger::Schedule);
+    assert!(decide_verification(&mut told, &failed, &ALL).is_some());
+    assert_eq!(decide(&mut told, &ended(RunResult::Ok), false, &ALL), []);
+    let well = verified(RunResult::Ok, Trigger::Schedule);
+    assert_eq!(decide_verification(&mut told, &well, &ALL).unwrap().event, Event::Recovered);
+}
