@@ -75,7 +75,7 @@ pub struct GlobalOptions {
     /// How log lines look; logs go to stderr.
     #[arg(long, value_enum, default_value_t = LogFormatName::Auto, global = true)]
     pub log_format: LogFormatName,
-    /// More log lines: pages, plans, what is not sent and why.
+    /// More log lines: pages, plans, what is not sent and why; twice for every request, too.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Errors only, and no progress.

@@ -32,7 +32,7 @@ async fn saved(desk: &Desk<'_>, out: &Path) -> Result<u8, Complaint> {
     let (mut reports, code) = runs(desk, &orders).await?;
     let options = &desk.cli.run;
     desk.console
-        .deliver(options.format.into(), options.output.as_deref(), &mut reports)
+        .deliver(options.format, options.output.as_deref(), &mut reports)
         .await
         .map_err(|message| (message, exit::FAILURE))?;
     if code != exit::OK && code != exit::CHANGES_PENDING {

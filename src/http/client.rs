@@ -203,6 +203,13 @@ impl Client {
             Ok(answered) => answered,
             Err((error, sent_at)) => return self.judge_error(request, error, sent_at),
         };
+        tracing::trace!(
+            peer = self.shared.name.0,
+            request = connect::describe(&request.method, &request.url),
+            status = answer.status,
+            duration_millis = sent_at.elapsed().as_millis() as u64,
+            "request"
+        );
         self.shared.counting.answered(Some(answer.status), sent_at.elapsed());
         let signals = RateSignals::read(&answer.headers, Millis::now().0 / 1000);
         let fallback = self.shared.pacer.retry_policy().first_delay * 2;

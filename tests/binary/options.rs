@@ -184,7 +184,10 @@ fn quiet_is_quiet_and_verbose_tells_more() {
     verbose.complains(&["page read", "people=2"]);
     assert_eq!(verbose.stdout, usual.stdout, "logs change no report");
     let most = stage.run(&["--dry-run", "-vv"]).exits(0);
-    assert!(most.stderr.lines().count() >= verbose.stderr.lines().count());
+    let requests = most.stderr.lines().filter(|line| line.contains("request peer=")).count();
+    assert_eq!(requests, stage.sim.requests().len() / 3, "{}", most.stderr);
+    most.complains(&["GET ", "/scim/v2/Users", "status=200", "duration_millis="]);
+    assert!(!most.stderr.contains("filter="), "who is looked for is no business of a log");
     // An error is told even then.
     stage.run(&["--dry-run", "-q", "--sync", "nobody"]).exits(64).complains(&["error:"]);
 }
