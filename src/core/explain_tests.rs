@@ -119,98 +119,85 @@ fn whatever_a_run_says_there_is_an_answer_and_something_to_do() {
     }
 }
 
-#[test]
-fn a_line_is_said_in_plain_words_with_what_to_do() {
-    use Situation as S;
-    let skipped = |situation, verb, reason: &str| record(situation, verb, Outcome::Skipped, reason);
-    let table = [
-        (
-            skipped(S::Gone, Verb::Skip, "left, and has no account of ours"),
-            "has no account: left",
-            "assign this person",
-        ),
-        (
-            skipped(S::Gone, Verb::Skip, "suspended at the source, and has no account of ours"),
-            "has no account: suspended at the source",
-            "end the suspension in Okta",
-        ),
-        (
-            skipped(S::Waiting, Verb::Skip, "x"),
-            "has no account: not activated in Okta yet",
-            "lifecycle.on_pending",
-        ),
-        (
-            skipped(S::HeldBack, Verb::HoldBack, "a@b.c is outside scope.domains"),
-            "has no account: held back: a@b.c is outside scope.domains",
-            "add its domain to scope.domains",
-        ),
-        (
-            skipped(
-                S::HeldBack,
-                Verb::HoldBack,
-                "no userName: the source has no login or e-mail for this person",
-            ),
-            "has no account: held back: no userName",
-            "a login or an e-mail address in Okta",
-        ),
-        (
-            skipped(S::HeldBack, Verb::HoldBack, "user type \"X\" is not one of Regular"),
-            "has no account: held back: user type",
-            "add it to user_type.values",
-        ),
-        (
-            skipped(S::HeldBack, Verb::HoldBack, "another person maps to the userName ann@acme.example too"),
-            "has no account: held back: another person",
-            "two people of the app",
-        ),
-        (
-            skipped(S::HeldBack, Verb::HoldBack, "scope.filter failed: invalid operation"),
-            "has no account: held back: scope.filter failed",
-            "correct the expression",
-        ),
-        (
-            skipped(S::HeldBack, Verb::HoldBack, "Okta says status NEW, which is not a documented one"),
-            "has no account: held back: Okta says status NEW",
-            "the next run looks again",
-        ),
-        (skipped(S::Missing, Verb::HoldBack, "x"), "has no account: x", "lifecycle.recreate = true"),
-        (
-            skipped(S::Ambiguous, Verb::HoldBack, "2 accounts match"),
-            "2 accounts match",
-            "leave one of the matching",
-        ),
-        (
-            skipped(S::TakenElsewhere, Verb::HoldBack, "account 7 belongs to Bo"),
-            "belongs to Bo",
-            "`rosterd forget`",
-        ),
-        (
-            record(S::Absent, Verb::Create, Outcome::Planned, "assigned and has no account"),
-            "has no account: assigned; the next run sends the create",
-            "--reconcile-now --user 00uann",
-        ),
-        (
-            ActionRecord {
-                detail: Some("lifecycle.create = false".to_owned()),
-                ..record(S::Absent, Verb::Create, Outcome::Disabled, "assigned and has no account")
-            },
-            "the create is switched off: lifecycle.create = false",
-            "lifecycle.create = false in the configuration",
-        ),
-        (
-            ActionRecord {
-                detail: Some("no seat: 5 of 5".to_owned()),
-                ..record(S::Absent, Verb::Create, Outcome::Held, "assigned and has no account")
-            },
-            "the create waits: no seat: 5 of 5",
-            "raise guard.max_seats",
-        ),
-    ];
+/// A line, a part of the answer, and a part of what to do.
+type Said = (ActionRecord, &'static str, &'static str);
+
+fn assert_said(table: Vec<Said>) {
     for (record, answer, next) in table {
         let person = explained(with_line(record));
         assert!(person.answer.contains(answer), "{answer:?} in {:?}", person.answer);
         assert!(person.next.iter().any(|step| step.contains(next)), "{next:?} in {:?}", person.next);
     }
+}
+
+#[test]
+fn why_somebody_is_held_back_leads_to_its_remedy() {
+    let table = [
+        ("a@b.c is outside scope.domains", "add its domain to scope.domains"),
+        (
+            "no userName: the source has no login or e-mail for this person",
+            "a login or an e-mail address in Okta",
+        ),
+        ("user type \"X\" is not one of Regular", "add it to user_type.values"),
+        ("another person maps to the userName ann@acme.example too", "two people of the app"),
+        ("another person maps to the same userName", "two people of the app"),
+        ("scope.filter failed: invalid operation", "correct the expression"),
+        ("the expression for title failed: invalid operation", "correct the expression"),
+        ("cannot take the userName bo@acme.example: account 7 has it", "who has that login at the target"),
+        ("Okta says status NEW, which is not a documented one", "the next run looks again"),
+    ];
+    for (reason, next) in table {
+        let held_back = record(Situation::HeldBack, Verb::HoldBack, Outcome::Skipped, reason);
+        let person = explained(with_line(held_back));
+        assert_eq!(person.answer, format!("has no account: held back: {reason}"));
+        assert!(person.next[0].contains(next), "{next:?} in {:?}", person.next);
+    }
+}
+
+#[test]
+fn somebody_for_whom_nothing_is_done_is_told_why_in_plain_words() {
+    use Situation as S;
+    let skipped = |situation, reason: &str| record(situation, Verb::Skip, Outcome::Skipped, reason);
+    let held_back = |situation, reason: &str| record(situation, Verb::HoldBack, Outcome::Skipped, reason);
+    assert_said(vec![
+        (skipped(S::Gone, "left, and has no account of ours"), "has no account: left", "assign this person"),
+        (
+            skipped(S::Gone, "suspended at the source, and has no account of ours"),
+            "has no account: suspended at the source",
+            "end the suspension in Okta",
+        ),
+        (skipped(S::Waiting, "x"), "has no account: not activated in Okta yet", "lifecycle.on_pending"),
+        (held_back(S::Missing, "x"), "has no account: x", "lifecycle.recreate = true"),
+        (held_back(S::Ambiguous, "2 accounts match"), "2 accounts match", "leave one of the matching"),
+        (held_back(S::TakenElsewhere, "account 7 belongs to Bo"), "belongs to Bo", "`rosterd forget`"),
+    ]);
+}
+
+#[test]
+fn what_becomes_of_a_write_is_told_with_what_stops_it() {
+    let creation = |outcome, detail: &str| ActionRecord {
+        detail: Some(detail.to_owned()).filter(|detail| !detail.is_empty()),
+        ..record(Situation::Absent, Verb::Create, outcome, "assigned and has no account")
+    };
+    assert_said(vec![
+        (
+            creation(Outcome::Planned, ""),
+            "has no account: assigned; the next run sends the create",
+            "--reconcile-now --user 00uann",
+        ),
+        (
+            creation(Outcome::Disabled, "lifecycle.create = false"),
+            "the create is switched off: lifecycle.create = false",
+            "lifecycle.create = false in the configuration",
+        ),
+        (
+            creation(Outcome::Held, "no seat: 5 of 5"),
+            "the create waits: no seat: 5 of 5",
+            "raise guard.max_seats",
+        ),
+        (creation(Outcome::Failed, "taken"), "the create was refused: taken", "nothing"),
+        (creation(Outcome::Deferred, "later"), "the create is put off: later", "a later run does it"),
+    ]);
 }
 
 #[test]
