@@ -267,7 +267,7 @@ impl Explainer<'_> {
         record: Option<ActionRecord>,
         token_owner: Option<TargetId>,
     ) -> PersonExplained {
-        let Stored { source_id, link, told: _, failing, holds, pin, heard_at: _, attempts } = person;
+        let Stored { source_id, link, told: _, failing, holds, pin, heard_at, attempts } = person;
         let protection = Protection::new(&self.config.guard.protected, token_owner);
         let logins = [Some(user.as_str()), link.as_ref().map(|link| link.user_name.as_str())];
         let account = record.as_ref().and_then(|record| record.target_id.as_ref());
@@ -289,6 +289,7 @@ impl Explainer<'_> {
             answer: String::new(),
             as_of: None,
             told_by_run: None,
+            heard_at,
             record: None,
             lifecycle: None,
             assignment: None,
@@ -362,7 +363,7 @@ impl Explainer<'_> {
             why.push(format!("nothing on record is about {who}: no link, no attempt, no line of any run"));
             why.push(match &stored.last_read {
                 Some(LastRead { run, started_at, people }) => format!(
-                    "the last complete read (run {run} at {}, {people} people) did not list this person: not assigned \
+                    "the last complete read (run {run} at {}, {people} listed) did not list this person: not assigned \
                      to app {app} in {vendor}, or the login is spelled otherwise",
                     started_at.rfc3339()
                 ),

@@ -27,6 +27,8 @@ mod diff_tests;
 #[cfg(test)]
 mod drift_tests;
 #[cfg(test)]
+mod explain_tests;
+#[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
 mod mapping_tests;

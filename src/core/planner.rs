@@ -18,6 +18,9 @@ use crate::model::plan::{
 };
 use crate::model::time::Millis;
 
+/// How the reason ends for somebody who does not qualify and is not linked.
+pub const NO_ACCOUNT_OF_OURS: &str = ", and has no account of ours";
+
 /// What the configuration decides.
 #[derive(Debug)]
 pub struct Policy<'a> {
@@ -332,14 +335,14 @@ fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause
 /// Somebody who left and has no active account: nothing, or the second step of a two-step leave.
 fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let Some(link) = person.link else {
-        let reason = match person.standing {
-            Standing::OutOfScope => "out of scope by scope.filter, and has no account of ours",
-            Standing::Suspended => "suspended at the source, and has no account of ours",
+        let left = match person.standing {
+            Standing::OutOfScope => "out of scope by scope.filter",
+            Standing::Suspended => "suspended at the source",
             Standing::Leaver(_) | Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) => {
-                "left, and has no account of ours"
+                "left"
             }
         };
-        return skip(person, Situation::Gone, reason);
+        return skip(person, Situation::Gone, &format!("{left}{NO_ACCOUNT_OF_OURS}"));
     };
     let due = match (policy.lifecycle.delete_after, link.state) {
         (Some(after), LinkState::Deactivated(since)) => now.since(since) >= after.as_millis() as i64,

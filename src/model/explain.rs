@@ -120,6 +120,9 @@ pub struct PersonExplained {
     pub as_of: Option<Millis>,
     /// The run that last told of this person; offline only.
     pub told_by_run: Option<i64>,
+    /// When an event at the source named this person, where nobody has looked since.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub heard_at: Option<Millis>,
     /// The record at the source; `null` offline, because it is not stored.
     pub record: Option<SourceRecord>,
     /// What the source's state means.
@@ -241,8 +244,8 @@ impl Fate {
             Fate::Waits => "waits",
             Fate::Kept => "kept",
             Fate::Omitted => "omitted",
-            Fate::Ignored => "ignored by the target",
-            Fate::Refused => "refused by the target",
+            Fate::Ignored => "ignored",
+            Fate::Refused => "refused",
             Fate::Withheld => "withheld",
             Fate::Dropped => "dropped",
             Fate::Failed => "failed",

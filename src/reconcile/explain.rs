@@ -142,15 +142,15 @@ impl<O: Observe> Look<'_, '_, O> {
         let why = match &account {
             Some(account) => match (account.active(), link.state) {
                 (Some(false), LinkState::Active) => {
-                    "linked, and inactive at the target although rosterd did not make it so: `rosterd verify` \
+                    "inactive at the target although rosterd did not make it so: `rosterd verify` \
                      tells more"
                 }
                 (Some(true), LinkState::Deactivated(_)) => {
-                    "linked, and active at the target although rosterd deactivated it: `rosterd verify` tells more"
+                    "active at the target although rosterd deactivated it: `rosterd verify` tells more"
                 }
-                (Some(_) | None, _) => "linked",
+                (Some(_) | None, _) => "it is what this person has",
             },
-            None => "linked, and the target does not know it any more",
+            None => "the target does not know it any more",
         };
         self.found.push((
             MatchCandidate {

@@ -26,14 +26,14 @@ pub(super) fn told_of(who: &Who, only: Option<&[ActionRecord]>, people: &People)
     }
 }
 
-/// Keeps the lines of those to whom nothing was sent; the journal has the others. A run that cannot is no worse a run.
+/// Keeps the lines of those for whom nothing was done; the journal has the others. A run that cannot is no worse a run.
 pub(super) async fn keep_lines<P>(written: &Written<'_, P>, tally: &mut Tally, facts: &mut RunFacts) {
     let Some(told) = tally.told.take() else { return };
     let Written { writing, tenure, run } = written;
     if let Err(error) = writing.store.note_told(tenure, *run, told, &mut tally.records).await {
         facts
             .notes
-            .push(format!("what was told of people to whom nothing was sent is not on record: {error}"));
+            .push(format!("what was told of people for whom nothing was done is not on record: {error}"));
     }
 }
 

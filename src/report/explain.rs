@@ -7,10 +7,11 @@ use anstyle::{AnsiColor, Style};
 use super::history::write_attempt;
 use super::json::write_tame;
 use super::status::{next_try, span, times};
-use super::text::{change_line, detail_label, value, vendor};
+use super::text::{change_line, count, detail_label, value, vendor};
 use super::visible;
+use crate::model::attributes::{ENTERPRISE_USER, Scalar};
 use crate::model::explain::{
-    Basis, Explanation, Fate, Guards, Judged, LinkExplained, MappingStep, MatchCandidate, Nobody,
+    Basis, Explanation, Fate, Guards, Judged, LinkExplained, MappingStep, MatchCandidate, MatchKey, Nobody,
     PersonExplained, Remembered, ScopeStep, SourceRecord, SyncExplained,
 };
 use crate::model::report::{ActionRecord, GuardFact};
@@ -51,7 +52,11 @@ fn write_sync(sync: &SyncExplained, explanation: &Explanation, out: &mut dyn io:
         line(
             out,
             "last read",
-            &format!("run {} at {at} ({ago} ago), complete, {} people", read.run, read.people),
+            &format!(
+                "run {} at {at} ({ago} ago), complete, {}",
+                read.run,
+                count(read.people, "person", "people")
+            ),
         )?;
     } else {
         line(out, "last read", "no complete read is on record")?;
@@ -89,6 +94,7 @@ fn write_person(
     writeln!(out)?;
     let (user, id) = (visible(&person.user), visible(person.source_id.as_str()));
     writeln!(out, "{BOLD}{user}{BOLD:#} {DIM}({id}){DIM:#} {}", visible(&person.answer))?;
+    write_next(&person.next, out)?;
     write_source(person, sync, out)?;
     write_scope(person.scope.as_ref(), out)?;
     write_link(person.link.as_ref(), out)?;
@@ -98,15 +104,19 @@ fn write_person(
     write_guards(&person.guards, out)?;
     write_failing(person.failing.as_ref(), out)?;
     if !person.attempts.is_empty() {
-        heading(out, "tried last")?;
-        person.attempts.iter().try_for_each(|attempt| write_attempt(attempt, out))?;
+        heading(out, "Tried last")?;
+        for attempt in &person.attempts {
+            let mut text = Vec::new();
+            write_attempt(attempt, &mut text)?;
+            String::from_utf8_lossy(&text).lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+        }
     }
-    write_next(&person.next, out)
+    Ok(())
 }
 
 fn write_source(person: &PersonExplained, sync: &SyncExplained, out: &mut dyn io::Write) -> io::Result<()> {
     let vendor = vendor(sync.source.kind);
-    heading(out, &format!("at the source ({vendor} app {})", sync.source.app_id))?;
+    heading(out, &format!("At the source ({vendor} app {})", sync.source.app_id))?;
     match &person.record {
         Some(record) => write_record(record, out)?,
         None if sync.basis == Basis::Offline => {
@@ -121,12 +131,7 @@ fn write_source(person: &PersonExplained, sync: &SyncExplained, out: &mut dyn io
 fn write_record(record: &SourceRecord, out: &mut dyn io::Write) -> io::Result<()> {
     line(out, "status", &record.status)?;
     for (name, text) in &record.attributes {
-        writeln!(
-            out,
-            "  {:<18}  {}",
-            visible(name),
-            value(&crate::model::attributes::Scalar::from(text.as_str()))
-        )?;
+        writeln!(out, "  {:<18}  {}", visible(name), value(&Scalar::from(text.as_str())))?;
     }
     if !record.groups.is_empty() {
         line(out, "groups", &record.groups.join(", "))?;
@@ -162,7 +167,7 @@ fn write_scope(scope: Option<&ScopeStep>, out: &mut dyn io::Write) -> io::Result
 }
 
 fn write_link(link: Option<&LinkExplained>, out: &mut dyn io::Write) -> io::Result<()> {
-    heading(out, "link")?;
+    heading(out, "Link")?;
     let Some(link) = link else { return line(out, "account", "none is linked to this person") };
     let since = link.since.map(|since| format!(" since {}", since.rfc3339())).unwrap_or_default();
     let seat = if link.billable { "takes a seat" } else { "takes no seat" };
@@ -185,7 +190,7 @@ fn write_matches(
     sync: &SyncExplained,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    heading(out, &format!("at the target ({})", sync.target.url))?;
+    heading(out, &format!("At the target ({})", sync.target.url))?;
     if matches.is_empty() {
         let none = match sync.basis {
             Basis::Fresh => "no account there could be this person's",
@@ -200,9 +205,14 @@ fn write_matches(
             None => "activity not told",
         };
         let user_name = user_name.as_deref().unwrap_or("no userName");
-        let (style, word) = if *accepted { (GREEN, "yes") } else { (YELLOW, "no") };
-        let text = format!("{target_id} ({user_name}), {active}, by {}", key.as_str());
-        writeln!(out, "  {style}{word:<3}{style:#} {}: {}", visible(&text), visible(why))?;
+        let (style, word) = match (accepted, key) {
+            (true, MatchKey::Link) => (GREEN, "linked"),
+            (true, MatchKey::ExternalId | MatchKey::UserName | MatchKey::Email) => (GREEN, "taken"),
+            (false, _) => (YELLOW, "not taken"),
+        };
+        let by = if *key == MatchKey::Link { String::new() } else { format!(", by {}", key.as_str()) };
+        let text = format!("{target_id} ({user_name}), {active}{by}: {why}");
+        writeln!(out, "  {style}{word:<9}{style:#}  {}", visible(&text))?;
     }
     Ok(())
 }
@@ -214,28 +224,80 @@ fn write_mappings(mappings: &[MappingStep], basis: Basis, out: &mut dyn io::Writ
     heading(
         out,
         match basis {
-            Basis::Fresh => "attributes",
-            Basis::Offline => "attributes, as far as they were sent or wait to be",
+            Basis::Fresh => "Attributes",
+            Basis::Offline => "Attributes, as far as they were sent or wait to be",
         },
     )?;
-    for MappingStep { path, expression, value: given, at_target: _, fate, why } in mappings {
-        let style = match fate {
-            Fate::Sent | Fate::Cleared => GREEN,
-            Fate::Waits | Fate::Ignored | Fate::Withheld => YELLOW,
-            Fate::Refused | Fate::Failed => RED,
-            Fate::Kept | Fate::Omitted | Fate::Dropped | Fate::NotSent => DIM,
-        };
-        let given = given.as_ref().map_or("nothing".to_owned(), value);
-        let text = format!("{path} <- {expression} = ");
-        writeln!(out, "  {}{given}  {style}{}{style:#}: {}", visible(&text), fate.as_str(), visible(why))?;
+    // What is the same for many is said once.
+    let not_sent = mappings.iter().find(|step| step.fate == Fate::NotSent);
+    if let Some(step) = not_sent {
+        line(out, "not sent", &step.why)?;
+    }
+    for step in mappings.iter().filter(|step| !is_left_out(step.fate)) {
+        write_mapping(step, out)?;
+    }
+    for fate in [Fate::Omitted, Fate::Dropped] {
+        let mut of_it = mappings.iter().filter(|step| step.fate == fate).peekable();
+        if let Some(why) = of_it.peek().map(|step| step.why.clone()) {
+            let paths: Vec<&str> = of_it.map(|step| short(step)).collect();
+            writeln!(
+                out,
+                "  {DIM}{:<9}{DIM:#}  {}: {}",
+                fate.as_str(),
+                visible(&paths.join(", ")),
+                visible(&why)
+            )?;
+        }
     }
     Ok(())
 }
 
+/// Whether an attribute is only named, with all others of its kind.
+fn is_left_out(fate: Fate) -> bool {
+    matches!(fate, Fate::Omitted | Fate::Dropped)
+}
+
+fn short(step: &MappingStep) -> &str {
+    let path = step.path.as_str();
+    path.strip_prefix(ENTERPRISE_USER).map_or(path, |rest| rest.trim_start_matches(':'))
+}
+
+fn write_mapping(step: &MappingStep, out: &mut dyn io::Write) -> io::Result<()> {
+    let MappingStep { path: _, expression, value: given, at_target: _, fate, why } = step;
+    let style = match fate {
+        Fate::Sent | Fate::Cleared => GREEN,
+        Fate::Waits | Fate::Ignored | Fate::Withheld => YELLOW,
+        Fate::Refused | Fate::Failed => RED,
+        Fate::Kept | Fate::Omitted | Fate::Dropped | Fate::NotSent => DIM,
+    };
+    let given = given.as_ref().map_or("nothing".to_owned(), value);
+    let (path, from) = (visible(short(step)), visible(expression));
+    write!(out, "  {style}{:<9}{style:#}  {path} = {given}  <- {from}", fate.as_str())?;
+    match fate {
+        Fate::Kept | Fate::NotSent => writeln!(out),
+        Fate::Sent
+        | Fate::Cleared
+        | Fate::Waits
+        | Fate::Ignored
+        | Fate::Withheld
+        | Fate::Refused
+        | Fate::Failed
+        | Fate::Omitted
+        | Fate::Dropped => writeln!(out, ": {}", visible(why)),
+    }
+}
+
 fn write_action(person: &PersonExplained, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
-    heading(out, "what a run does")?;
+    heading(out, "What a run does")?;
     if let (Some(run), Some(at)) = (person.told_by_run, person.as_of) {
         line(out, "told by", &format!("run {run}, still true {} ago", span(now.since(at))))?;
+    }
+    if let Some(at) = person.heard_at {
+        line(
+            out,
+            "heard of",
+            &format!("an event at the source on {}; nobody has looked since", at.rfc3339()),
+        )?;
     }
     let Some(record) = &person.action else {
         return line(out, "action", if person.link.is_some() { "none: unchanged" } else { "none" });
@@ -255,7 +317,7 @@ fn write_action(person: &PersonExplained, now: Millis, out: &mut dyn io::Write) 
 
 fn write_guards(guards: &Guards, out: &mut dyn io::Write) -> io::Result<()> {
     let Guards { protected, holds, pin, paused, paused_until, quarantine, seats, limits } = guards;
-    heading(out, "guards")?;
+    heading(out, "Guards")?;
     if let Some(why) = protected {
         line(out, "protected", why)?;
     }
@@ -293,13 +355,12 @@ fn write_guards(guards: &Guards, out: &mut dyn io::Write) -> io::Result<()> {
 fn write_failing(failing: Option<&FailingPerson>, out: &mut dyn io::Write) -> io::Result<()> {
     let Some(FailingPerson { failures, since, wait_runs, detail, .. }) = failing else { return Ok(()) };
     let (times, next) = (times(*failures), next_try(*wait_runs));
-    heading(out, "failing")?;
     line(out, "refused", &format!("{times} since {}; {next}", since.rfc3339()))?;
     line(out, "the target says", detail)
 }
 
 fn write_next(next: &[String], out: &mut dyn io::Write) -> io::Result<()> {
-    heading(out, "what to do")?;
+    heading(out, "What to do")?;
     next.iter().try_for_each(|sentence| bullet(out, sentence))
 }
 

@@ -20,7 +20,7 @@ const RED: Style = AnsiColor::Red.on_default();
 
 /// What a report of an old run says of itself.
 const FROM_THE_RECORD: &str = "put together again from what is on record";
-/// And where the lines of those to whom nothing was sent are not on record: it was cut off, or failed before it had any.
+/// And where only the journal has something of it: it was cut off, or failed before it had a plan.
 const FROM_THE_JOURNAL: &str = "put together from the journal: the people to whom something was sent are listed; who \
                                 was held, held back, deferred or skipped is counted only";
 

@@ -36,9 +36,9 @@ pub struct RunAgain {
     pub facts: Option<RunFacts>,
     /// Its place in the list.
     pub line: RunLine,
-    /// The people to whom something was sent, and those of whom it told something else.
+    /// Everybody whom it listed, where that is on record.
     pub records: Spool<ActionRecord>,
-    /// Whether the lines of those to whom nothing was sent are among them; else they are not on record.
+    /// Whether the lines of those for whom nothing was done are among them; else they are not on record.
     pub whole: bool,
 }
 

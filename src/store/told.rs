@@ -1,4 +1,5 @@
-//! What runs told of people to whom nothing was sent and who are not unchanged: out of scope, waiting, held, held back.
+//! What runs told of people for whom nothing was done and who are not unchanged: out of scope, waiting, held, held back,
+//! refused.
 //!
 //! One row holds for as long as the line stays the same: a quiet run only compares, a line that changed ends its row and
 //! begins another, and a run that listed everybody ends the rows of those who have no line any more. A run of named
@@ -34,8 +35,8 @@ pub enum ToldOf {
 }
 
 impl Store {
-    /// Notes what a run told of people to whom it sent nothing. Whoever was told of, or sent something, by a run that
-    /// began later stays as that one left them.
+    /// Notes what a run told of people for whom it did nothing. Whoever was told of, or sent something, by a run that
+    /// began later stays as that one left them, and what this one told is its own only.
     pub async fn note_told(
         &self,
         tenure: &Tenure,
@@ -200,11 +201,11 @@ impl Snapshot {
     }
 }
 
-/// Whether a line is about somebody to whom nothing was sent; the journal has the others.
+/// Whether a line is about somebody for whom nothing was done; the journal has the others.
 fn is_told(line: &ActionRecord) -> bool {
     match line.outcome {
-        Outcome::Held | Outcome::Deferred | Outcome::Disabled | Outcome::Skipped => true,
-        Outcome::Planned | Outcome::Applied | Outcome::Failed => false,
+        Outcome::Held | Outcome::Deferred | Outcome::Disabled | Outcome::Skipped | Outcome::Failed => true,
+        Outcome::Planned | Outcome::Applied => false,
     }
 }
 
@@ -218,13 +219,16 @@ fn note_line(
     let Some(person) = &line.source_id else { return Ok(None) };
     let open = open_row(transaction, sync, person.as_str())?;
     let text = serde_json::to_string(line)?;
-    match &open {
-        Some((row, _, stored)) if *stored == text => return Ok(Some(*row)),
-        Some((row, first_run, _)) if *first_run > run => return Ok(Some(*row)),
-        Some(_) | None => {}
+    if let Some((row, _, stored)) = &open
+        && *stored == text
+    {
+        return Ok(Some(*row));
     }
     if a_newer_run_knows_better(transaction, sync, person.as_str(), run)? {
-        return Ok(open.map(|(row, _, _)| row));
+        if told_at(transaction, sync, person.as_str(), run)? {
+            return Ok(None);
+        }
+        return insert(transaction, sync, run, Some(run + 1), line).map(Some);
     }
     if let Some((row, _, _)) = open {
         end(transaction, row, run)?;
@@ -251,8 +255,18 @@ fn a_newer_run_knows_better(
     run: i64,
 ) -> Result<bool, StoreError> {
     let mut statement = transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM told WHERE sync = ?1 AND source_id = ?2 AND until_run > ?3)
+        "SELECT EXISTS (SELECT 1 FROM told
+                        WHERE sync = ?1 AND source_id = ?2 AND (until_run > ?3 OR first_run > ?3))
              OR EXISTS (SELECT 1 FROM journal WHERE sync = ?1 AND source_id = ?2 AND run > ?3)",
+    )?;
+    Ok(statement.query_row(params![sync, person, run], |row| row.get(0))?)
+}
+
+/// Whether another line holds for the person as of a run.
+fn told_at(transaction: &Transaction<'_>, sync: &str, person: &str, run: i64) -> Result<bool, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM told WHERE sync = ?1 AND source_id = ?2 AND first_run <= ?3
+                                             AND (until_run IS NULL OR until_run > ?3))",
     )?;
     Ok(statement.query_row(params![sync, person, run], |row| row.get(0))?)
 }

@@ -216,7 +216,7 @@ fn a_run_again_is_the_report_of_what_it_sent() {
     stage.run(&["history", "--run", "1"]).exits(0).says(&[
         "run 1 of sync \"default\": read 2 people",
         "+ created     ann@acme.example",
-        "Note: put together from the journal",
+        "Note: put together again from what is on record",
     ]);
     for wrong in [["--run", "1", "--user", "ann"], ["--run", "1", "--since", "1h"]] {
         stage.run(&["history", wrong[0], wrong[1], wrong[2], wrong[3]]).exits(64);

@@ -7,6 +7,7 @@
 mod check;
 mod commands;
 mod exit_codes;
+mod explain;
 mod guards;
 mod history;
 mod json_report;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A file, down to the last byte.
 #[derive(Debug, PartialEq)]
-struct Facts {
+pub(crate) struct Facts {
     hash: String,
     size: u64,
     mode: u32,
@@ -26,9 +26,9 @@ struct Facts {
 
 /// What a directory holds, and the directory itself.
 #[derive(Debug, PartialEq)]
-struct Print(BTreeMap<PathBuf, Facts>);
+pub(crate) struct Print(BTreeMap<PathBuf, Facts>);
 
-fn print(directory: &Path) -> Print {
+pub(crate) fn print(directory: &Path) -> Print {
     let time = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
     let facts = |path: PathBuf| {
         let meta = fs::symlink_metadata(&path).unwrap();

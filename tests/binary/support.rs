@@ -288,6 +288,17 @@ impl Stage {
     }
 }
 
+/// `text` with "12 seconds ago" as `[ago]`.
+pub(crate) fn without_spans(text: &str) -> String {
+    let mut text = text.replace("1 second ago", "1 seconds ago");
+    for number in 0..120 {
+        for lead in [' ', '('] {
+            text = text.replace(&format!("{lead}{number} seconds ago"), &format!("{lead}[ago]"));
+        }
+    }
+    text
+}
+
 /// `text` with RFC 3339 times and dates as `[time]` and `[date]`.
 fn without_times(text: &str) -> String {
     let is = |start: usize, pattern: &str| {

@@ -1,7 +1,8 @@
 //! A command served by the daemon says the same, byte for byte, as one that does the work itself, and ends the same.
 
 use crate::service::{NEVER, Service, configure_syncs, socket};
-use crate::support::{Access, Ran, Stage};
+use crate::support::{Access, Ran, Stage, without_spans};
+use rosterd::sim::{Effect, Fault, Peer};
 use serde_json::Value;
 use std::fs;
 
@@ -56,7 +57,7 @@ impl Twins {
 
 /// Standard output without what differs from one directory and moment to another.
 fn plain(stage: &Stage, ran: &Ran) -> String {
-    let mut text = stage.redact(&ran.stdout);
+    let mut text = without_spans(&stage.redact(&ran.stdout));
     // A hold's digest is salted by the state it is in.
     text = without(&text, "\"digest\":\"");
     if stage.is_onelogin() {
@@ -113,6 +114,42 @@ fn reports_and_runs(login: Access) {
     assert!(text.contains("nothing to do"), "{text}");
     twins.say_the_same(&["--dry-run", "--detailed-exitcode"], 0);
     twins.service.stop();
+}
+
+fn explanations(login: Access) {
+    let twins = Twins::new(login, "", with_changes);
+    for who in ["ann@acme.example", "ben@acme.example", "dan@acme.example", "fay@acme.example"] {
+        let text = twins.say_the_same(&["explain", who], 0);
+        assert!(text.contains("both sides asked now"), "{text}");
+        twins.say_the_same(&["explain", who, "--format", "json"], 0);
+    }
+    twins.say_the_same(&["explain", "eva@acme.example"], 1);
+    twins.say_the_same(&["explain", "eve@acme.example", "--format", "html"], 64);
+    twins.say_the_same(&["explain", "eve@acme.example", "--sync", "nowhere"], 64);
+    twins.both(|stage| assert_eq!(stage.sim.writes().len(), 6, "explaining wrote something"));
+    // From stored data beside the daemon, which is not asked.
+    let asked = twins.service.log().matches("a client asks").count();
+    twins.served.sim.clear_requests();
+    let ran = twins.served.run(&["explain", "eve@acme.example", "--offline"]).exits(0);
+    ran.says(&["from stored data", "has an active account: nothing differs"]);
+    assert_eq!(twins.service.log().matches("a client asks").count(), asked);
+    let peer = if login == Access::OneLogin { Peer::OneLogin } else { Peer::Okta };
+    twins.both(|stage| {
+        let refused = Effect::answer(401, "application/json", "{}");
+        stage.sim.faults().add(Fault::on(peer).path("/users").then(refused));
+    });
+    twins.say_the_same(&["explain", "eve@acme.example"], 5);
+    twins.service.stop();
+}
+
+#[test]
+fn explanations_with_okta() {
+    explanations(Access::OktaToken);
+}
+
+#[test]
+fn explanations_with_onelogin() {
+    explanations(Access::OneLogin);
 }
 
 #[test]

@@ -16,5 +16,6 @@ mod outcomes;
 mod overlap;
 mod removal;
 mod scope;
+mod told;
 mod user_types;
 mod wrike;

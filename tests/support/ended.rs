@@ -44,6 +44,24 @@ impl Ended {
         format!("{}; {}", line.reason, line.detail.as_deref().unwrap_or_default())
     }
 
+    /// The run told again from what is on record lists the same people with the same ends.
+    pub async fn check_history(&self, snapshot: &Snapshot) {
+        let Some(number) = self.facts.run else { return };
+        let mut again = snapshot.run_again(number).await.unwrap().expect("the run is on record");
+        let key = |record: &ActionRecord| {
+            let id = record.source_id.as_ref().map(ToString::to_string).unwrap_or_default();
+            (id, record.action, record.outcome.as_str())
+        };
+        let sorted = |mut keys: Vec<_>| {
+            keys.sort();
+            keys
+        };
+        let told: Vec<ActionRecord> = again.records.iter().unwrap().collect::<Result<_, _>>().unwrap();
+        let (told, listed) =
+            (sorted(told.iter().map(key).collect()), sorted(self.records.iter().map(key).collect()));
+        assert_eq!(told, listed, "history --run {number} of {self:#?}");
+    }
+
     #[track_caller]
     pub fn assert_line(&self, name: &str, verb: Verb, outcome: Outcome) {
         let line = self.of(name);

@@ -425,6 +425,9 @@ impl Bench {
         let records: Vec<ActionRecord> = spool.iter().unwrap().collect::<Result<_, _>>().unwrap();
         let ended = Ended { facts: finished.facts, records, code };
         ended.check_sums();
+        if let Some(store) = store {
+            ended.check_history(store.snapshot()).await;
+        }
         ended
     }
 

@@ -3,6 +3,7 @@
 use crate::config;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::mapping::{NO_USER_NAME, OUTSIDE_DOMAINS};
+use crate::core::planner::NO_ACCOUNT_OF_OURS;
 use crate::model::explain::{Fate, PersonExplained};
 use crate::model::id::Vendor;
 use crate::model::identity::Finding;
@@ -73,15 +74,19 @@ impl Case<'_> {
     /// The cause in words that do not presuppose the decision table.
     fn cause(&self, record: &ActionRecord) -> String {
         let vendor = self.vendor();
+        // Said in front already.
+        let reason = record.reason.strip_suffix(NO_ACCOUNT_OF_OURS).unwrap_or(&record.reason);
+        let reason = reason.strip_suffix(" and has no account").unwrap_or(reason);
         match record.situation {
-            Situation::Gone | Situation::Leaver if record.action != Verb::Delete => match self.finding {
+            // The source's own words are plainer, where nothing of ours decides instead.
+            Situation::Gone | Situation::Leaver if self.is_the_sources_doing(record) => match self.finding {
                 Some(Finding::NotAssigned(_)) if self.lifecycle != Some(Lifecycle::Disabled) => {
                     format!("not assigned to the app in {vendor}")
                 }
                 Some(_) if self.lifecycle == Some(Lifecycle::Disabled) => format!("deactivated in {vendor}"),
                 Some(Finding::UserGone) => format!("deleted in {vendor}"),
                 Some(Finding::NotAssigned(_) | Finding::Assigned(_) | Finding::Inconclusive(_)) | None => {
-                    record.reason.clone()
+                    reason.to_owned()
                 }
             },
             Situation::HeldBack => format!("held back: {}", record.reason),
@@ -98,7 +103,23 @@ impl Case<'_> {
             | Situation::Suspended
             | Situation::Leaver
             | Situation::OutOfScope
-            | Situation::Gone => record.reason.clone(),
+            | Situation::Gone => reason.to_owned(),
+        }
+    }
+
+    /// Whether it is only where the person stands at the source that decides.
+    fn is_the_sources_doing(&self, record: &ActionRecord) -> bool {
+        let guards = &self.person.guards;
+        let ours = guards.protected.is_some() || guards.pin.is_some();
+        match record.action {
+            Verb::Delete => record.situation == Situation::Leaver,
+            Verb::Skip => record.situation == Situation::Gone && !ours,
+            Verb::Deactivate
+            | Verb::Update
+            | Verb::Reactivate
+            | Verb::Adopt
+            | Verb::Create
+            | Verb::HoldBack => true,
         }
     }
 
@@ -305,8 +326,8 @@ impl Case<'_> {
 
     fn assign(&self) -> String {
         format!(
-            "assign this person to the app ({}) in {}, directly or by a group that has it; the next run then creates or \
-             reactivates the account",
+            "assign this person to the app ({}) in {}, directly or by a group that has it; the next run then creates, \
+             takes over or reactivates the account",
             self.config.source.app_id,
             self.vendor()
         )

@@ -23,13 +23,41 @@ fn without_secrets(value: Value) -> Value {
         Value::Object(object) => object
             .into_iter()
             .map(|(name, member)| {
-                let lower = name.to_lowercase();
-                let secret = SECRETS.iter().any(|part| lower.contains(part)) && !member.is_null();
+                let secret = is_secret(&name) && !member.is_null();
                 let member = if secret { Value::from("(not shown)") } else { without_secrets(member) };
                 (name, member)
             })
             .collect(),
         Value::Array(list) => list.into_iter().map(without_secrets).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+/// Whether what has such a name could be a secret. When something was changed is none.
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    SECRETS.iter().any(|part| lower.contains(part)) && !lower.ends_with("_at") && !lower.ends_with("changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_a_secret_is_not_shown_however_deep() {
+        let raw = |text: &str| Some(serde_json::value::RawValue::from_string(text.to_owned()).unwrap());
+        let shown = as_received(&RawProfiles {
+            app: None,
+            profile: raw(
+                r#"{"title":"x","password_changed_at":"2026","salt":"s","a":[{"apiToken":"t","n":1}]}"#,
+            ),
+            custom: raw(r#"{"PasswordHash":"h","recoveryQuestion":null}"#),
+        });
+        let expected = serde_json::json!({
+            "profile": {"title": "x", "password_changed_at": "2026", "salt": "(not shown)",
+                        "a": [{"apiToken": "(not shown)", "n": 1}]},
+            "custom": {"PasswordHash": "(not shown)", "recoveryQuestion": null}
+        });
+        assert_eq!(shown, expected);
     }
 }

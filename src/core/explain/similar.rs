@@ -10,7 +10,8 @@ const FARTHEST: usize = 3;
 /// Collects the nearest of many logins.
 #[derive(Debug)]
 pub struct Similar {
-    wanted: String,
+    local: String,
+    domain: Option<String>,
     farthest: usize,
     nearest: Vec<(usize, String)>,
 }
@@ -18,22 +19,27 @@ pub struct Similar {
 impl Similar {
     /// Looks for logins like this one.
     pub fn new(who: &str) -> Similar {
-        let wanted = fold_address(who);
-        let farthest = (wanted.chars().count() / 4).clamp(1, FARTHEST);
-        Similar { wanted, farthest, nearest: Vec::new() }
+        let folded = fold_address(who);
+        let (local, domain) = match folded.rsplit_once('@') {
+            Some((local, domain)) => (local.to_owned(), Some(domain.to_owned())),
+            None => (folded, None),
+        };
+        let farthest = (local.chars().count() / 3).clamp(1, FARTHEST);
+        Similar { local, domain, farthest, nearest: Vec::new() }
     }
 
     /// Looks at one login, in its folded form.
     pub fn look_at(&mut self, login: &str) {
-        // A name without a domain is compared with the part before the domain.
-        let part = match (self.wanted.contains('@'), login.split_once('@')) {
-            (false, Some((local, _))) => local,
-            (false, None) | (true, _) => login,
-        };
-        if part.len().abs_diff(self.wanted.len()) > 4 * self.farthest {
+        let (local, domain) = login.rsplit_once('@').unwrap_or((login, ""));
+        if local.len().abs_diff(self.local.len()) > 4 * self.farthest {
             return;
         }
-        let distance = strsim::osa_distance(&self.wanted, part);
+        // A name without a domain may be in any.
+        let by_domain = match self.domain.as_deref() {
+            Some(wanted) if wanted != domain => strsim::osa_distance(wanted, domain),
+            Some(_) | None => 0,
+        };
+        let distance = by_domain + strsim::osa_distance(&self.local, local);
         let known = self.nearest.iter().any(|(_, other)| other == login);
         if distance > self.farthest || known {
             return;
@@ -62,9 +68,13 @@ mod tests {
     #[test]
     fn a_letter_too_many_or_two_that_changed_places_are_nearly_the_same() {
         let logins = ["bob@acme.com", "anna@acme.com", "ann@acme.com", "ann@acme.co"];
-        assert_eq!(found("Anm@ACME.com", &logins), ["ann@acme.com", "anna@acme.com", "ann@acme.co"]);
-        assert_eq!(found("nan@acme.com", &logins)[0], "ann@acme.com");
-        assert_eq!(found("zoe@elsewhere.example", &logins), Vec::<String>::new());
+        assert_eq!(found("Anm@ACME.com", &logins), ["ann@acme.com"]);
+        assert_eq!(found("an@acme.com", &logins), ["ann@acme.com"]);
+        assert_eq!(found("nan@acme.com", &logins), ["ann@acme.com"]);
+        assert_eq!(found("bob@acme.co", &logins), ["bob@acme.com"]);
+        for nobody in ["zoe@acme.com", "ann@elsewhere.example", "", "@"] {
+            assert_eq!(found(nobody, &logins), Vec::<String>::new(), "{nobody}");
+        }
     }
 
     #[test]

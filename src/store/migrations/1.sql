@@ -67,7 +67,7 @@ CREATE TABLE run (
     -- The run that this one takes back, and who asked for it.
     undoes      INTEGER REFERENCES run (id),
     undone_by   TEXT,
-    -- Where its lines about people to whom it sent nothing are: 'all' = every line of told that was true then,
+    -- Where its lines about people for whom it did nothing are: 'all' = every line of told that was true then,
     -- 'some' = those that told_by names.
     told        TEXT CHECK (told IN ('all', 'some'))
 ) STRICT;
@@ -130,7 +130,7 @@ CREATE TABLE failing (
     UNIQUE (sync, source_id)
 ) STRICT;
 
--- What runs tell of people to whom nothing is sent and who are not unchanged: one row for as long as the line stays
+-- What runs tell of people for whom nothing is done and who are not unchanged: one row for as long as the line stays
 -- the same, so that a quiet run writes nothing.
 CREATE TABLE told (
     id            INTEGER PRIMARY KEY,
