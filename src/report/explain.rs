@@ -355,6 +355,7 @@ fn write_guards(guards: &Guards, out: &mut dyn io::Write) -> io::Result<()> {
 fn write_failing(failing: Option<&FailingPerson>, out: &mut dyn io::Write) -> io::Result<()> {
     let Some(FailingPerson { failures, since, wait_runs, detail, .. }) = failing else { return Ok(()) };
     let (times, next) = (times(*failures), next_try(*wait_runs));
+    heading(out, "Failing")?;
     line(out, "refused", &format!("{times} since {}; {next}", since.rfc3339()))?;
     line(out, "the target says", detail)
 }
