@@ -158,6 +158,7 @@ pub(super) fn times(failures: u32) -> String {
 pub(super) fn next_try(wait_runs: u32) -> String {
     match wait_runs {
         0 => "the next run tries again".to_owned(),
+        1 => "tried again after 1 more full run".to_owned(),
         runs => format!("tried again after {runs} more full runs"),
     }
 }

@@ -41,3 +41,31 @@ pub(crate) async fn every_view(browser: &Browser, page: &str) {
     // A page that draws itself for ever would never come to an end of this.
     tokio::time::timeout(Duration::from_secs(60), everything_has_a_name(browser, page)).await.unwrap();
 }
+
+/// A page with one of each mistake.
+const BAD: &str = "<!doctype html><html lang=en><title>bad</title><style>:root { color-scheme: light dark } p { color: \
+                   #949494 } div { width: 3000px }</style><main><h1>a</h1><h3>b</h3><p>too pale</p><input \
+                   name=text><table><tr><th>c</th></tr></table><button>x</button><div id=twice>d</div><i \
+                   id=twice>e</i><button style='height: 9px'></button></main>";
+
+#[tokio::test]
+async fn the_audit_sees_what_it_looks_for() {
+    let Some(browser) = Browser::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bad.html");
+    std::fs::write(&path, BAD).unwrap();
+    browser.open(&format!("file://{}", path.display())).await;
+    let (_, wrong): (u32, Vec<String>) = browser.run(include_str!("audit.js")).await;
+    for part in [
+        "contrast 3.03 of <p",
+        "no label: <input",
+        "h3 after h1",
+        "no header",
+        "an id stands twice",
+        "a th without scope",
+        "x9: <button",
+        "scrolls sideways: <div",
+    ] {
+        assert!(wrong.iter().any(|one| one.contains(part)), "{part} in {wrong:?}");
+    }
+}

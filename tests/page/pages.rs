@@ -117,7 +117,7 @@ async fn the_page_takes_up_a_new_run_by_itself_and_leaves_the_focus_where_it_is(
 }
 
 #[tokio::test]
-async fn news_is_told_once_and_the_buttons_still_work_after_it() {
+async fn what_is_news_is_told_and_nothing_else_is_announced() {
     let stage = Stage::new().await;
     stage.hire("ann");
     stage.reconcile().await;

@@ -97,8 +97,12 @@ pub(super) async fn run(State(shared): State<Shared>, number: Result<Path<i64>, 
     let Ok(Path(number)) = number else { return nothing() };
     match shared.state.store.snapshot().run_again(number).await {
         Ok(Some(run)) => {
-            let mut report = again(run);
-            written(StatusCode::OK, |out| site::write_run_page(&mut report, Millis::now(), out))
+            // A hundred thousand people take a while, and runs share the threads that would wait.
+            let page = tokio::task::spawn_blocking(move || {
+                let mut report = again(run);
+                written(StatusCode::OK, |out| site::write_run_page(&mut report, Millis::now(), out))
+            });
+            page.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
         Ok(None) => nothing(),
         Err(error) => failed(&error),
