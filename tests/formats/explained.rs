@@ -160,8 +160,12 @@ impl Words {
     }
 
     fn explanation(&self, action: Option<ActionRecord>) -> Explanation {
-        let nobody =
-            Nobody { why: vec![self.get(43)], similar: vec![self.get(44)], next: vec![self.get(45)] };
+        let nobody = Nobody {
+            why: vec![self.get(43)],
+            similar: vec![self.get(44)],
+            accounts: vec![self.candidate(MatchKey::UserName)],
+            next: vec![self.get(45)],
+        };
         let sync = SyncExplained {
             name: self.get(46),
             source: SourceWords { kind: "okta", url: self.get(47), app_id: self.get(48) },
