@@ -239,7 +239,7 @@ fn write_mappings(mappings: &[MappingStep], basis: Basis, out: &mut dyn io::Writ
     for fate in [Fate::Omitted, Fate::Dropped] {
         let mut of_it = mappings.iter().filter(|step| step.fate == fate).peekable();
         if let Some(why) = of_it.peek().map(|step| step.why.clone()) {
-            let paths: Vec<&str> = of_it.map(|step| short(step)).collect();
+            let paths: Vec<&str> = of_it.map(short).collect();
             writeln!(
                 out,
                 "  {DIM}{:<9}{DIM:#}  {}: {}",
