@@ -146,9 +146,19 @@ impl Explainer<'_> {
     }
 
     /// The part of one sync, after both sides were asked about these people.
-    pub fn fresh(&self, who: &str, stored: StoredSync, people: Vec<PersonExplained>) -> SyncExplained {
-        let nobody = people.is_empty().then(|| self.nobody(who, &stored, Basis::Fresh));
-        self.sync(Basis::Fresh, stored, people, nobody)
+    pub fn fresh(&self, stored: StoredSync, people: Vec<PersonExplained>) -> SyncExplained {
+        self.sync(Basis::Fresh, stored, people, None)
+    }
+
+    /// The part of one sync whose source knows nobody of this name; `accounts` are those at the target that have it.
+    pub fn fresh_nobody(
+        &self,
+        who: &str,
+        stored: StoredSync,
+        accounts: Vec<MatchCandidate>,
+    ) -> SyncExplained {
+        let nobody = Nobody { accounts, ..self.nobody(who, &stored, Basis::Fresh) };
+        self.sync(Basis::Fresh, stored, Vec::new(), Some(nobody))
     }
 
     fn sync(
@@ -386,7 +396,7 @@ impl Explainer<'_> {
                  is not assigned to app {app} is assigned there, or added to a group that has it"
             ),
         });
-        Nobody { why, similar: stored.similar.clone(), next }
+        Nobody { why, similar: stored.similar.clone(), accounts: Vec::new(), next }
     }
 
     fn lifecycle(&self, identity: &Identity, word: Lifecycle) -> Judged {

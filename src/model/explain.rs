@@ -102,6 +102,8 @@ pub struct Nobody {
     pub why: Vec<String>,
     /// Known logins that are spelled nearly so.
     pub similar: Vec<String>,
+    /// Accounts at the target with this login or id all the same. Offline, nobody looked.
+    pub accounts: Vec<MatchCandidate>,
     /// What to do, a sentence each.
     pub next: Vec<String>,
 }

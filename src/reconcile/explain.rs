@@ -72,14 +72,54 @@ pub(super) async fn fresh<O: Observe>(
     }
     let explainer = Explainer { config, mapping: request.mapping, now };
     if ids.is_empty() {
-        return Ok(explainer.fresh(who, by_name, Vec::new()));
+        return Ok(explainer.fresh_nobody(who, by_name, nobodys_accounts(&context, who).await?));
     }
     let mut stored = snapshot.stored(&config.name, ids, now).await?;
     let mut people = Vec::new();
     for person in std::mem::take(&mut stored.people) {
         people.push(one(&context, &explainer, person, &stored, raw).await?);
     }
-    Ok(explainer.fresh(who, stored, people))
+    Ok(explainer.fresh(stored, people))
+}
+
+/// Accounts with this login or id, though nobody at the source is called that: they may be all that somebody sees.
+async fn nobodys_accounts<O: Observe>(
+    context: &Context<'_, O>,
+    who: &str,
+) -> Result<Vec<MatchCandidate>, RunError> {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let mut accounts: Vec<(MatchKey, Account)> = Vec::new();
+    if who.contains('@') {
+        match context.target.find(&Criterion::UserName(who.to_owned())).await {
+            Ok(lookup) => {
+                accounts.extend(lookup.accounts.into_iter().map(|account| (MatchKey::UserName, account)));
+            }
+            Err(TargetError::Unanswerable(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    } else if !who.is_empty() && who.chars().all(is_plain) {
+        // What is no id of this target may be answered with any error.
+        let found = context.target.get(&TargetId::new(who), context.lane).await.unwrap_or(None);
+        accounts.extend(found.map(|account| (MatchKey::Link, account)));
+    }
+    let mut found = Vec::new();
+    for (key, account) in accounts {
+        let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
+        let why = match owner {
+            Some((sync, link)) => format!("sync \"{sync}\" manages it for {}", link.user_name),
+            None => "nobody manages it: rosterd leaves accounts alone that it neither made nor took over"
+                .to_owned(),
+        };
+        found.push(MatchCandidate {
+            target_id: account.id.clone(),
+            user_name: account.user_name().map(str::to_owned),
+            active: account.active(),
+            key,
+            accepted: false,
+            why,
+        });
+    }
+    Ok(found)
 }
 
 async fn one<O: Observe>(

@@ -82,7 +82,20 @@ fn write_nobody(nobody: &Nobody, who: &str, out: &mut dyn io::Write) -> io::Resu
     if !nobody.similar.is_empty() {
         bullet(out, &format!("spelled nearly so: {}", nobody.similar.join(", ")))?;
     }
+    for account in &nobody.accounts {
+        let MatchCandidate { target_id, user_name, active, key: _, accepted: _, why } = account;
+        let user_name = user_name.as_deref().unwrap_or("no userName");
+        bullet(out, &format!("at the target: {target_id} ({user_name}), {}: {why}", activity(*active)))?;
+    }
     write_next(&nobody.next, out)
+}
+
+fn activity(active: Option<bool>) -> &'static str {
+    match active {
+        Some(true) => "active",
+        Some(false) => "inactive",
+        None => "activity not told",
+    }
 }
 
 fn write_person(
@@ -199,11 +212,7 @@ fn write_matches(
         return line(out, "accounts", none);
     }
     for MatchCandidate { target_id, user_name, active, key, accepted, why } in matches {
-        let active = match active {
-            Some(true) => "active",
-            Some(false) => "inactive",
-            None => "activity not told",
-        };
+        let active = activity(*active);
         let user_name = user_name.as_deref().unwrap_or("no userName");
         let (style, word) = match (accepted, key) {
             (true, MatchKey::Link) => (GREEN, "linked"),

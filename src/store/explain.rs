@@ -98,8 +98,12 @@ fn ids_of(transaction: &Transaction<'_>, sync: &str, who: &str) -> Result<Vec<So
     let key = fold_address(who);
     let mut found: BTreeSet<String> = BTreeSet::new();
     let mut statement = transaction.prepare(
-        "SELECT source_id FROM link WHERE sync = ?1 AND (source_id = ?2 OR target_id = ?2 OR user_name_key = ?3)
-         UNION SELECT source_id FROM told WHERE sync = ?1 AND (source_id = ?2 OR user_name_key = ?3)
+        "SELECT source_id FROM link WHERE sync = ?1 AND source_id = ?2
+         UNION SELECT source_id FROM link WHERE sync = ?1 AND user_name_key = ?3
+         UNION SELECT source_id FROM link
+               WHERE target_url = (SELECT target_url FROM sync WHERE name = ?1) AND target_id = ?2 AND sync = ?1
+         UNION SELECT source_id FROM told WHERE sync = ?1 AND source_id = ?2
+         UNION SELECT source_id FROM told WHERE sync = ?1 AND user_name_key = ?3
          UNION SELECT source_id FROM pin WHERE sync = ?1 AND (source_id = ?2 OR target_id = ?2)
          UNION SELECT source_id FROM hint WHERE sync = ?1 AND source_id = ?2
          UNION SELECT source_id FROM failing WHERE sync = ?1 AND source_id = ?2

@@ -115,7 +115,7 @@ const PIECES: &[&str] = &[
     "\u{e0001}",
 ];
 
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![8 => select(PIECES).prop_map(str::to_owned), 2 => any::<String>(), 1 => "[a-z|`\\\\]{0,300}"];
     prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
@@ -156,7 +156,7 @@ const OUTCOMES: &[Outcome] = &[
     Outcome::Skipped,
 ];
 
-fn record() -> impl Strategy<Value = ActionRecord> {
+pub(crate) fn record() -> impl Strategy<Value = ActionRecord> {
     let changes = (path(), scalar(), scalar()).prop_map(|(path, from, to)| Change { path, from, to });
     let ids = (prop::option::of(text()), prop::option::of(text()));
     let words = (text(), text(), prop::option::of(text()));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivered;
+mod explained;
 mod hostile;
 mod made;
 mod markup;

@@ -31,6 +31,22 @@ fn nobody_of_that_name_is_said_with_who_would_know_and_what_is_spelled_nearly_so
 }
 
 #[test]
+fn an_account_by_hand_of_somebody_whom_the_source_does_not_know_is_named() {
+    for login in VENDORS {
+        let stage = Stage::with(login, "");
+        stage.hire("Ann", "Engineer");
+        stage.reconcile();
+        let account =
+            stage.sim.world().add_account(&json!({"userName": "ghost@acme.example", "active": true}));
+        for who in ["ghost@acme.example", &account] {
+            let ran = stage.run(&["explain", who]).exits(1);
+            let words = format!("at the target: {account} (ghost@acme.example), active: nobody manages it");
+            ran.says(&["nobody of that name is known", &words]);
+        }
+    }
+}
+
+#[test]
 fn without_any_state_both_answers_leave_no_trace() {
     for login in VENDORS {
         let stage = Stage::with(login, "");
