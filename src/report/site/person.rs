@@ -112,11 +112,13 @@ impl Part {
             name: shown(name),
             link: utf8_percent_encode(name, NON_ALPHANUMERIC).to_string(),
         };
-        let nobody = sync.nobody.as_ref().map(|Nobody { why, similar: names, next }| NobodyCard {
-            why: all_shown(why),
-            similar: names.iter().map(similar).collect(),
-            next: next.iter().map(|text| sentence(text)).collect(),
-        });
+        let nobody =
+            sync.nobody.as_ref().map(|Nobody { why, similar: names, next, accounts: _ }| NobodyCard {
+                // Accounts are found by looking, and nobody looked.
+                why: all_shown(why),
+                similar: names.iter().map(similar).collect(),
+                next: next.iter().map(|text| sentence(text)).collect(),
+            });
         Part {
             index,
             name: shown(&sync.name),
