@@ -186,6 +186,7 @@ impl Case<'_> {
             let id = &person.source_id;
             let wait = match failing.wait_runs {
                 0 => "the next run tries again by itself".to_owned(),
+                1 => "it is tried again after 1 more full run".to_owned(),
                 runs => format!("it is tried again after {runs} more full runs"),
             };
             next.push(format!(
