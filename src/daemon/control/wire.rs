@@ -22,7 +22,8 @@ pub struct Request {
     pub arguments: Vec<String>,
     /// Whether somebody is there to be asked.
     pub interactive: bool,
-    /// Whether standard output is a terminal.
+    /// Whether standard output is a terminal. A client of another version need not say: it is refused for that.
+    #[serde(default)]
     pub on_screen: bool,
     /// Who `sudo` says is behind it.
     pub sudo_user: Option<String>,
