@@ -16,12 +16,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, serve as serve_connections};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::door::Door;
 use super::pulse::Pulse;
 use crate::config::Config;
-use crate::store::Store;
+use crate::store::Snapshot;
 use crate::telemetry::metrics::Metrics;
 
 mod answers;
@@ -30,6 +30,8 @@ mod pages;
 
 /// An answer that takes longer is not worth waiting for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Answers that are made at once: they share one connection, and each may take the memory of a large run.
+const MOST_READERS: usize = 2;
 /// What may still be answered once the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Where an answer has no policy of its own: nothing is loaded, framed, or sent anywhere.
@@ -38,8 +40,8 @@ const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; f
 /// What the answers are made from.
 #[derive(Clone)]
 pub struct HttpState {
-    /// The state; only its reading side is used.
-    pub store: Arc<Store>,
+    /// A reader of the state of its own: no page keeps a run waiting for the database.
+    pub snapshot: Arc<Snapshot>,
     /// The metrics.
     pub metrics: Metrics,
     /// The configuration as it is now.
@@ -52,6 +54,8 @@ pub struct HttpState {
 struct Shared {
     state: HttpState,
     local: SocketAddr,
+    /// Whoever reads the state.
+    readers: Arc<Semaphore>,
 }
 
 /// Binds the address.
@@ -83,7 +87,7 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
     let local = listener.local_addr().map_err(|error| format!("cannot serve the status page: {error}"))?;
-    let shared = Shared { state, local };
+    let shared = Shared { state, local, readers: Arc::new(Semaphore::new(MOST_READERS)) };
     let router = Router::new()
         .route("/", get(pages::status))
         .route("/runs", get(pages::runs))
@@ -121,7 +125,14 @@ async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> 
         (StatusCode::METHOD_NOT_ALLOWED, allow, "only GET and HEAD: nothing is written here\n")
             .into_response()
     } else {
-        tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await.unwrap_or_else(|_| {
+        // Whether the daemon is alive is said without the state.
+        let needs_state = request.uri().path() != "/healthz";
+        let readers = shared.readers.clone();
+        let answered = async {
+            let _turn = if needs_state { readers.acquire().await.ok() } else { None };
+            next.run(request).await
+        };
+        tokio::time::timeout(ANSWER_WITHIN, answered).await.unwrap_or_else(|_| {
             (StatusCode::SERVICE_UNAVAILABLE, "the state did not answer in time\n").into_response()
         })
     };

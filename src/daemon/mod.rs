@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,13 +101,19 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
     tokio::spawn(control::serve(listener, serve_client, stopped.clone(), served));
     let (metrics, pulse) = (Metrics::new(), Arc::new(Pulse::new()));
     let configs = watch::Sender::new(Arc::new(loaded.config.clone()));
-    let http = HttpState {
-        store: store.clone(),
-        metrics: metrics.clone(),
-        config: configs.subscribe(),
-        pulse: pulse.clone(),
+    let serving = match loaded.config.daemon.listen {
+        None => None,
+        Some(address) => {
+            let state = HttpState {
+                snapshot: Arc::new(store.reader().await?),
+                metrics: metrics.clone(),
+                config: configs.subscribe(),
+                pulse: pulse.clone(),
+            };
+            let public = loaded.config.daemon.listen_public;
+            Some(listen_for_http((address, public), state, &stopped).await?)
+        }
     };
-    let serving = listen_for_http(&loaded.config.daemon, http, &stopped).await?;
     let dispatcher = Dispatcher::new(Parts {
         store,
         loaded: loaded_sender,
@@ -134,20 +141,19 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
     outcome
 }
 
-/// Answers HTTP, where the configuration asks for it.
+/// Answers HTTP at an address, which may be a public one or must not.
 async fn listen_for_http(
-    config: &config::Daemon,
+    (address, public): (SocketAddr, bool),
     state: HttpState,
     stopped: &watch::Receiver<bool>,
-) -> Result<Option<JoinHandle<()>>, DaemonError> {
-    let Some(address) = config.listen else { return Ok(None) };
-    let listener = http::bind(address, config.listen_public).await.map_err(DaemonError::Machine)?;
+) -> Result<JoinHandle<()>, DaemonError> {
+    let listener = http::bind(address, public).await.map_err(DaemonError::Machine)?;
     let stopped = stopped.clone();
-    Ok(Some(tokio::spawn(async move {
+    Ok(tokio::spawn(async move {
         if let Err(error) = http::serve(listener, state, stopped).await {
             tracing::error!(error, "the HTTP side ended");
         }
-    })))
+    }))
 }
 
 /// Opens every sync of a configuration.

@@ -176,7 +176,7 @@ impl Snapshot {
                 }
             };
             let mut statement = transaction.prepare(
-                "SELECT at, verb, sync, approved_by, source_id, payload FROM journal
+                "SELECT at, verb, sync, approved_by, source_id, payload FROM journal INDEXED BY journal_event
                  WHERE kind = 'event' AND (?1 = '[]' OR sync IS NULL OR sync IN (SELECT value FROM json_each(?1)))
                    AND (?2 IS NULL OR at >= ?2) AND (?3 IS NULL OR source_id IN (SELECT value FROM json_each(?3)))
                  ORDER BY seq DESC LIMIT ?4",

@@ -216,15 +216,7 @@ fn records_of(
                              WHERE told.sync = sent.sync AND told.source_id = sent.source_id AND {which})"
         )
     });
-    let but = but.unwrap_or_default();
-    let sql = format!(
-        "{ATTEMPTS} AND sent.run = ?1
-           AND NOT EXISTS (SELECT 1 FROM journal AS later
-                           WHERE later.sync = sent.sync AND later.source_id = sent.source_id
-                             AND later.seq > sent.seq AND later.run = sent.run AND later.kind = 'intent')
-           {but}
-         ORDER BY sent.seq"
-    );
+    let sql = last_attempts(&but.unwrap_or_default());
     let mut statement = transaction.prepare(&sql)?;
     let mut records = Spool::default();
     let rows = statement.query_map([run], |row| Ok(attempt(row)))?;
@@ -234,6 +226,19 @@ fn records_of(
         written.map_err(|error| StoreError::Database(format!("cannot write temporary data: {error}")))?;
     }
     Ok(records)
+}
+
+/// The last attempt of a run for each person. `later` is found by person and not by run (the sign says so): else each
+/// entry would walk the rest of its run.
+fn last_attempts(but: &str) -> String {
+    format!(
+        "{ATTEMPTS} AND sent.run = ?1
+           AND NOT EXISTS (SELECT 1 FROM journal AS later
+                           WHERE later.sync = sent.sync AND later.source_id = sent.source_id
+                             AND later.seq > sent.seq AND +later.run = sent.run AND later.kind = 'intent')
+           {but}
+         ORDER BY sent.seq"
+    )
 }
 
 fn record_of(attempt: Attempt, situation: Situation) -> ActionRecord {
@@ -319,4 +324,22 @@ fn attempt(row: &Row<'_>) -> Result<(Attempt, Situation), StoreError> {
 fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<Option<T>, StoreError> {
     let text: Option<String> = row.get(index)?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::book_tests::Book;
+
+    #[tokio::test]
+    async fn a_large_run_told_again_is_not_walked_once_for_each_of_its_people() {
+        let book = Book::new().await;
+        let sql = format!("EXPLAIN QUERY PLAN {}", super::last_attempts(""));
+        let copy = book.copy().await;
+        let connection = copy.open();
+        let mut statement = connection.prepare(&sql).unwrap();
+        let steps = statement.query_map([1], |row| row.get::<_, String>(3)).unwrap();
+        let plan: Vec<String> = steps.map(Result::unwrap).collect();
+        let later = plan.iter().find(|step| step.contains("later")).unwrap();
+        assert!(later.contains("journal_person (sync=? AND source_id=? AND seq>?)"), "{plan:#?}");
+    }
 }

@@ -29,6 +29,24 @@ impl Store {
         let snapshot = Snapshot { connection: connection.into(), key, exists: true, _copy: None };
         Ok(Store { snapshot, tenures: tokio::sync::Mutex::default(), _lock: lock })
     }
+
+    /// A reader with a connection of its own beside this writer: whatever takes long there keeps no write waiting.
+    pub async fn reader(&self) -> Result<Snapshot, StoreError> {
+        let path = self.snapshot.connection.call(|connection| {
+            let path = connection.path().map(str::to_owned);
+            path.ok_or_else(|| StoreError::Database("the database has no path".to_owned()))
+        });
+        let path = path.await.map_err(|error| StoreError::Database(error.to_string()))?;
+        let connection = tokio::task::spawn_blocking(move || {
+            Connection::open_with_flags(
+                path,
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            )
+        });
+        let connection = connection.await.map_err(|error| StoreError::Database(error.to_string()))??;
+        let key = self.snapshot.digest_key();
+        Ok(Snapshot { connection: connection.into(), key, exists: true, _copy: None })
+    }
 }
 
 impl Snapshot {

@@ -94,7 +94,8 @@ async fn a_crowd_that_says_nothing_does_not_keep_others_out_for_long() {
     // What nobody will answer yet: whoever is in stays for half a minute.
     tokio::time::pause();
     let began = tokio::time::Instant::now();
-    let answer = stage.get("/").await;
+    // It needs nothing that takes time of its own, which would be years to a clock that stands still.
+    let answer = stage.get("/healthz").await;
     let waited = began.elapsed();
     assert_eq!(answer.status, 200);
     assert!(waited >= Duration::from_secs(29), "there was room all along: {waited:?}");

@@ -67,7 +67,7 @@ impl Stage {
         let listener = bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = HttpState {
-            store: Arc::clone(&store),
+            snapshot: Arc::new(store.reader().await.unwrap()),
             metrics: metrics.clone(),
             config: config.subscribe(),
             pulse: Arc::clone(&pulse),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::pages::LARGEST_RUN;
 use super::{HttpState, Shared};
 use crate::core::status::status as judged;
 use crate::model::status::Status;
@@ -97,7 +98,7 @@ pub(super) async fn runs(
     };
     let limit = limit.unwrap_or(FEW_RUNS).clamp(1, MOST_RUNS);
     let past = Past { syncs: sync.into_iter().collect(), since: None, failed: false, limit };
-    match shared.state.store.snapshot().runs_and_events(past).await {
+    match shared.state.snapshot.runs_and_events(past).await {
         Ok((runs, events)) => {
             let history = History::Runs { runs, events };
             written(|out| report::write_history_json(&history, Millis::now(), out))
@@ -110,8 +111,19 @@ pub(super) async fn runs(
 pub(super) async fn run(State(shared): State<Shared>, number: Result<Path<i64>, PathRejection>) -> Response {
     let nothing = || refused(StatusCode::NOT_FOUND, "there is no such run; /api/runs lists them");
     let Ok(Path(number)) = number else { return nothing() };
-    match shared.state.store.snapshot().run_again(number).await {
-        Ok(Some(run)) => written(|out| report::write(Format::Json, &mut [report::again(run)], out)),
+    match shared.state.snapshot.run_again(number).await {
+        Ok(Some(run)) if run.records.len() > LARGEST_RUN => refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!(
+                "too many people for one answer; `rosterd history --run {number} --format json` has them all"
+            ),
+        ),
+        Ok(Some(run)) => {
+            let document = tokio::task::spawn_blocking(move || {
+                written(|out| report::write(Format::Json, &mut [report::again(run)], out))
+            });
+            document.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
         Ok(None) => nothing(),
         Err(error) => failed(&error),
     }
@@ -126,7 +138,7 @@ async fn gathered(state: &HttpState) -> Result<Status, StoreError> {
     let config = state.config.borrow().clone();
     let now = Millis::now();
     let names = config.syncs.iter().map(|sync| sync.name.clone()).collect();
-    let recorded = state.store.snapshot().recorded(names, now).await?;
+    let recorded = state.snapshot.recorded(names, now).await?;
     Ok(judged(config.syncs.iter().zip(recorded), now))
 }
 

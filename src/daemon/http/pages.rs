@@ -22,6 +22,8 @@ use crate::store::{Past, StoreError};
 
 /// Runs of each sync on the first page.
 const LAST_RUNS: u32 = 30;
+/// People of a run that is shown whole; a larger one is for a file.
+pub(super) const LARGEST_RUN: u64 = 100_000;
 /// Runs on one page of their list.
 const RUNS_OF_A_PAGE: usize = 50;
 
@@ -30,7 +32,7 @@ pub(super) async fn status(State(shared): State<Shared>) -> Response {
     let now = Millis::now();
     let config = shared.state.config.borrow().clone();
     let names = config.syncs.iter().map(|sync| sync.name.clone()).collect();
-    let overviews = match shared.state.store.snapshot().overviews(names, LAST_RUNS, now).await {
+    let overviews = match shared.state.snapshot.overviews(names, LAST_RUNS, now).await {
         Ok(overviews) => overviews,
         Err(error) => return failed(&error),
     };
@@ -67,7 +69,7 @@ pub(super) async fn runs(
         // One more, to know whether there are any.
         limit: RUNS_OF_A_PAGE as u32 + 1,
     };
-    let mut runs = match shared.state.store.snapshot().runs_before(past, before).await {
+    let mut runs = match shared.state.snapshot.runs_before(past, before).await {
         Ok(runs) => runs,
         Err(error) => return failed(&error),
     };
@@ -95,7 +97,15 @@ pub(super) async fn run(State(shared): State<Shared>, number: Result<Path<i64>, 
         notice(StatusCode::NOT_FOUND, "There is no such run", text)
     };
     let Ok(Path(number)) = number else { return nothing() };
-    match shared.state.store.snapshot().run_again(number).await {
+    match shared.state.snapshot.run_again(number).await {
+        Ok(Some(run)) if run.records.len() > LARGEST_RUN => {
+            let text = format!(
+                "Run {number} is about {} people, which is too much for a page. `rosterd history --run {number} --format \
+                 html --output run.html` writes it into a file.",
+                run.records.len()
+            );
+            notice(StatusCode::PAYLOAD_TOO_LARGE, "Too large for a page", &text)
+        }
         Ok(Some(run)) => {
             // A hundred thousand people take a while, and runs share the threads that would wait.
             let page = tokio::task::spawn_blocking(move || {
@@ -131,7 +141,7 @@ pub(super) async fn person(
         let config = shared.state.config.borrow().clone();
         let (mut parts, mut problems) = (Vec::new(), Vec::new());
         for sync in &config.syncs {
-            match explain::offline(sync, shared.state.store.snapshot(), who, now).await {
+            match explain::offline(sync, &shared.state.snapshot, who, now).await {
                 Ok(part) => parts.push(part),
                 Err(OfflineError::Store(error)) => return failed(&error),
                 Err(OfflineError::Mapping(error)) => problems.push((sync.name.clone(), error.to_string())),

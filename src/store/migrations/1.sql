@@ -57,6 +57,7 @@ CREATE TABLE link (
     UNIQUE (target_url, target_id)
 ) STRICT;
 CREATE INDEX link_user_name ON link (sync, user_name_key);
+CREATE INDEX link_memory ON link (sync) WHERE memory <> '{}';
 
 CREATE TABLE run (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -82,6 +83,7 @@ CREATE TABLE run (
     told        TEXT CHECK (told IN ('all', 'some'))
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
+CREATE INDEX run_open ON run (sync) WHERE finished_at IS NULL;
 CREATE INDEX run_intent ON run (sync, last_intent);
 CREATE INDEX run_chain ON run (chain_seq);
 CREATE INDEX run_undoes ON run (undoes) WHERE undoes IS NOT NULL;
@@ -122,7 +124,7 @@ CREATE TABLE journal (
     digest    BLOB NOT NULL,
     chain     BLOB NOT NULL
 ) STRICT;
-CREATE INDEX journal_event ON journal (verb, seq) WHERE kind = 'event';
+CREATE INDEX journal_event ON journal (seq, verb) WHERE kind = 'event';
 CREATE INDEX journal_person ON journal (sync, source_id, seq);
 CREATE INDEX journal_time ON journal (sync, at);
 CREATE INDEX journal_run ON journal (run);
