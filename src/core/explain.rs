@@ -26,8 +26,10 @@ use crate::model::time::Millis;
 mod advice;
 mod fates;
 mod raw;
+mod reads;
 mod similar;
 
+pub use reads::UntoldRead;
 pub use similar::Similar;
 
 use advice::Case;
@@ -42,8 +44,8 @@ pub struct Told {
     pub record: ActionRecord,
     /// The run that told it first.
     pub first_run: i64,
-    /// When that run began.
-    pub since: Millis,
+    /// When that run began; `None` where it is not on record any more.
+    pub since: Option<Millis>,
 }
 
 /// What the state holds of one person.
@@ -86,8 +88,10 @@ impl Stored {
 /// What the state holds of one sync, as far as it concerns somebody who is asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredSync {
-    /// The last complete read.
+    /// The last complete read whose run told of everybody.
     pub last_read: Option<LastRead>,
+    /// A newer complete read whose run did not.
+    pub untold_read: Option<UntoldRead>,
     /// Until when writes are stopped, if they are.
     pub paused_until: Option<Millis>,
     /// How the last runs ended.
@@ -205,7 +209,7 @@ impl Explainer<'_> {
         // A line that is still true was true at the last complete read, or when it was told, if that was later.
         let as_of = [
             sync.last_read.as_ref().map(|read| read.started_at),
-            person.told.as_ref().map(|told| told.since),
+            person.told.as_ref().and_then(|told| told.since),
         ];
         let explained = PersonExplained {
             as_of: as_of.into_iter().flatten().max(),
@@ -356,6 +360,7 @@ impl Explainer<'_> {
             }
             Some(until) => troubles.push(format!("paused: nothing is written until {}", until.rfc3339())),
         }
+        troubles.extend(sync.untold_read.as_ref().map(UntoldRead::trouble));
         troubles
     }
 
@@ -370,16 +375,8 @@ impl Explainer<'_> {
             ));
         } else {
             why.push(format!("nothing on record is about {who}: no link, no attempt, no line of any run"));
-            why.push(match &stored.last_read {
-                Some(LastRead { run, started_at, people }) => format!(
-                    "the last complete read (run {run} at {}, {people} listed) did not list this person: not assigned \
-                     to app {app} in {vendor}, or the login is spelled otherwise",
-                    started_at.rfc3339()
-                ),
-                None => "no complete read of the app's people is on record yet, so nothing can be said of who is not \
-                         in it"
-                    .to_owned(),
-            });
+            let (told, untold) = (stored.last_read.as_ref(), stored.untold_read.as_ref());
+            why.push(reads::not_listed(told, untold, app, vendor));
         }
         let mut next = Vec::new();
         if !stored.similar.is_empty() {

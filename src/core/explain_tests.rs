@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::explain::{Explainer, Stored, StoredSync, Told};
+use super::explain::{Explainer, Stored, StoredSync, Told, UntoldRead};
 use super::mapping::Mapping;
 use super::quarantine::Health;
 use super::sample_tests::{NOW, link, path, values};
@@ -70,7 +70,7 @@ fn record(situation: Situation, action: Verb, outcome: Outcome, reason: &str) ->
 }
 
 fn with_line(record: ActionRecord) -> Stored {
-    let told = Told { record, first_run: 3, since: NOW };
+    let told = Told { record, first_run: 3, since: Some(NOW) };
     Stored { told: Some(told), ..Stored::nothing(SourceId::new("00uann")) }
 }
 
@@ -342,4 +342,42 @@ fn nobody_of_that_name_is_told_with_the_read_that_would_know() {
         "{:?}",
         nobody.why
     );
+}
+
+#[test]
+fn a_newer_read_whose_run_told_of_nobody_is_said_and_nobody_is_called_not_assigned() {
+    let untold = UntoldRead {
+        run: 91,
+        started_at: NOW,
+        of_some: false,
+        problem: Some("the workspace did not answer\nhelp: try again".to_owned()),
+    };
+    let stored =
+        |last_read| StoredSync { last_read, untold_read: Some(untold.clone()), ..StoredSync::default() };
+    for last_read in [None, Some(LastRead { run: 41, started_at: NOW, people: 7 })] {
+        let listed = last_read.is_some();
+        let part = part("", stored(last_read));
+        let trouble = part.troubles.last().unwrap();
+        assert!(trouble.starts_with("run 91 read everybody at "), "{trouble}");
+        assert!(trouble.ends_with("could not be finished: the workspace did not answer"), "{trouble}");
+        let why = &part.nobody.unwrap().why[1];
+        assert!(why.contains("run 91 read everybody"), "{why}");
+        assert_eq!(why.contains("(run 41 at "), listed, "{why}");
+        assert!(!why.contains("this person: not assigned"), "{why}");
+    }
+    let of_some = UntoldRead { of_some: true, ..untold.clone() };
+    let part = part("", StoredSync { untold_read: Some(of_some), ..StoredSync::default() });
+    assert!(part.troubles[0].ends_with("and was to tell of some people only"), "{:?}", part.troubles);
+}
+
+#[test]
+fn a_line_whose_first_run_is_pruned_is_as_old_as_the_last_read_or_of_no_known_age() {
+    let mut person = with_line(record(Situation::OutOfScope, Verb::Skip, Outcome::Skipped, "out of scope"));
+    person.told.as_mut().unwrap().since = None;
+    let read = LastRead { run: 41, started_at: NOW, people: 7 };
+    for (last_read, expected) in [(Some(read), Some(NOW)), (None, None)] {
+        let stored = StoredSync { people: vec![person.clone()], last_read, ..StoredSync::default() };
+        let explained = part("", stored).people.remove(0);
+        assert_eq!((explained.as_of, explained.told_by_run), (expected, Some(3)));
+    }
 }

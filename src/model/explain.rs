@@ -63,7 +63,7 @@ pub struct SyncExplained {
     pub target: TargetWords,
     /// What this rests on.
     pub basis: Basis,
-    /// The last complete read of everybody; `null` = none on record.
+    /// The last complete read of everybody whose run told where each of them stands; `null` = none on record.
     pub last_read: Option<LastRead>,
     /// What concerns everybody of this sync and so this person too: a pause, quarantine, failed runs.
     pub troubles: Vec<String>,

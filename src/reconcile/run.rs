@@ -165,13 +165,15 @@ pub async fn run<O: Observe, P: Provision>(
     }
     let mut chain_head = String::new();
     if let Some(written @ Written { writing, tenure, .. }) = &written {
-        keep_lines(written, &mut tally, &mut facts).await;
         let verdict = verdict(&outcome);
         quarantine_notes(&request, writing.store, &mut facts, verdict).await;
         match writing.store.finish_run(tenure, facts.clone(), verdict).await {
             Ok(head) => chain_head = head,
             Err(error) => facts.notes.push(error.to_string()),
         }
+        // Only now: after a stop, everybody who is left over has a line, and the end must be on record before patience
+        // runs out. A run whose lines did not get there is repeated as one whose list is not whole.
+        keep_lines(written, &mut tally, &mut facts).await;
     }
     request.watcher.tell(&RunEvent::Finished { result: facts.result, chain_head });
     let refused = match &outcome {

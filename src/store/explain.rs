@@ -12,7 +12,7 @@ use super::links::link_of;
 use super::pins::paused_until;
 use super::runs::health;
 use super::told::told_now;
-use crate::core::explain::{Similar, Stored, StoredSync};
+use crate::core::explain::{Similar, Stored, StoredSync, UntoldRead};
 use crate::core::normalize::fold_address;
 use crate::model::explain::{LastRead, PersonHold, PersonPin};
 use crate::model::id::SourceId;
@@ -58,8 +58,10 @@ fn stored(
         [sync],
         |row| row.get(0),
     )?;
+    let last_read = last_read(transaction, sync)?;
     Ok(StoredSync {
-        last_read: last_read(transaction, sync)?,
+        untold_read: untold_read(transaction, sync, last_read.as_ref())?,
+        last_read,
         paused_until: paused_until(transaction, sync, now)?,
         health: health(transaction, sync)?,
         billable: billable as u64,
@@ -169,17 +171,45 @@ fn similar(transaction: &Transaction<'_>, sync: &str, who: &str) -> Result<Vec<S
     Ok(similar.found())
 }
 
+/// The newest run that read everybody and told of everybody: only then has somebody without a line none.
 fn last_read(transaction: &Transaction<'_>, sync: &str) -> Result<Option<LastRead>, StoreError> {
     Ok(transaction
         .query_row(
             "SELECT id, started_at, coalesce(facts ->> '$.source.users', 0) FROM run
-             WHERE sync = ?1 AND facts ->> '$.source.complete' ORDER BY started_at DESC, id DESC LIMIT 1",
+             WHERE sync = ?1 AND facts ->> '$.source.complete' AND told = 'all'
+             ORDER BY started_at DESC, id DESC LIMIT 1",
             [sync],
             |row| {
                 Ok(LastRead {
                     run: row.get(0)?,
                     started_at: Millis(row.get(1)?),
                     people: row.get::<_, i64>(2)? as u64,
+                })
+            },
+        )
+        .optional()?)
+}
+
+/// The newest run that read everybody after that and did not tell of everybody.
+fn untold_read(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    last_read: Option<&LastRead>,
+) -> Result<Option<UntoldRead>, StoreError> {
+    Ok(transaction
+        .query_row(
+            "SELECT id, started_at, told = 'some',
+                    coalesce(facts ->> '$.target.problem', facts ->> '$.source.problem', facts ->> '$.notes[#-1]')
+             FROM run
+             WHERE sync = ?1 AND facts ->> '$.source.complete' AND told IS NOT 'all' AND id > ?2
+             ORDER BY started_at DESC, id DESC LIMIT 1",
+            params![sync, last_read.map_or(0, |read| read.run)],
+            |row| {
+                Ok(UntoldRead {
+                    run: row.get(0)?,
+                    started_at: Millis(row.get(1)?),
+                    of_some: row.get::<_, Option<bool>>(2)?.unwrap_or(false),
+                    problem: row.get(3)?,
                 })
             },
         )

@@ -4,6 +4,13 @@
 //! One row holds for as long as the line stays the same: a quiet run only compares, a line that changed ends its row and
 //! begins another, and a run that listed everybody ends the rows of those who have no line any more. A run of named
 //! people touches theirs only.
+//!
+//! What is held, deferred or refused is told in words that differ from run to run: how many were sent in the last hour,
+//! how many runs are left, what the target answered. Where only these differ it is the same line, and its row takes the
+//! newest words: every run that the row stands for is repeated with them.
+//!
+//! Runs overlap. Where a run that began later has told of somebody, or sent them something, what an older one tells is a
+//! row of that run alone, named in `told_by`, and the other row stays as it is.
 
 use std::collections::HashSet;
 
@@ -77,7 +84,7 @@ impl Store {
             .await
     }
 
-    /// Notes some lines; gives the rows that hold for the people they are about.
+    /// Notes some lines; gives the rows that they leave standing.
     async fn note_lines(
         &self,
         tenure: &Tenure,
@@ -92,14 +99,15 @@ impl Store {
                 tenure.check(transaction)?;
                 let mut rows = Vec::with_capacity(lines.len());
                 for line in &lines {
-                    let row = if of_a_return {
-                        Some(insert(transaction, &tenure.sync, run, Some(run + 1), line)?)
+                    let noted = if of_a_return {
+                        Some(alone(transaction, &tenure.sync, run, None, line)?)
                     } else {
                         note_line(transaction, &tenure.sync, run, line)?
                     };
-                    let Some(row) = row else { continue };
+                    let Some(Noted { row, alone, beside }) = noted else { continue };
                     rows.push(row);
-                    if !of_all {
+                    rows.extend(beside);
+                    if alone || !of_all {
                         transaction
                             .prepare_cached("INSERT OR IGNORE INTO told_by (run, told) VALUES (?1, ?2)")?
                             .execute(params![run, row])?;
@@ -182,31 +190,86 @@ fn is_told(line: &ActionRecord) -> bool {
     }
 }
 
-/// Notes one line; gives the row that holds for the person, if any does.
+/// Where a line is on record.
+struct Noted {
+    /// The row that says it.
+    row: i64,
+    /// The row is about this run and no other.
+    alone: bool,
+    /// The row that is still true of the person, where that is another one.
+    beside: Option<i64>,
+}
+
+/// Notes one line; nothing where it is about nobody whom the source knows.
 fn note_line(
     transaction: &Transaction<'_>,
     sync: &str,
     run: i64,
     line: &ActionRecord,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<Noted>, StoreError> {
     let Some(person) = &line.source_id else { return Ok(None) };
     let open = open_row(transaction, sync, person.as_str())?;
     let text = serde_json::to_string(line)?;
-    if let Some((row, _, stored)) = &open
+    let as_before = |row| Ok(Some(Noted { row, alone: false, beside: None }));
+    if let Some((row, first_run, stored)) = &open
         && *stored == text
+        && *first_run <= run
     {
-        return Ok(Some(*row));
+        return as_before(*row);
     }
-    if a_newer_run_knows_better(transaction, sync, person.as_str(), run)? {
-        if told_at(transaction, sync, person.as_str(), run)? {
-            return Ok(None);
+    let same = match &open {
+        Some((row, first_run, stored)) if *first_run <= run => {
+            says_the_same(&serde_json::from_str(stored)?, line).then_some(*row)
         }
-        return insert(transaction, sync, run, Some(run + 1), line).map(Some);
+        Some(_) | None => None,
+    };
+    match (same, a_newer_run_knows_better(transaction, sync, person.as_str(), run)?) {
+        (Some(row), true) => return as_before(row),
+        (Some(row), false) => {
+            transaction
+                .prepare_cached("UPDATE told SET record = ?2 WHERE id = ?1")?
+                .execute(params![row, text])?;
+            return as_before(row);
+        }
+        (None, true) => {
+            let beside = open.map(|(row, _, _)| row);
+            return alone(transaction, sync, run, beside, line).map(Some);
+        }
+        (None, false) => {}
     }
     if let Some((row, _, _)) = open {
         end(transaction, row, run)?;
     }
-    insert(transaction, sync, run, None, line).map(Some)
+    as_before(insert(transaction, sync, run, None, line)?)
+}
+
+/// Notes a line that is about one run and no other.
+fn alone(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    run: i64,
+    beside: Option<i64>,
+    line: &ActionRecord,
+) -> Result<Noted, StoreError> {
+    let row = insert(transaction, sync, run, Some(run + 1), line)?;
+    Ok(Noted { row, alone: true, beside })
+}
+
+/// Whether two lines differ at most in words that change from run to run.
+fn says_the_same(before: &ActionRecord, now: &ActionRecord) -> bool {
+    match now.outcome {
+        Outcome::Held | Outcome::Deferred | Outcome::Failed => {
+            let ActionRecord { detail, status, attempts, .. } = now;
+            let reworded = ActionRecord {
+                detail: detail.clone(),
+                status: *status,
+                attempts: *attempts,
+                ..before.clone()
+            };
+            reworded == *now
+        }
+        Outcome::Disabled | Outcome::Skipped | Outcome::Planned | Outcome::Applied => before == now,
+    }
 }
 
 fn open_row(
@@ -221,6 +284,8 @@ fn open_row(
     Ok(row.optional()?)
 }
 
+/// Whether a run that began later told of somebody, or sent them something. Wherever [`end`] leaves an open row as it
+/// is, this is so too: there is never a second one.
 fn a_newer_run_knows_better(
     transaction: &Transaction<'_>,
     sync: &str,
@@ -230,16 +295,10 @@ fn a_newer_run_knows_better(
     let mut statement = transaction.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM told
                         WHERE sync = ?1 AND source_id = ?2 AND (until_run > ?3 OR first_run > ?3))
-             OR EXISTS (SELECT 1 FROM journal WHERE sync = ?1 AND source_id = ?2 AND run > ?3)",
-    )?;
-    Ok(statement.query_row(params![sync, person, run], |row| row.get(0))?)
-}
-
-/// Whether another line holds for the person as of a run.
-fn told_at(transaction: &Transaction<'_>, sync: &str, person: &str, run: i64) -> Result<bool, StoreError> {
-    let mut statement = transaction.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM told WHERE sync = ?1 AND source_id = ?2 AND first_run <= ?3
-                                             AND (until_run IS NULL OR until_run > ?3))",
+             OR EXISTS (SELECT 1 FROM told JOIN told_by ON told_by.told = told.id
+                        WHERE told.sync = ?1 AND told.source_id = ?2 AND told_by.run > ?3)
+             OR EXISTS (SELECT 1 FROM journal WHERE sync = ?1 AND source_id = ?2 AND run > ?3)
+             OR EXISTS (SELECT 1 FROM run WHERE id > ?3 AND +sync = ?1 AND told = 'all')",
     )?;
     Ok(statement.query_row(params![sync, person, run], |row| row.get(0))?)
 }
@@ -269,10 +328,16 @@ fn insert(
     Ok(transaction.last_insert_rowid())
 }
 
-/// Ends a row, unless a run that began later has begun it.
+/// Ends a row, unless a run that began later has begun it or told it again.
 fn end(transaction: &Transaction<'_>, row: i64, run: i64) -> Result<(), StoreError> {
     transaction
-        .prepare_cached("UPDATE told SET until_run = ?2 WHERE id = ?1 AND first_run <= ?2")?
+        .prepare_cached(
+            "UPDATE told SET until_run = ?2
+             WHERE id = ?1 AND first_run <= ?2
+               AND NOT EXISTS (SELECT 1 FROM told_by WHERE told = ?1 AND run > ?2)
+               AND NOT EXISTS (SELECT 1 FROM run
+                               WHERE run.id > ?2 AND +run.sync = told.sync AND run.told = 'all')",
+        )?
         .execute(params![row, run])?;
     Ok(())
 }
@@ -287,11 +352,7 @@ pub(super) fn told_now(
     let since: Option<i64> = transaction
         .query_row("SELECT started_at FROM run WHERE id = ?1", [first_run], |row| row.get(0))
         .optional()?;
-    Ok(Some(Told {
-        record: serde_json::from_str(&record)?,
-        first_run,
-        since: Millis(since.unwrap_or_default()),
-    }))
+    Ok(Some(Told { record: serde_json::from_str(&record)?, first_run, since: since.map(Millis) }))
 }
 
 /// Which lines of a run are on record, as a condition on `told`; `?1` is the run. `None` = none are.
@@ -300,8 +361,12 @@ pub(super) fn lines_of(transaction: &Transaction<'_>, run: i64) -> Result<Option
         transaction.query_row("SELECT told FROM run WHERE id = ?1", [run], |row| row.get(0))?;
     Ok(match how.as_deref() {
         Some("all") => Some(
-            "told.sync = (SELECT sync FROM run WHERE id = ?1) AND told.first_run <= ?1
-             AND (told.until_run IS NULL OR told.until_run > ?1)",
+            "(told.id IN (SELECT told FROM told_by WHERE run = ?1)
+              OR (told.sync = (SELECT sync FROM run WHERE id = ?1) AND told.first_run <= ?1
+                  AND (told.until_run IS NULL OR told.until_run > ?1)
+                  AND NOT EXISTS (SELECT 1 FROM told_by JOIN told AS own ON own.id = told_by.told
+                                  WHERE told_by.run = ?1
+                                    AND own.sync = told.sync AND own.source_id = told.source_id)))",
         ),
         Some(_) => Some("told.id IN (SELECT told FROM told_by WHERE run = ?1)"),
         None => None,

@@ -2,10 +2,11 @@
 
 use crate::support::{Bench, mail};
 use rosterd::exit;
-use rosterd::model::report::Outcome;
+use rosterd::model::id::SourceId;
+use rosterd::model::report::{ActionRecord, Outcome, Trigger};
 use rosterd::model::time::Millis;
 use rosterd::sim::{Effect, Fault, Peer};
-use rosterd::store::{SHORTEST_KEEP, Snapshot, Store};
+use rosterd::store::{SHORTEST_KEEP, Snapshot, Spool, Store, Tenure, ToldOf};
 
 const NO_BOTS: &str = "[sync.scope]\nfilter = \"user.department != 'Bots'\"\n";
 
@@ -161,4 +162,159 @@ async fn somebody_is_known_by_mail_by_an_earlier_login_and_by_nearly_the_same_sp
     }
     let known = snapshot(&bench).await.explained("default", &mail("u-anma"), Millis::now()).await.unwrap();
     assert_eq!(known.similar, [mail("u-anna")]);
+}
+
+#[tokio::test]
+async fn held_people_keep_their_rows_while_the_words_of_the_guard_change() {
+    let bench = Bench::okta().await.tables("[sync.guard]\nmax_creates = 3\n");
+    bench.staff(["ann", "ben"]);
+    bench.begin().await;
+    for number in 0..40 {
+        bench.hire(&format!("new{number}"));
+    }
+    let first = bench.run().await;
+    let before = first.of("new7").detail.clone().unwrap();
+    assert_eq!(told(&bench).await, (40, 40), "{first:?}");
+    for sent in ["new0", "new1", "new2"] {
+        assert_eq!(bench.run_for(&[sent]).await.facts.summary.create, 1);
+        let ended = bench.run().await;
+        let now = ended.of("new7").detail.clone().unwrap();
+        assert_ne!(now, before, "the words are others now");
+        assert_eq!(told(&bench).await.0, 40, "and the row is the same");
+        let known = snapshot(&bench).await.explained("default", &mail("new7"), Millis::now()).await.unwrap();
+        let line = known.people[0].told.as_ref().unwrap();
+        assert_eq!((line.first_run, &line.record.detail), (first.facts.run.unwrap(), &Some(now)));
+    }
+    assert_eq!(told(&bench).await, (40, 37));
+    assert_eq!(listed(&bench, first.facts.run.unwrap()).await.len(), 40);
+}
+
+#[tokio::test]
+async fn a_joiner_who_was_read_while_the_workspace_was_down_is_not_called_unassigned() {
+    let bench = Bench::okta().await;
+    bench.staff(["ann", "ben"]);
+    bench.begin().await;
+    let known = snapshot(&bench).await.explained("default", &mail("zoe"), Millis::now()).await.unwrap();
+    let read = known.last_read.unwrap().run;
+    assert_eq!(known.untold_read, None);
+    bench.hire("zoe");
+    let down = Effect::answer(503, "text/html", "<html>down</html>");
+    bench.sim.faults().add(Fault::on(Peer::Scim).then(down));
+    let ended = bench.run().await;
+    assert_eq!(ended.code, exit::TARGET, "{ended:?}");
+    assert!(ended.facts.source.complete, "{ended:?}");
+    bench.sim.faults().clear();
+    let known = snapshot(&bench).await.explained("default", &mail("zoe"), Millis::now()).await.unwrap();
+    let untold = known.untold_read.unwrap();
+    assert_eq!((known.last_read.unwrap().run, untold.run), (read, ended.facts.run.unwrap()));
+    assert!(!untold.of_some && untold.problem.is_some(), "{untold:?}");
+    bench.run().await;
+    let known = snapshot(&bench).await.explained("default", &mail("zoe"), Millis::now()).await.unwrap();
+    assert_eq!(known.untold_read, None, "the next run told of everybody");
+}
+
+/// A state in which run 1 skipped a bot, and what runs that overlap note there.
+struct Overlap {
+    store: Store,
+    tenure: Tenure,
+    line: ActionRecord,
+}
+
+impl Overlap {
+    async fn new(bench: &Bench) -> Overlap {
+        bench.staff(["ann", "ben"]);
+        hire_bot(bench, "bot");
+        let line = bench.run().await.of("bot").clone();
+        let store = Store::open(&bench.directory.path().join("state"), false).await.unwrap();
+        let tenure = store.tenure("default").await.unwrap();
+        Overlap { store, tenure, line }
+    }
+
+    fn person(&self) -> SourceId {
+        self.line.source_id.clone().unwrap()
+    }
+
+    fn these(&self) -> ToldOf {
+        ToldOf::These([self.person()].into())
+    }
+
+    fn line(&self, reason: &str) -> ActionRecord {
+        ActionRecord { reason: reason.to_owned(), ..self.line.clone() }
+    }
+
+    async fn begin(&self, full: bool) -> i64 {
+        self.store.begin_run(&self.tenure, Trigger::Manual, full, Millis::now()).await.unwrap()
+    }
+
+    async fn note(&self, run: i64, of: ToldOf, lines: &[ActionRecord]) {
+        let mut records = Spool::default();
+        lines.iter().for_each(|line| records.push(line).map(|_| ()).unwrap());
+        self.store.note_told(&self.tenure, run, of, &mut records).await.unwrap();
+    }
+
+    /// The reasons that a run is repeated with.
+    async fn reasons(&self, run: i64) -> Vec<String> {
+        let mut again = self.store.snapshot().run_again(run).await.unwrap().unwrap();
+        assert!(again.whole);
+        again.records.iter().unwrap().map(|line| line.unwrap().reason).collect()
+    }
+
+    /// The run that first told what is still true, and its reason.
+    async fn now(&self) -> Option<(i64, String)> {
+        let known =
+            self.store.snapshot().stored("default", vec![self.person()], Millis::now()).await.unwrap();
+        known.people[0].told.as_ref().map(|told| (told.first_run, told.record.reason.clone()))
+    }
+}
+
+#[tokio::test]
+async fn an_older_full_run_lists_the_line_that_a_newer_run_told_first() {
+    let bench = Bench::okta().await.tables(NO_BOTS);
+    let state = Overlap::new(&bench).await;
+    let (full, newer) = (state.begin(true).await, state.begin(false).await);
+    state.note(newer, state.these(), &[state.line("b")]).await;
+    state.note(full, ToldOf::Everybody, &[state.line("b")]).await;
+    for run in [full, newer] {
+        assert_eq!(state.reasons(run).await, ["b"], "run {run}");
+    }
+    assert_eq!(state.now().await, Some((newer, "b".to_owned())));
+    let last = state.begin(true).await;
+    state.note(last, ToldOf::Everybody, &[state.line("b")]).await;
+    assert_eq!(state.reasons(last).await, ["b"]);
+    assert_eq!(state.store.snapshot().told_count("default").await.unwrap(), (3, 1));
+}
+
+#[tokio::test]
+async fn an_older_run_is_repeated_with_its_own_words_and_changes_none_of_a_newer_one() {
+    for of_all in [true, false] {
+        let bench = Bench::okta().await.tables(NO_BOTS);
+        let state = Overlap::new(&bench).await;
+        let (older, newer) = (state.begin(of_all).await, state.begin(false).await);
+        let was = state.line.reason.clone();
+        state.note(newer, state.these(), std::slice::from_ref(&state.line)).await;
+        let of = if of_all { ToldOf::Everybody } else { state.these() };
+        state.note(older, of, &[state.line("a")]).await;
+        assert_eq!(state.reasons(older).await, ["a"], "{of_all}");
+        for run in [1, newer] {
+            assert!(state.reasons(run).await.contains(&was), "{of_all}: run {run}");
+        }
+        assert_eq!(state.now().await, Some((1, was)), "{of_all}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_run_without_a_line_does_not_end_one_that_a_newer_run_told_again() {
+    for (newer_is_full, older_is_full) in [(false, true), (true, false), (true, true)] {
+        let bench = Bench::okta().await.tables(NO_BOTS);
+        let state = Overlap::new(&bench).await;
+        let (older, newer) = (state.begin(older_is_full).await, state.begin(newer_is_full).await);
+        let of = |all| if all { ToldOf::Everybody } else { state.these() };
+        state.note(newer, of(newer_is_full), std::slice::from_ref(&state.line)).await;
+        state.note(older, of(older_is_full), &[]).await;
+        assert_eq!(state.now().await, Some((1, state.line.reason.clone())));
+        assert_eq!(state.reasons(newer).await, [state.line.reason.clone()]);
+        let last = state.begin(true).await;
+        state.note(last, ToldOf::Everybody, &[]).await;
+        assert_eq!(state.now().await, None);
+    }
 }

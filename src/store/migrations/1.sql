@@ -78,8 +78,8 @@ CREATE TABLE run (
     -- The run that this one takes back, and who asked for it.
     undoes      INTEGER REFERENCES run (id),
     undone_by   TEXT,
-    -- Where its lines about people for whom it did nothing are: 'all' = every line of told that was true then,
-    -- 'some' = those that told_by names.
+    -- Where its lines about people for whom it did nothing are: 'some' = those that told_by names, 'all' = these, and
+    -- of everybody else every line of told that was true then.
     told        TEXT CHECK (told IN ('all', 'some'))
 ) STRICT;
 CREATE INDEX run_sync ON run (sync, started_at);
@@ -150,7 +150,8 @@ CREATE TABLE failing (
 ) STRICT;
 
 -- What runs tell of people for whom nothing is done and who are not unchanged: one row for as long as the line stays
--- the same, so that a quiet run writes nothing.
+-- the same, so that a quiet run writes nothing. A line that differs only in words that change from run to run is the
+-- same, and the row has the newest.
 CREATE TABLE told (
     id            INTEGER PRIMARY KEY,
     sync          TEXT NOT NULL,
@@ -167,7 +168,8 @@ CREATE INDEX told_person ON told (sync, source_id, first_run);
 CREATE INDEX told_user_name ON told (sync, user_name_key);
 CREATE INDEX told_closed ON told (until_run) WHERE until_run IS NOT NULL;
 
--- Which lines a run that was not about everybody told.
+-- Which lines a run that was not about everybody told; of one that was, those that are about this run alone because a
+-- newer one had told of the person before it.
 CREATE TABLE told_by (
     run  INTEGER NOT NULL,
     told INTEGER NOT NULL REFERENCES told (id) ON DELETE CASCADE,
