@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, registry};
 
 use crate::model::report::Outcome;
 use crate::reconcile::event::{RunEvent, Watcher};
@@ -29,25 +29,37 @@ pub fn stderr_is_the_journal() -> bool {
     here.is_ok_and(|here| stream == format!("{}:{}", here.st_dev, here.st_ino))
 }
 
+/// What is logged: what `RUST_LOG` says, else our own lines from `level` on. Without the variable nothing of what reads
+/// it is ever touched, which an idle daemon's memory shows.
+fn filter(level: LevelFilter) -> Box<dyn Filter<Registry> + Send + Sync> {
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let builder = || EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    match asked.and_then(|text| builder().parse(text).ok()) {
+        Some(asked) => Box::new(asked),
+        None => Box::new(Targets::new().with_target("rosterd", level)),
+    }
+}
+
 /// Installs the logger. `RUST_LOG` wins over `level`. A second call changes nothing.
 pub fn install(format: LogFormat, level: LevelFilter, colour: bool) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::OFF.into())
-        .try_from_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("rosterd={level}")));
-    let text = || tracing_subscriber::fmt().with_env_filter(filter.clone()).with_writer(std::io::stderr);
+    let text = |colour| {
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+        registry().with(lines.with_filter(filter(level))).try_init()
+    };
     // A logger that stands already (tests in one process) is left as it is.
     let _ = match format {
-        LogFormat::Text => text().with_ansi(colour).with_target(false).try_init(),
-        LogFormat::Json => text().with_ansi(false).json().flatten_event(true).try_init(),
+        LogFormat::Text => text(colour),
+        LogFormat::Json => {
+            let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false).json().flatten_event(true);
+            registry().with(lines.with_filter(filter(level))).try_init()
+        }
         LogFormat::Journald => match tracing_journald::layer() {
-            Ok(journal) => tracing_subscriber::registry()
-                .with(filter.clone())
-                .with(journal.with_field_prefix(Some("ROSTERD".to_owned())))
-                .try_init()
-                .map_err(Into::into),
+            Ok(journal) => {
+                let journal = journal.with_field_prefix(Some("ROSTERD".to_owned()));
+                registry().with(journal.with_filter(filter(level))).try_init()
+            }
             Err(error) => {
-                let installed = text().with_ansi(false).with_target(false).try_init();
+                let installed = text(false);
                 tracing::warn!(%error, "the journal cannot be reached, so the log is text");
                 installed
             }
