@@ -315,7 +315,7 @@ async fn an_older_run_without_a_line_does_not_end_one_that_a_newer_run_told_agai
         state.note(newer, of(newer_is_full), std::slice::from_ref(&state.line)).await;
         state.note(older, of(older_is_full), &[]).await;
         assert_eq!(state.now().await, Some((1, state.line.reason.clone())));
-        assert_eq!(state.reasons(newer).await, [state.line.reason.clone()]);
+        assert_eq!(state.reasons(newer).await, vec![state.line.reason.clone()]);
         let last = state.begin(true).await;
         state.note(last, ToldOf::Everybody, &[]).await;
         assert_eq!(state.now().await, None);
