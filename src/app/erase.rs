@@ -10,7 +10,7 @@ use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::time::Millis;
 use crate::report::visible;
-use crate::store::{Erasure, KnownAs, StoreError};
+use crate::store::{Erasure, KnownAs};
 
 /// Erases a person after it was confirmed.
 pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
@@ -40,15 +40,15 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
         return Err((text, exit::FAILURE));
     };
     // From here on it is done, whatever becomes of the file.
-    let scrubbed = store.scrub().await;
+    let scrubbed = store.scrub().await.map_err(|error| error.to_string());
     tracing::info!(entries, runs, others, by, "somebody was erased from the history");
-    store.close().await?;
+    let closed = store.close().await.map_err(|(text, _)| text);
     desk.console.say(&format!(
         "erased: {} of the history, {}; the chain still fits, as `rosterd history --verify` shows",
         number(entries, "entry", "entries"),
         number(others, "other record", "other records")
     ));
-    if let Some(text) = left_in_the_file(scrubbed) {
+    if let Some(text) = left_in_the_file(scrubbed.and_then(|whole| closed.map(|()| whole))) {
         desk.console.say(&text);
     }
     if found.iter().any(frees_no_seat) {
@@ -68,15 +68,14 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
 }
 
 /// What is to be said where bytes of what was erased may still be in the file.
-fn left_in_the_file(scrubbed: Result<bool, StoreError>) -> Option<String> {
-    match scrubbed {
+fn left_in_the_file(written: Result<bool, String>) -> Option<String> {
+    match written {
         Ok(true) => None,
         Ok(false) => Some(
             "somebody reads the state just now, so that bytes of it may be left in the file: the next run removes them"
                 .to_owned(),
         ),
         Err(error) => {
-            let error = error.to_string();
             // Its own help is about what could not be done, and this is done.
             let why = error.split("\nhelp: ").next().unwrap_or_default();
             Some(format!(
@@ -204,7 +203,7 @@ mod tests {
     fn a_file_that_cannot_be_written_anew_is_said_and_is_no_failure_of_the_erasure() {
         assert_eq!(left_in_the_file(Ok(true)), None);
         assert!(left_in_the_file(Ok(false)).unwrap().contains("the next run removes them"));
-        let full = StoreError::Database("database or disk is full".to_owned());
+        let full = crate::store::StoreError::Database("database or disk is full".to_owned()).to_string();
         let text = left_in_the_file(Err(full)).unwrap();
         assert!(text.contains(
             "bytes of it may be left there: the state database failed: database or disk is full\n"
