@@ -2,6 +2,7 @@
 //! is no history, and stays.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::desk::Desk;
 use super::{Complaint, state_complaint};
@@ -38,21 +39,66 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
         );
         return Err((text, exit::FAILURE));
     };
-    let scrubbed = store.scrub().await.map_err(state_complaint)?;
+    // From here on it is done, whatever becomes of the file.
+    let scrubbed = store.scrub().await.map_err(|error| error.to_string());
     tracing::info!(entries, runs, others, by, "somebody was erased from the history");
-    store.close().await?;
+    let closed = store.close().await.map_err(|(text, _)| text);
     desk.console.say(&format!(
         "erased: {} of the history, {}; the chain still fits, as `rosterd history --verify` shows",
         number(entries, "entry", "entries"),
         number(others, "other record", "other records")
     ));
-    if !scrubbed {
+    if let Some(text) = left_in_the_file(scrubbed.and_then(|whole| closed.map(|()| whole))) {
+        desk.console.say(&text);
+    }
+    if found.iter().any(frees_no_seat) {
         desk.console.say(
-            "somebody reads the state just now, so that bytes of it may be left in the file: the next run removes them",
+            "the seat of an account whose link went is not counted any more, and is paid for until the account is \
+             deleted in the workspace",
         );
     }
+    let directory = &desk.config.state_dir;
     desk.console.say("not erased: backups of the state, saved reports and plans, and the log");
+    for name in copies_beside(directory) {
+        let path = directory.join(name);
+        desk.console
+            .say(&format!("not erased: {}, an earlier state; delete it", visible(&path.to_string_lossy())));
+    }
     Ok(())
+}
+
+/// What is to be said where bytes of what was erased may still be in the file.
+fn left_in_the_file(written: Result<bool, String>) -> Option<String> {
+    match written {
+        Ok(true) => None,
+        Ok(false) => Some(
+            "somebody reads the state just now, so that bytes of it may be left in the file: the next run removes them"
+                .to_owned(),
+        ),
+        Err(error) => {
+            // Its own help is about what could not be done, and this is done.
+            let why = error.split("\nhelp: ").next().unwrap_or_default();
+            Some(format!(
+                "the file could not be written anew, so that bytes of it may be left there: {why}\nhelp: free disk \
+                 space, as much as the database takes; the next run tries again, and then one each day"
+            ))
+        }
+    }
+}
+
+/// Whether the account is not active, has a seat that is paid for, and loses its link.
+fn frees_no_seat(known: &KnownAs) -> bool {
+    known.takes_a_seat && !known.is_provisioned()
+}
+
+/// Names of earlier states in the directory: damaged ones that were moved aside, and those from before a migration.
+fn copies_beside(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut copies: Vec<String> =
+        names.filter(|name| name.starts_with("rosterd.db.damaged-") || name.ends_with(".backup")).collect();
+    copies.sort();
+    copies
 }
 
 /// The only person among those found.
@@ -134,6 +180,7 @@ mod tests {
             entries: 1,
             last_at: None,
             account: None,
+            takes_a_seat: false,
             open_holds: 0,
             pinned: false,
         }
@@ -150,5 +197,41 @@ mod tests {
             assert!(text.contains("more than one person") && text.contains("--sync"), "{text}");
         }
         assert_eq!(one_person(&[], "ann").unwrap_err().1, exit::USAGE);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_anew_is_said_and_is_no_failure_of_the_erasure() {
+        assert_eq!(left_in_the_file(Ok(true)), None);
+        assert!(left_in_the_file(Ok(false)).unwrap().contains("the next run removes them"));
+        let full = crate::store::StoreError::Database("database or disk is full".to_owned()).to_string();
+        let text = left_in_the_file(Err(full)).unwrap();
+        assert!(text.contains(
+            "bytes of it may be left there: the state database failed: database or disk is full\n"
+        ));
+        assert!(text.contains("help: free disk space") && text.matches("help: ").count() == 1, "{text}");
+    }
+
+    #[test]
+    fn a_seat_that_is_paid_and_not_counted_any_more_is_one_whose_link_goes() {
+        let with = |state: &str, takes_a_seat| KnownAs {
+            account: Some((crate::model::id::TargetId::new("a"), state.to_owned())),
+            takes_a_seat,
+            ..known("wrike", "7", "https://acme.okta.com")
+        };
+        assert!(frees_no_seat(&with("deactivated", true)));
+        assert!(!frees_no_seat(&with("deactivated", false)) && !frees_no_seat(&with("active", true)));
+    }
+
+    #[test]
+    fn earlier_states_in_the_directory_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in
+            ["rosterd.db", "rosterd.db-wal", "rosterd.v1.backup", "rosterd.db.damaged-20260101T000000Z-wal"]
+        {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let expected = ["rosterd.db.damaged-20260101T000000Z-wal", "rosterd.v1.backup"];
+        assert_eq!(copies_beside(directory.path()), expected);
+        assert_eq!(copies_beside(&directory.path().join("missing")), [""; 0]);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::model::time::Millis;
 use crate::store::{Pruned, Store};
 
-/// Prunes history older than `keep` where that is due, and finishes an erasure that a reader was in the way of. No run
-/// fails for it.
+/// Prunes history older than `keep` where that is due, and finishes an erasure that a reader or a full disk was in
+/// the way of. No run fails for it.
 pub async fn clear_up(store: &Store, keep: Duration) {
     match store.prune(keep, Millis::now()).await {
         Ok(Some(Pruned { entries, others })) if entries + others > 0 => {
@@ -15,7 +15,14 @@ pub async fn clear_up(store: &Store, keep: Duration) {
         Ok(Some(_) | None) => {}
         Err(error) => tracing::warn!(%error, "history that is too old could not be removed"),
     }
-    if let Err(error) = store.scrub_if_due().await {
-        tracing::warn!(%error, "what was erased could not be removed from the file's free space");
+    // Not at the start: a disk that is full would keep rosterd from everything else, and a large file from being ready.
+    match store.scrub_if_due(Millis::now()).await {
+        Ok(true) => tracing::info!("what was erased is out of the file's free space, too"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(
+            %error,
+            help = "free disk space: as much as the database takes; a run tries again in a day",
+            "what was erased could not be removed from the file's free space"
+        ),
     }
 }

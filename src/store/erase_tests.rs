@@ -1,11 +1,13 @@
 //! Who was erased is nowhere in what serves history, nor in the bytes of the file; who has an account keeps the link.
 
 use super::book_tests::{Book, DAY, id, login};
-use super::{HeldPair, HoldScope, Past, Store};
+use super::{HeldPair, HoldScope, Past, Spool, Store, ToldOf};
+use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::history::{AttemptOutcome, EventKind};
-use crate::model::id::SourceId;
+use crate::model::id::{SourceId, TargetId};
 use crate::model::link::LinkState;
-use crate::model::plan::Verb;
+use crate::model::plan::{Change, Situation, Verb};
+use crate::model::report::{ActionRecord, Outcome};
 
 fn all() -> Past {
     Past { limit: 1000, ..Past::default() }
@@ -200,7 +202,7 @@ async fn a_login_that_was_anothers_before_names_both() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_of_an_erasure_in_the_file_goes_at_the_next_start() {
+async fn what_a_crash_left_of_an_erasure_in_the_file_goes_after_the_next_run() {
     let mut book = with_a_leaver().await;
     book.erase("ann").await;
     // The process ends before the file is written anew.
@@ -208,6 +210,132 @@ async fn what_a_crash_left_of_an_erasure_in_the_file_goes_at_the_next_start() {
     drop(store);
     let store = Store::open(directory.path(), false).await.unwrap();
     let book = Book { directory, store, tenure, now };
+    assert!(book.store.scrub_if_due(book.at()).await.unwrap());
     assert_eq!(files_with(&book, &["ann@acme", "annxyz"]), [""; 0]);
     assert!(book.audit().await.intact);
+    assert!(!book.store.scrub_if_due(book.at()).await.unwrap(), "it was done");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_anew_is_opened_and_tried_again_once_a_day() {
+    let mut book = with_a_leaver().await;
+    book.erase("ann").await;
+    // Somebody reads all the time, so that the write-ahead log cannot be emptied.
+    let reader = rusqlite::Connection::open(book.directory.path().join("rosterd.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM sync").unwrap();
+    assert!(!book.store.scrub_if_due(book.at()).await.unwrap());
+    reader.execute_batch("COMMIT").unwrap();
+    drop(reader);
+    let Book { directory, store, tenure, now } = book;
+    drop(store);
+    let store = Store::open(directory.path(), false).await.unwrap();
+    let mut book = Book { directory, store, tenure, now };
+    book.pass(DAY - 1);
+    assert!(!book.store.scrub_if_due(book.at()).await.unwrap(), "not within a day");
+    book.pass(1);
+    assert!(book.store.scrub_if_due(book.at()).await.unwrap());
+    assert_eq!(files_with(&book, &["ann@acme", "annxyz"]), [""; 0]);
+    // Another erasure is not put off by what was tried for an earlier one.
+    book.erase("ben").await;
+    assert!(book.store.scrub_if_due(book.at()).await.unwrap());
+}
+
+/// A line about somebody for whom nothing is done.
+fn line(name: &str, user: String, detail: &str) -> ActionRecord {
+    ActionRecord {
+        action: Verb::Update,
+        user,
+        source_id: Some(id(name)),
+        target_id: Some(TargetId::new("account-of-generic")),
+        situation: Situation::Gone,
+        reason: "the update waits".to_owned(),
+        changes: vec![Change {
+            path: AttributePath::parse("title").unwrap(),
+            from: Some(Scalar::Text("generic".to_owned())),
+            to: None,
+        }],
+        outcome: Outcome::Deferred,
+        status: None,
+        detail: Some(detail.to_owned()),
+        attempts: 0,
+    }
+}
+
+/// Notes lines of everybody for a run.
+async fn tell(book: &Book, run: i64, lines: Vec<ActionRecord>) {
+    let mut spool = Spool::default();
+    for line in &lines {
+        spool.push(line).unwrap();
+    }
+    book.store.note_told(&book.tenure, run, ToldOf::Everybody, &mut spool).await.unwrap();
+}
+
+async fn change(book: &Book, sql: &'static str) {
+    book.store.snapshot().transact(|transaction| Ok(transaction.execute_batch(sql)?)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_is_a_word_of_rosterd_leaves_every_document_readable() {
+    for word in ["generic", "update", "default", "deferred", "schedule"] {
+        let mut book = Book::new().await;
+        let run = book.begin().await;
+        let lines = vec![
+            line("ann", word.to_owned(), "x"),
+            line("ben", login("ben"), &format!("as {word} has")),
+            line("cleo", word.to_uppercase(), "x"),
+        ];
+        tell(&book, run, lines).await;
+        book.end(run, vec![format!("about {word}")]).await;
+        book.erase("ann").await;
+        let mut again = book.store.snapshot().run_again(run).await.unwrap().unwrap();
+        let facts = again.facts.unwrap();
+        assert_eq!(
+            (facts.notes, facts.target.dialect.as_str()),
+            (vec!["about (erased)".to_owned()], "generic")
+        );
+        let records: Vec<_> = again.records.iter().unwrap().map(Result::unwrap).collect();
+        let told: Vec<_> = records.iter().map(|line| (line.user.as_str(), line.detail.as_deref())).collect();
+        let ben = login("ben");
+        assert_eq!(told, [(ben.as_str(), Some("as (erased) has")), ("(erased)", Some("x"))], "{word}");
+        assert!(records.iter().all(|line| line.action == Verb::Update && line.outcome == Outcome::Deferred));
+        let known = book.store.snapshot().known_as(word, Vec::new()).await.unwrap();
+        assert_eq!(known, [], "nobody has the login any more");
+    }
+}
+
+#[tokio::test]
+async fn every_text_about_others_loses_every_name_of_the_person() {
+    let mut book = with_a_leaver().await;
+    let run = book.begin().await;
+    // Known from the link and from a line alone.
+    change(
+        &book,
+        r#"UPDATE link SET acknowledged = json('{"userName": "ann@acme.example", "emails[type eq \"work\"].value": "ä\\nn@acme.example"}')
+           WHERE source_id = '00uannxyz';"#,
+    )
+    .await;
+    let mut of_ann = line("ann", login("ann"), "x");
+    of_ann.changes[0].path = AttributePath::parse("userName").unwrap();
+    of_ann.changes[0].from = Some(Scalar::Text("old\"ann@acme.example".to_owned()));
+    tell(
+        &book,
+        run,
+        vec![of_ann, line("ben", login("ben"), "not OLD\"ann@acme.example, Ä\\NN@acme.example")],
+    )
+    .await;
+    let at = book.at();
+    book.end(run, Vec::new()).await;
+    book.store.forget(&book.tenure, &id("ben"), "uid 7", at).await.unwrap();
+    change(
+        &book,
+        "UPDATE pin SET reason = 'forgotten by ANN@acme.example' WHERE source_id = '00ubenxyz';
+         INSERT INTO failing (sync, source_id, user_name, verb, failures, first_at, last_at, retry_run, detail)
+         VALUES ('default', '00ubenxyz', 'ben@acme.example', 'update', 1, 0, 0, 0, 'as Ä\\nn@acme.example has')",
+    )
+    .await;
+    book.erase("ann").await;
+    assert!(book.store.scrub().await.unwrap());
+    assert_eq!(files_with(&book, &["nn@acme.example"]), [""; 0]);
+    let pins = book.store.snapshot().pins("default").await.unwrap();
+    assert_eq!(pins[&id("ben")].reason, "forgotten by (erased)");
 }

@@ -197,6 +197,12 @@ fn move_link(
         let sql = format!("DELETE FROM {table} WHERE sync = ?1 AND source_id = ?2");
         transaction.execute(&sql, params![from.sync, old_id])?;
     }
+    // What was told of it was true until now: the runs that told it still show it.
+    transaction.execute(
+        "UPDATE told SET until_run = (SELECT coalesce(max(id), 0) + 1 FROM run)
+         WHERE sync = ?1 AND source_id = ?2 AND until_run IS NULL",
+        params![from.sync, old_id],
+    )?;
     Ok(())
 }
 

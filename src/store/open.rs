@@ -8,7 +8,6 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::erase::{is_scrub_due, scrub};
 use super::migrations::{APPLICATION_ID, migrate, newest};
 use super::{Snapshot, StateLock, Store, StoreError};
 use crate::model::digest::DigestKey;
@@ -127,9 +126,6 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Trouble> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     migrate(connection, Some(path))?;
-    if is_scrub_due(connection)? {
-        scrub(connection)?;
-    }
     Ok(())
 }
 

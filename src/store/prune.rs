@@ -167,7 +167,8 @@ fn beginning(transaction: &Transaction<'_>, before: Millis, limit: i64) -> Resul
     Ok(cut)
 }
 
-/// Lines that have not been true for so long, and which lines a run told that is gone.
+/// Lines that have not been true for so long, and which lines a run told that is gone. A sync for which nothing runs any
+/// more ends no line, so its lines are as old as its last run.
 fn old_lines(transaction: &Transaction<'_>, before: i64, limit: i64) -> Result<u64, StoreError> {
     transaction.execute(
         "DELETE FROM told_by WHERE (run, told) IN (
@@ -179,7 +180,9 @@ fn old_lines(transaction: &Transaction<'_>, before: i64, limit: i64) -> Result<u
              SELECT told.id FROM told
                  LEFT JOIN run AS last ON last.id = told.until_run
                  LEFT JOIN run AS first ON first.id = told.first_run
-             WHERE told.until_run IS NOT NULL AND coalesce(last.started_at, first.started_at, 0) < ?1 LIMIT ?2)",
+             WHERE (told.until_run IS NOT NULL AND coalesce(last.started_at, first.started_at, 0) < ?1)
+                OR (told.until_run IS NULL AND told.sync NOT IN (SELECT sync FROM run WHERE started_at >= ?1))
+             LIMIT ?2)",
         params![before, limit],
     )? as u64)
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::book_tests::{BEGINNING, Book, DAY, id, login};
 use super::events::EventPayload;
 use super::prune::{Pruned, SHORTEST_KEEP, prune_piece};
-use super::{HeldPair, HoldScope, Past};
+use super::{HeldPair, HoldScope, Past, Spool, ToldOf};
+use crate::model::handover::{FoundBy, Handover};
 use crate::model::history::EventKind;
-use crate::model::plan::Verb;
+use crate::model::plan::{Situation, Verb};
+use crate::model::report::ActionRecord;
 use crate::model::time::Millis;
 
 async fn count(book: &Book, table: &str) -> i64 {
@@ -188,4 +190,50 @@ async fn a_history_of_which_nothing_is_left_goes_on_where_it_was_cut() {
         .unwrap();
     let payload: EventPayload = serde_json::from_str(&payload).unwrap();
     assert_eq!(payload.pruned.unwrap().seq, 3);
+}
+
+/// Notes that this person was told of by a run.
+async fn tell(book: &Book, run: i64, name: &str) {
+    let mut line: ActionRecord = serde_json::from_value(serde_json::json!({
+        "action": "skip", "user": login(name), "source_id": id(name), "target_id": null, "situation": Situation::Gone,
+        "reason": "nothing", "changes": [], "outcome": "skipped", "status": null, "detail": null, "attempts": 0
+    }))
+    .unwrap();
+    line.detail = Some(name.to_owned());
+    let mut spool = Spool::default();
+    spool.push(&line).unwrap();
+    book.store.note_told(&book.tenure, run, ToldOf::Everybody, &mut spool).await.unwrap();
+}
+
+#[tokio::test]
+async fn lines_of_a_sync_for_which_nothing_runs_any_more_go_and_those_of_one_that_runs_stay() {
+    let mut book = Book::new().await;
+    let run = book.begin().await;
+    tell(&book, run, "ann").await;
+    book.end(run, Vec::new()).await;
+    book.pass(30 * DAY);
+    book.run(&[]).await;
+    book.pass(30 * DAY);
+    // Told 60 days ago, and still true 30 days ago.
+    prune(&book, 40).await;
+    assert_eq!(book.store.snapshot().told_count("default").await.unwrap(), (1, 1));
+    book.pass(20 * DAY);
+    assert_eq!(prune(&book, 40).await, Some(Pruned { entries: 0, others: 1 }));
+    assert_eq!(book.store.snapshot().told_count("default").await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_told_of_somebody_handed_over_is_not_true_any_more_and_stays_with_its_run() {
+    let mut book = Book::new().await;
+    book.run(&["ann"]).await;
+    let run = book.begin().await;
+    tell(&book, run, "ann").await;
+    book.end(run, Vec::new()).await;
+    let link = book.store.snapshot().link("default", &id("ann")).await.unwrap().unwrap();
+    let standing = crate::model::digest::Digest([7; 16]);
+    let handover = Handover { link, new_id: id("anna"), by: FoundBy::UserName, note: None, standing };
+    assert_eq!(book.store.hand_over(&book.tenure, &book.tenure, vec![handover]).await.unwrap(), 1);
+    assert_eq!(book.store.snapshot().told_count("default").await.unwrap(), (1, 0));
+    let mut again = book.store.snapshot().run_again(run).await.unwrap().unwrap();
+    assert_eq!(again.records.iter().unwrap().count(), 1);
 }

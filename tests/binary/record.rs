@@ -148,12 +148,16 @@ fn a_leaver_who_is_erased_is_nowhere_in_the_state() {
     let (login, id) = ("ann@acme.example", source_id(&stage, "ann@acme.example"));
     let account = stage.sim.world().account(login).unwrap().id;
     stage.sim.clear_requests();
+    let aside = stage.home.state().join("rosterd.db.damaged-20260101T000000Z");
+    std::fs::write(&aside, "an earlier state").unwrap();
     let ran = stage.run(&["history", "--erase", login, "--yes"]).exits(0);
     ran.complains(&[
         &format!("{id} of sync \"default\" ({login}): 4 entries of the history, the last of "),
         &format!("the link to account {account}, which is not active, goes"),
         "erased: 4 entries of the history, 1 other record; the chain still fits",
+        "the seat of an account whose link went is not counted any more, and is paid for until",
         "not erased: backups of the state, saved reports and plans, and the log",
+        &format!("not erased: {}, an earlier state; delete it", aside.display()),
     ]);
     for word in [login, &id, &account, "\"Ann\""] {
         assert_eq!(files_with(&stage, word), [""; 0], "{word}");
@@ -186,6 +190,7 @@ fn who_has_an_active_account_is_told_that_the_link_stays() {
     let stage = with_a_leaver();
     let ran = stage.run(&["history", "--erase", "ben@acme.example", "--yes"]).exits(0);
     ran.complains(&["stays, because the account is active", "erased: 2 entries of the history"]);
+    assert!(!ran.stderr.contains("the seat of an account"), "{}", ran.stderr);
     stage.sim.clear_requests();
     stage.reconcile();
     assert!(stage.sim.writes().is_empty(), "ben is still ours");
