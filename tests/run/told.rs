@@ -91,7 +91,6 @@ async fn neither_a_dry_run_nor_one_that_could_not_read_says_that_a_line_is_no_mo
     bench.sim.faults().add(Fault::on(Peer::Okta).path("/users").then(broken));
     assert_eq!(bench.run().await.code, exit::SOURCE);
     bench.sim.faults().clear();
-    assert_eq!(told(&bench).await, (1, 1), "only what had ended went");
     assert_eq!(listed(&bench, 2).await, Vec::<String>::new(), "it listed nobody");
     let known = snapshot(&bench).await.explained("default", &mail("bot"), Millis::now()).await.unwrap();
     let line = known.people[0].told.as_ref().unwrap();
@@ -116,7 +115,7 @@ async fn thousands_of_lines_are_kept_compared_and_ended() {
 }
 
 #[tokio::test]
-async fn one_persons_lines_can_be_erased_and_old_ones_forgotten() {
+async fn one_persons_lines_can_be_erased() {
     let bench = Bench::okta().await.tables(NO_BOTS);
     bench.staff(["ann", "ben"]);
     let [one, two] = ["one", "two"].map(|name| hire_bot(&bench, name));
@@ -130,10 +129,7 @@ async fn one_persons_lines_can_be_erased_and_old_ones_forgotten() {
     let erased = store.erase(&bench.source_id(one), syncs, "uid 7", Millis::now()).await.unwrap().unwrap();
     assert!(erased.others >= 2, "{erased:?}");
     assert_eq!(told(&bench).await, (2, 1));
-    let in_forty_days = Millis(Millis::now().0 + 40 * 24 * 3600 * 1000);
-    store.prune(SHORTEST_KEEP, in_forty_days).await.unwrap().unwrap();
     store.close().await.unwrap();
-    assert_eq!(told(&bench).await, (1, 1), "only what had ended went");
     assert_eq!(listed(&bench, 2).await, ["two skipped"]);
     let known = snapshot(&bench).await.explained("default", &mail("one"), Millis::now()).await.unwrap();
     assert!(known.people.is_empty(), "nothing is left of somebody who was erased");
