@@ -6,7 +6,7 @@ use rosterd::model::id::SourceId;
 use rosterd::model::report::{ActionRecord, Outcome, Trigger};
 use rosterd::model::time::Millis;
 use rosterd::sim::{Effect, Fault, Peer};
-use rosterd::store::{SHORTEST_KEEP, Snapshot, Spool, Store, Tenure, ToldOf};
+use rosterd::store::{Snapshot, Spool, Store, Tenure, ToldOf};
 
 const NO_BOTS: &str = "[sync.scope]\nfilter = \"user.department != 'Bots'\"\n";
 
