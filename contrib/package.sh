@@ -9,8 +9,9 @@ rosterd="${CARGO_TARGET_DIR:-target}/release/rosterd"
 
 # Made by the binary that is packaged, so that they cannot tell of another.
 generated=target/package
-mkdir -p "$generated"
-"$rosterd" man >"$generated/rosterd.1"
+rm -rf "$generated/man"
+mkdir -p "$generated/man"
+"$rosterd" man --into "$generated/man"
 "$rosterd" completions bash >"$generated/rosterd.bash"
 "$rosterd" completions zsh >"$generated/_rosterd"
 "$rosterd" completions fish >"$generated/rosterd.fish"

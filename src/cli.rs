@@ -206,8 +206,12 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff).
-    Man,
+    /// Print the manual page (roff), or write the pages of every command into a directory.
+    Man {
+        /// A directory that exists: a file for each command, such as rosterd-explain.1.
+        #[arg(long, value_name = "DIRECTORY")]
+        into: Option<PathBuf>,
+    },
 }
 
 /// Options of `transfer`.

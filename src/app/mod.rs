@@ -2,6 +2,7 @@
 //! both sides, starts runs and hands their reports to a renderer.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use self::console::Console;
@@ -42,7 +43,7 @@ pub async fn run(cli: Cli) -> u8 {
     match &cli.command {
         Some(Command::Init { source }) => print(config::init::starter((*source).into())),
         Some(Command::Completions { shell }) => completions(*shell),
-        Some(Command::Man) => man(),
+        Some(Command::Man { into }) => man(into.as_deref()),
         #[cfg(feature = "sim")]
         Some(Command::Demo { keep }) => demo::run(*keep).await,
         Some(_) => command(&cli).await,
@@ -98,7 +99,7 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Backup { .. }
             | Command::Init { .. }
             | Command::Completions { .. }
-            | Command::Man,
+            | Command::Man { .. },
         ) => false,
         #[cfg(feature = "sim")]
         Some(Command::Demo { .. }) => false,
@@ -136,7 +137,7 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,
         Some(Command::Transfer(options)) => transfer::run(desk, options).await,
         Some(Command::Backup { file, force }) => backup::run(desk, file, *force).await,
-        Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man) => {
+        Some(Command::Daemon | Command::Init { .. } | Command::Completions { .. } | Command::Man { .. }) => {
             exit::USAGE
         }
         #[cfg(feature = "sim")]
@@ -220,12 +221,24 @@ fn completions(shell: clap_complete::Shell) -> u8 {
     print(&String::from_utf8_lossy(&script))
 }
 
-fn man() -> u8 {
+fn man(into: Option<&Path>) -> u8 {
     let mut page = Vec::new();
-    match clap_mangen::Man::new(crate::cli::definition()).render(&mut page) {
+    let made = match into {
+        Some(directory) => clap_mangen::generate_to(crate::cli::definition(), directory),
+        None => {
+            let mut definition = crate::cli::definition();
+            definition.build();
+            clap_mangen::Man::new(definition).render(&mut page)
+        }
+    };
+    match made {
         Ok(()) => print(&String::from_utf8_lossy(&page)),
         Err(error) => {
-            eprintln!("cannot make the manual page: {error}");
+            let place =
+                into.map_or("standard output".to_owned(), |directory| directory.display().to_string());
+            let help = "help: name a directory that exists and that this user may write to";
+            let message = format!("cannot write the manual to {place}: {error}\n{help}");
+            console::say_here(&format!("error: {message}"));
             exit::FAILURE
         }
     }

@@ -32,8 +32,10 @@ impl Store {
     /// A reader with a connection of its own beside this writer: whatever takes long there keeps no write waiting.
     pub async fn reader(&self) -> Result<Snapshot, StoreError> {
         let path = self.snapshot.connection.call(|connection| {
-            let path = connection.path().map(str::to_owned);
-            path.ok_or_else(|| StoreError::Database("the database has no path".to_owned()))
+            connection
+                .path()
+                .map(str::to_owned)
+                .ok_or_else(|| rusqlite::Error::InvalidPath(DATABASE_FILE.into()))
         });
         let path = path.await.map_err(|error| StoreError::Database(error.to_string()))?;
         let connection = tokio::task::spawn_blocking(move || {

@@ -29,6 +29,8 @@ fn here(stage: &Stage, words: &[String]) -> Vec<String> {
             ("-c", _) => file("config.toml"),
             (_, "ann@acme.com" | "WHO") => "pt@acme.example".to_owned(),
             ("approve" | "reject", _) => "h1".to_owned(),
+            ("--into", _) => stage.home.path().display().to_string(),
+            (_, "FILE") => file("written"),
             (_, path) if path.starts_with('/') || path.contains('.') => {
                 file(path.rsplit('/').next().unwrap_or(path))
             }

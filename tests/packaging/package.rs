@@ -1,7 +1,7 @@
 //! The Debian package: what is in it, with which modes, and that nothing begins by itself.
 
 use crate::{files_in, root, run, text_of};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,6 @@ const FILES: &[&str] = &[
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/examples/alerts.yml",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/examples/config.toml.example",
     "-rw-r--r-- 0/0 ./usr/share/fish/vendor_completions.d/rosterd.fish",
-    "-rw-r--r-- 0/0 ./usr/share/man/man1/rosterd.1.gz",
     "-rw-r--r-- 0/0 ./usr/share/zsh/vendor-completions/_rosterd",
 ];
 
@@ -79,7 +78,47 @@ fn the_package_holds_exactly_these_files_with_these_modes() {
             files.insert(format!("{mode} {owner} {path}"));
         }
     }
-    assert_eq!(files, FILES.iter().map(|file| (*file).to_owned()).collect());
+    let mut expected: BTreeSet<String> = FILES.iter().map(|file| (*file).to_owned()).collect();
+    expected
+        .extend(manual_pages().keys().map(|name| format!("-rw-r--r-- 0/0 ./usr/share/man/man1/{name}.gz")));
+    assert_eq!(files, expected);
+}
+
+const OF_THIS_BUILD: &str = env!("CARGO_BIN_EXE_rosterd");
+
+/// What a program prints.
+fn says(binary: &Path, arguments: &[&str]) -> String {
+    let (succeeded, text) = run(Command::new(binary).args(arguments));
+    assert!(succeeded, "{arguments:?}: {text}");
+    text
+}
+
+/// The pages as the program of this build writes them, by name.
+fn manual_pages() -> BTreeMap<String, String> {
+    let directory = tempfile::tempdir().unwrap();
+    says(Path::new(OF_THIS_BUILD), &["man", "--into", directory.path().to_str().unwrap()]);
+    let entries = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap());
+    let page = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
+    };
+    entries.map(page).collect()
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_every_page_that_one_refers_to_is_there() {
+    let pages = manual_pages();
+    assert!(pages.len() > 15, "{:?}", pages.keys());
+    for (name, page) in &pages {
+        assert!(page.contains(".TH") && page.contains(".SH SYNOPSIS"), "{name}");
+    }
+    assert!(pages["rosterd-explain.1"].contains("offline") && pages["rosterd-history.1"].contains("erase"));
+    let index = pages["rosterd.1"].replace('\\', "");
+    let named: Vec<&str> = index.lines().filter_map(|line| line.strip_suffix("(1)")).collect();
+    assert!(named.contains(&"rosterd-daemon"), "{named:?}");
+    for name in named {
+        assert!(pages.contains_key(&format!("{name}.1")), "{name}");
+    }
+    assert_eq!(pages["rosterd.1"], says(Path::new(OF_THIS_BUILD), &["man"]));
 }
 
 #[test]
@@ -106,12 +145,7 @@ fn the_packaged_binary_completions_and_manual_belong_together() {
     let Some(package) = package() else { return };
     let (_directory, data, _control) = unpacked(&package);
     let binary = data.join("usr/bin/rosterd");
-    let says = |arguments: &[&str]| {
-        let (succeeded, words) = run(Command::new(&binary).args(arguments));
-        assert!(succeeded && words.len() > 10, "{arguments:?}: {words}");
-        words
-    };
-    assert!(says(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
+    assert!(says(&binary, &["--version"]).contains(env!("CARGO_PKG_VERSION")));
     let share = data.join("usr/share");
     for (shell, path) in [
         ("bash", "bash-completion/completions/rosterd"),
@@ -120,11 +154,14 @@ fn the_packaged_binary_completions_and_manual_belong_together() {
     ] {
         let completions = fs::read_to_string(share.join(path)).unwrap();
         assert!(completions.contains("reconcile-now"), "{shell}");
-        assert_eq!(completions, says(&["completions", shell]), "{shell}");
+        assert_eq!(completions, says(&binary, &["completions", shell]), "{shell}");
     }
-    let (succeeded, manual) = run(Command::new("gzip").arg("-dc").arg(share.join("man/man1/rosterd.1.gz")));
-    assert!(succeeded && manual.contains(".TH") && manual.contains("reconcile"), "{manual}");
-    assert_eq!(manual, says(&["man"]));
+    for (name, page) in manual_pages() {
+        let packed = share.join(format!("man/man1/{name}.gz"));
+        let (succeeded, manual) = run(Command::new("gzip").arg("-dc").arg(packed));
+        assert!(succeeded, "{name}");
+        assert_eq!(manual, page, "{name}");
+    }
     assert!(fs::read_to_string(share.join("doc/rosterd/copyright")).unwrap().contains("Apache License"));
 }
 
@@ -189,9 +226,11 @@ fn every_file_that_the_package_names_is_there_or_is_made() {
     for asset in assets {
         let source = asset[0].as_str().unwrap();
         let name = Path::new(source).file_name().unwrap().to_str().unwrap();
-        let made = source.starts_with("target/") && script.contains(name);
+        // The manual pages are made all at once.
+        let made =
+            source.starts_with("target/") && (script.contains(name) || source == "target/package/man/*.1");
         assert!(made || root().join(source).is_file(), "{source}");
     }
     // The copyright file is cargo-deb's own, from `license-file`.
-    assert_eq!(assets.len() + 1, FILES.len());
+    assert_eq!(assets.len(), FILES.len(), "the manual pages are listed apart");
 }
