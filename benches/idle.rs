@@ -48,7 +48,7 @@ fn measure(what: &str, people: u64, seconds: u64, lines: &str) -> Result<(), Fai
     let mut command = Command::new(env!("CARGO_BIN_EXE_rosterd"));
     command.args(["daemon", "--quiet"]).env_clear().env("ROSTERD_CONFIG", home.path().join("config.toml"));
     // As the unit has it.
-    command.env("WATCHDOG_USEC", "60000000").envs(environment_of_the_unit());
+    command.env("WATCHDOG_USEC", "60000000");
     let daemon = Ends(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
     let deadline = Instant::now() + Duration::from_secs(600);
     while (sim.world().accounts().len() as u64) < people {
@@ -72,13 +72,6 @@ fn measure(what: &str, people: u64, seconds: u64, lines: &str) -> Result<(), Fai
         (after.ticks - before.ticks) * MILLIS_PER_TICK
     );
     Ok(())
-}
-
-/// What `systemd/rosterd.service` puts into the environment.
-fn environment_of_the_unit() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let unit = include_str!("../systemd/rosterd.service");
-    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
-    lines.flat_map(str::split_whitespace).filter_map(|setting| setting.split_once('='))
 }
 
 fn configure(sim: &Sim, home: &Path, people: u64, lines: &str) -> Result<(), Failure> {
