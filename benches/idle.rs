@@ -157,5 +157,5 @@ fn field(status: &str, name: &str) -> Result<u64, Failure> {
 }
 
 fn megabytes(kilobytes: u64) -> f64 {
-    kilobytes as f64 / 1000.0
+    kilobytes as f64 * 1024.0 / 1_000_000.0
 }

@@ -36,9 +36,15 @@ fn main() -> ExitCode {
     ExitCode::from(runtime.block_on(rosterd::app::run(cli)))
 }
 
-/// How glibc's malloc gives back what a run has freed: one arena, and nothing kept that is larger (mallopt(3)).
-const THRIFTY: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_MMAP_THRESHOLD_", "65536")];
+/// How glibc's malloc gives back what a run has freed: one arena, little kept at its end, larger pieces apart, and no
+/// cache of each thread's own (mallopt(3)).
+const THRIFTY: [(&str, &str); 5] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_TRIM_THRESHOLD_", "16384"),
+    ("MALLOC_MMAP_THRESHOLD_", "16384"),
+    ("MALLOC_TOP_PAD_", "4096"),
+    ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0"),
+];
 
 /// malloc reads its settings when a process begins, so the daemon, which stays for months and is idle for most of them,
 /// begins once more with them: the same process, by exec. Whoever has set one of them is not overruled. Where the program
