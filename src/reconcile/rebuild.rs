@@ -235,6 +235,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
 
     /// Reads everybody, complete or nothing, and climbs the ladder for each.
     async fn read_source(&mut self) -> Result<(), RunError> {
+        let expected = self.request.snapshot.people_last_read(&self.request.config.name).await?;
         let mut reader = self.request.source.open().await?;
         let mut pages = 0;
         while let Some(page) = reader.next().await? {
@@ -243,7 +244,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
                 self.take(identity).await?;
             }
             let people = self.people.len() as u64;
-            self.request.watcher.tell(&RunEvent::PageRead { pages, people, expected: None });
+            self.request.watcher.tell(&RunEvent::PageRead { pages, people, expected });
         }
         let read = reader.finish()?;
         self.request.watcher.tell(&RunEvent::ReadComplete { people: read.users() });

@@ -298,6 +298,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
     }
 
     async fn read_source(&mut self) -> Result<(), TransferError> {
+        let expected = self.request.snapshot.people_last_read(&self.request.config.name).await?;
         let mut reader = self.request.source.open().await.map_err(RunError::from)?;
         let mut pages = 0;
         while let Some(page) = reader.next().await.map_err(RunError::from)? {
@@ -306,7 +307,7 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
             for identity in &page.identities {
                 self.take(identity);
             }
-            self.request.watcher.tell(&RunEvent::PageRead { pages, people: self.people, expected: None });
+            self.request.watcher.tell(&RunEvent::PageRead { pages, people: self.people, expected });
         }
         reader.finish().map_err(RunError::from)?;
         self.request.watcher.tell(&RunEvent::ReadComplete { people: self.people });

@@ -8,6 +8,7 @@ use rusqlite::{Transaction, params};
 use self::known::{known, names_of};
 use self::unname::unname_everywhere;
 use super::events::{ErasedEntries, EventPayload, NewEvent, counted, record_after};
+use super::journal::is_in_flight;
 use super::{Store, StoreError};
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;
@@ -71,13 +72,7 @@ fn erase(
     let mut erasure = Erasure::default();
     let mut emptied = Vec::new();
     for sync in syncs {
-        let who = params![sync, person.as_str()];
-        let unsettled: bool = transaction.query_row(
-            "SELECT EXISTS (SELECT 1 FROM in_flight WHERE sync = ?1 AND source_id = ?2)",
-            who,
-            |row| row.get(0),
-        )?;
-        if unsettled {
+        if is_in_flight(transaction, sync, person)? {
             return Ok(None);
         }
         let known = known(transaction, sync.clone(), person.as_str().to_owned())?;

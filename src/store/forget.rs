@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::events::{About, NewEvent, record_about};
+use super::journal::is_in_flight;
 use super::undo::known_digest;
 use super::{Store, StoreError, Tenure};
 use crate::model::history::EventKind;
@@ -25,12 +26,7 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 let who = params![tenure.sync, person.as_str()];
-                let unsettled: bool = transaction.query_row(
-                    "SELECT EXISTS (SELECT 1 FROM in_flight WHERE sync = ?1 AND source_id = ?2)",
-                    who,
-                    |row| row.get(0),
-                )?;
-                if unsettled {
+                if is_in_flight(transaction, &tenure.sync, &person)? {
                     return Ok(false);
                 }
                 // Before the link goes, because it says where the person stood.

@@ -11,6 +11,7 @@ use super::links::put_link;
 use super::undo::{pin_return, refuse_decided_meanwhile, settle_return};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::guard::{Budget, Ledger, Sent, rewrites};
+use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
@@ -317,12 +318,8 @@ fn refuse_stale(
     if linked && matches!(action.verb, Verb::Create | Verb::Adopt) {
         return Err(StoreError::Stale);
     }
-    let in_flight: i64 = transaction.query_row(
-        "SELECT count(*) FROM in_flight WHERE sync = ?1 AND source_id = ?2",
-        params![tenure.sync, action.source_id.as_str()],
-        |row| row.get(0),
-    )?;
-    if in_flight > 0 || newest.is_some_and(|newest| newest > action.observed_at.0) {
+    let in_flight = is_in_flight(transaction, &tenure.sync, &action.source_id)?;
+    if in_flight || newest.is_some_and(|newest| newest > action.observed_at.0) {
         return Err(StoreError::Stale);
     }
     Ok(())
@@ -396,4 +393,14 @@ fn note_failure(
         }
     }
     Ok(())
+}
+
+/// Whether a write for somebody was recorded and how it ended is not known.
+pub(super) fn is_in_flight(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    person: &SourceId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM in_flight WHERE sync = ?1 AND source_id = ?2)";
+    Ok(transaction.query_row(sql, [sync, person.as_str()], |row| row.get(0))?)
 }

@@ -145,14 +145,16 @@ fn earlier_cut(transaction: &Transaction<'_>) -> Result<Option<Cut>, StoreError>
 }
 
 /// The last entry of the journal's beginning that may go: everything up to it is old, and belongs to no run that goes
-/// on or has left something in flight.
+/// on, has left something in flight, or lies across the edge: half a run would pass for the whole of it.
 fn beginning(transaction: &Transaction<'_>, before: Millis, limit: i64) -> Result<Option<Cut>, StoreError> {
     let mut needed = transaction.prepare(
         "SELECT journal.run FROM in_flight JOIN journal ON journal.seq = in_flight.intent
          UNION SELECT run.id FROM run JOIN sync ON sync.name = run.sync
-               WHERE run.finished_at IS NULL AND run.epoch = sync.epoch",
+               WHERE run.finished_at IS NULL AND run.epoch = sync.epoch
+         UNION SELECT id FROM run WHERE started_at < ?1 AND finished_at >= ?1",
     )?;
-    let needed: HashSet<Option<i64>> = needed.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let needed: HashSet<Option<i64>> =
+        needed.query_map([before.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut statement =
         transaction.prepare("SELECT seq, at, run, chain FROM journal ORDER BY seq LIMIT ?1")?;
     let mut rows = statement.query([limit])?;

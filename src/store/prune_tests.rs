@@ -98,6 +98,23 @@ async fn a_run_that_goes_on_stays_whatever_the_clock_says() {
 }
 
 #[tokio::test]
+async fn a_run_across_the_edge_stays_whole() {
+    let mut book = Book::new().await;
+    book.run(&["cleo"]).await;
+    let run = book.begin().await;
+    let ann = book.send(run, "ann").await;
+    book.answer(ann, "ann", crate::model::link::LinkState::Active).await;
+    book.pass(20 * DAY);
+    let ben = book.send(run, "ben").await;
+    book.answer(ben, "ben", crate::model::link::LinkState::Active).await;
+    book.end(run, Vec::new()).await;
+    book.pass(30 * DAY);
+    assert_eq!(prune(&book, 40).await.unwrap().entries, 2, "cleo's");
+    assert_eq!(book.store.snapshot().run_again(run).await.unwrap().unwrap().records.len(), 2);
+    assert!(book.audit().await.intact);
+}
+
+#[tokio::test]
 async fn what_says_how_a_sync_is_doing_stays_although_it_is_old() {
     let mut book = Book::new().await;
     for _ in 0..3 {
