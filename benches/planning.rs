@@ -13,6 +13,7 @@ use rosterd::model::digest::DigestKey;
 use rosterd::model::id::{SourceId, TargetId, Vendor};
 use rosterd::model::identity::{Identity, Profile, RawProfiles, VendorStatus};
 use rosterd::model::link::{AttributeMemory, Link, LinkState};
+use rosterd::model::order::Observation;
 use rosterd::model::time::Millis;
 
 type Failure = Box<dyn std::error::Error>;
@@ -82,7 +83,7 @@ fn decide<'a>(
             link: link(index),
             hits: &Match::None,
             waits: None,
-            observed_at: NOW,
+            observation: Observation::before_numbers(NOW),
             assigned_at: None,
         };
         match black_box(plan(&person, policy, NOW)) {
@@ -131,7 +132,7 @@ fn identity(number: usize) -> Identity {
         raw: RawProfiles::default(),
         groups: Vec::new(),
         assigned_at: None,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
     }
 }
 
@@ -156,6 +157,6 @@ fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link
         memory: AttributeMemory::default(),
         absent_since: None,
         billable: true,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
     }
 }

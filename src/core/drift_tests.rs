@@ -11,6 +11,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::drift::AttributeDrift::{self, Both, Echo, SourceChanged, TargetDrifted, Unchanged};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::link::{self, AttributeMemory, EchoKind, LinkState, RefusedValue};
+use crate::model::order::Observation;
 use crate::model::plan::{RemovalCause, Verb};
 use crate::model::time::Millis;
 
@@ -165,7 +166,7 @@ fn the_plan_from_what_was_seen_brings_the_target_back_with_its_own_value_as_the_
         link: Some(&seen),
         hits: &Match::None,
         waits: None,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
         assigned_at: None,
     };
     let Decision::Act(action) = plan(&person, &policy, NOW) else { panic!("there is something to do") };

@@ -255,7 +255,7 @@ impl Explainer<'_> {
             .or_else(|| identity.and_then(best_name))
             .unwrap_or_else(|| person.source_id.to_string());
         let mut explained = PersonExplained {
-            as_of: Some(read.observed_at),
+            as_of: Some(read.observation.at),
             told_by_run: None,
             record: identity.map(|identity| source_record(identity, raw)),
             lifecycle: identity.zip(lifecycle).map(|(identity, word)| self.lifecycle(identity, word)),

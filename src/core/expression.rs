@@ -188,6 +188,7 @@ mod tests {
     use super::*;
     use crate::model::id::SourceId;
     use crate::model::identity::{Profile, RawProfiles, VendorStatus};
+    use crate::model::order::Observation;
     use crate::model::time::Millis;
 
     fn person() -> Identity {
@@ -202,7 +203,7 @@ mod tests {
             },
             groups: vec!["Bots".into()],
             assigned_at: None,
-            observed_at: Millis(0),
+            observation: Observation::before_numbers(Millis(0)),
         }
     }
 

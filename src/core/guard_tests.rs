@@ -3,6 +3,7 @@
 use super::guard::{Budget, Intent, Judgement, Ledger, Sent, judge};
 use crate::config;
 use crate::model::id::SourceId;
+use crate::model::order::Observation;
 use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
 use crate::model::time::Millis;
 
@@ -24,7 +25,7 @@ fn action(verb: Verb) -> PlannedAction {
         cause: None,
         activate: false,
         disposition: Disposition::Send,
-        observed_at: Millis(0),
+        observation: Observation::before_numbers(Millis(0)),
         assigned_at: None,
         billable: true,
         source_digest: None,

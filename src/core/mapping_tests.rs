@@ -196,8 +196,8 @@ fn a_digest_changes_with_every_value_and_with_nothing_else() {
     let first = digest(&mapping(), &ann());
     assert_eq!(first, digest(&mapping(), &ann()));
     let mut later = ann();
-    (later.observed_at, later.assigned_at) =
-        (crate::model::time::Millis(5), Some(crate::model::time::Millis(6)));
+    (later.observation, later.assigned_at) =
+        (crate::model::order::Observation::now(), Some(crate::model::time::Millis(6)));
     later.groups = vec![Arc::from("a group that nothing uses")];
     assert_eq!(first, digest(&mapping(), &later), "what is not mapped does not count");
     let edits: [fn(&mut Profile); 4] = [

@@ -13,6 +13,7 @@ use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{
     Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb,
 };
@@ -48,7 +49,7 @@ pub struct Person<'a> {
     /// Why this person waits for a later run, if so.
     pub waits: Option<&'a str>,
     /// When the oldest request was sent that this rests on.
-    pub observed_at: Millis,
+    pub observation: Observation,
     /// When the person was assigned.
     pub assigned_at: Option<Millis>,
 }
@@ -415,7 +416,7 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
         reason,
         target_id: target_id(person),
         assigned_at: person.assigned_at,
-        ..PlannedAction::blank(person.id.clone(), person.user.to_owned(), person.observed_at)
+        ..PlannedAction::blank(person.id.clone(), person.user.to_owned(), person.observation)
     }
 }
 

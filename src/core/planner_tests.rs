@@ -12,6 +12,7 @@ use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::{SourceId, Vendor};
 use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 
@@ -55,7 +56,7 @@ impl Case<'_> {
             link: self.link.as_ref(),
             hits: &self.hits,
             waits: self.waits,
-            observed_at: NOW,
+            observation: Observation::before_numbers(NOW),
             assigned_at: None,
         };
         let mapping = mapping();

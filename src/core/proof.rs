@@ -16,6 +16,7 @@ use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::identity::{Finding, PointRead};
+use crate::model::order::Observation;
 use crate::model::plan::{Change, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
@@ -74,7 +75,7 @@ pub struct Proven {
     action: PlannedAction,
     target_id: TargetId,
     kind: ProofKind,
-    proven_at: Millis,
+    observation: Observation,
 }
 
 impl Proven {
@@ -94,8 +95,8 @@ impl Proven {
     }
 
     /// When the point read's request was sent.
-    pub fn proven_at(&self) -> Millis {
-        self.proven_at
+    pub fn observation(&self) -> Observation {
+        self.observation
     }
 
     /// `Deactivate` or `Delete`.
@@ -111,7 +112,7 @@ impl Proven {
 
     /// Whether the proof is still fresh enough to write on.
     pub fn is_fresh(&self, now: Millis) -> bool {
-        (0..PROOF_VALID_MILLIS).contains(&now.since(self.proven_at))
+        (0..PROOF_VALID_MILLIS).contains(&now.since(self.observation.at))
     }
 }
 
@@ -166,7 +167,7 @@ pub fn prove(
         action.cause = Some(cause);
         removal_reason(cause).clone_into(&mut action.reason);
     }
-    Verdict::Proven(Box::new(Proven { action, target_id, kind, proven_at: read.observed_at }))
+    Verdict::Proven(Box::new(Proven { action, target_id, kind, observation: read.observation }))
 }
 
 /// Judges the deactivation that an undo asks for, by what the undone run did and a fresh read of the account
@@ -175,7 +176,7 @@ pub fn prove_return(
     approved: Approved,
     deed: Option<&Deed>,
     shown: Option<&Account>,
-    observed_at: Millis,
+    observation: Observation,
 ) -> Verdict {
     let action = approved.into_action();
     let unproven = |action: PlannedAction, why: &str| Verdict::Unproven(action, why.to_owned());
@@ -196,7 +197,7 @@ pub fn prove_return(
                 action,
                 target_id,
                 kind: ProofKind::Undone,
-                proven_at: observed_at,
+                observation: observation,
             }))
         }
         _ => unproven(action, "a fresh look does not find the account active any more"),

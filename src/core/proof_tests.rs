@@ -6,6 +6,7 @@ use super::sample_tests::{NOW, action, ann, mapping, mapping_of, okta, policy, s
 use crate::config::{LifecyclePolicy, RemovalPolicy};
 use crate::model::id::Vendor;
 use crate::model::identity::{Finding, Identity, PointRead, VendorStatus};
+use crate::model::order::Observation;
 use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
@@ -20,7 +21,13 @@ fn judged(
     policy: &LifecyclePolicy,
 ) -> Verdict {
     let approved = Judgement::default().release(action, false).unwrap().approved;
-    prove(approved, &PointRead { observed_at: NOW, finding }, witness, &mapping(), policy)
+    prove(
+        approved,
+        &PointRead { observation: Observation::before_numbers(NOW), finding },
+        witness,
+        &mapping(),
+        policy,
+    )
 }
 
 fn assigned(status: &str) -> Finding {
@@ -176,7 +183,7 @@ fn the_scope_is_evaluated_again_on_the_fresh_record() {
         let mapping = mapping_of(Vendor::Okta, &scope(&[], Some(filter)), &[], None);
         let planned = removal(Verb::Deactivate, RemovalCause::OutOfScope);
         let approved = Judgement::default().release(planned, false).unwrap().approved;
-        let read = PointRead { observed_at: NOW, finding: assigned("ACTIVE") };
+        let read = PointRead { observation: Observation::before_numbers(NOW), finding: assigned("ACTIVE") };
         let verdict = prove(approved, &read, DeletionWitness::None, &mapping, &policy());
         assert_eq!(short(&verdict), expected, "{filter}");
     }
@@ -196,7 +203,7 @@ fn a_proof_is_good_for_two_minutes() {
     else {
         panic!("it is proven");
     };
-    assert_eq!(proven.proven_at(), NOW);
+    assert_eq!(proven.observation().at, NOW);
     for (later, fresh) in
         [(0, true), (PROOF_VALID_MILLIS - 1, true), (PROOF_VALID_MILLIS, false), (-1, false)]
     {

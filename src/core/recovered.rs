@@ -6,6 +6,7 @@ use super::mapping::{Mapped, Mapping};
 use crate::model::account::Account;
 use crate::model::id::SourceId;
 use crate::model::link::{AttributeMemory, EchoKind, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::time::Millis;
 
 /// An account and the person it was found for.
@@ -20,13 +21,13 @@ pub struct Found<'a> {
     /// It was found by e-mail: login and address wait for approval, as in an adoption.
     pub by_email: bool,
     /// When the older of the requests was sent that showed person and account.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// The link: what the target shows is taken for acknowledged, so that the next run plans only what truly differs.
 /// Nobody knows any more since when an inactive account is inactive, and whether that was ours.
 pub fn recovered_link(found: &Found<'_>, mapping: &Mapping, now: Millis) -> Link {
-    let Found { id, account, mapped, by_email, observed_at } = *found;
+    let Found { id, account, mapped, by_email, observation } = *found;
     let acknowledged = account.values(&mapping.owned_paths());
     let mut memory = AttributeMemory::default();
     let mut digest = None;
@@ -57,6 +58,6 @@ pub fn recovered_link(found: &Found<'_>, mapping: &Mapping, now: Millis) -> Link
         memory,
         billable: mapping.is_billable(user_type.as_deref()),
         absent_since: None,
-        observed_at,
+        observation,
     }
 }

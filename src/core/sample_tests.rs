@@ -12,6 +12,7 @@ use crate::model::digest::DigestKey;
 use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::identity::{Identity, OneLoginStatus, Profile, RawProfiles, VendorStatus};
 use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, Situation, Verb};
 use crate::model::time::Millis;
 
@@ -53,7 +54,7 @@ pub(super) fn ann() -> Identity {
         raw: RawProfiles::default(),
         groups: Vec::new(),
         assigned_at: None,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
     }
 }
 
@@ -132,7 +133,7 @@ pub(super) fn link() -> Link {
         memory: AttributeMemory::default(),
         absent_since: None,
         billable: true,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
     }
 }
 
@@ -166,7 +167,7 @@ pub(super) fn action(verb: Verb, changes: &[(&str, Option<&str>, Option<&str>)])
         activate: false,
         disposition: Disposition::Send,
         source_digest: None,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
         assigned_at: None,
         billable: true,
     }

@@ -6,6 +6,7 @@ use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Attributes, Scalar};
 use crate::model::id::TargetId;
 use crate::model::link::{AttributeMemory, EchoKind, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
 
@@ -100,14 +101,14 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
         memory,
         billable: action.billable,
         absent_since: None,
-        observed_at: action.observed_at,
+        observation: action.observation,
     };
     Settled { link, ignored }
 }
 
 /// The link after a confirmed deactivation, or after the target said that the account is gone.
-pub fn settle_state(link: &Link, state: LinkState, observed_at: Millis) -> Link {
-    Link { state, observed_at, ..link.clone() }
+pub fn settle_state(link: &Link, state: LinkState, observation: Observation) -> Link {
+    Link { state, observation, ..link.clone() }
 }
 
 fn starting_memory(action: &PlannedAction, link: Option<&Link>) -> AttributeMemory {

@@ -7,6 +7,7 @@ use super::settlement::{Settled, Written, settle_state, settle_write};
 use crate::model::account::Account;
 use crate::model::id::TargetId;
 use crate::model::link::{EchoKind, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
 
@@ -41,7 +42,7 @@ fn each_verb_leaves_the_account_in_its_state() {
         let settled = settle(&action, before.as_ref(), None, &[]);
         assert_eq!(settled.link.state, after, "{verb:?} {found:?} {activate}");
         assert_eq!(settled.link.target_id.as_str(), "account-9");
-        assert_eq!(settled.link.observed_at, action.observed_at);
+        assert_eq!(settled.link.observation, action.observation);
     }
 }
 
@@ -144,7 +145,10 @@ fn an_adoption_starts_from_what_was_found_and_remembers_what_is_withheld() {
 #[test]
 fn a_state_is_settled_without_touching_the_values() {
     for state in [LinkState::Deactivated(NOW), LinkState::Gone(NOW)] {
-        let after = settle_state(&link(), state, Millis(NOW.0 + 5));
-        assert_eq!(after, Link { state, observed_at: Millis(NOW.0 + 5), ..link() });
+        let after = settle_state(&link(), state, Observation::before_numbers(Millis(NOW.0 + 5)));
+        assert_eq!(
+            after,
+            Link { state, observation: Observation::before_numbers(Millis(NOW.0 + 5)), ..link() }
+        );
     }
 }

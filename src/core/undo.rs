@@ -17,8 +17,8 @@ use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Situation, Verb};
-use crate::model::time::Millis;
 
 /// What one run did to one account, as far as the target acknowledged it.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Present<'a> {
     /// The account as just read; `None` = 404.
     pub account: Option<&'a Account>,
     /// When that was asked for.
-    pub observed_at: Millis,
+    pub observation: Observation,
     /// Later runs that wrote to a path again, and which.
     pub written_since: &'a BTreeMap<AttributePath, i64>,
     /// Where the person stood at the source when a run last looked.
@@ -302,6 +302,6 @@ fn told(deed: &Deed, present: &Present<'_>, verb: Verb, reason: String) -> Plann
         situation,
         reason,
         target_id: present.link.map(|link| link.target_id.clone()).or_else(|| deed.target_id.clone()),
-        ..PlannedAction::blank(deed.source_id.clone(), user, present.observed_at)
+        ..PlannedAction::blank(deed.source_id.clone(), user, present.observation)
     }
 }

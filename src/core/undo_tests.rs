@@ -12,6 +12,7 @@ use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::id::TargetId;
 use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Verb};
 
 fn title() -> AttributePath {
@@ -52,7 +53,7 @@ fn link() -> Link {
         memory: AttributeMemory::default(),
         absent_since: None,
         billable: true,
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
     }
 }
 
@@ -61,7 +62,7 @@ fn back(did: &[PlannedAction], shown: &Account) -> PlannedAction {
     let present = Present {
         link: Some(&link),
         account: Some(shown),
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
         written_since: &written_since,
         source_digest: None,
     };
@@ -114,7 +115,7 @@ fn what_is_switched_off_is_planned_and_not_sent() {
     let present = Present {
         link: Some(&link),
         account: Some(&shown),
-        observed_at: NOW,
+        observation: Observation::before_numbers(NOW),
         written_since: &written_since,
         source_digest: None,
     };
@@ -124,7 +125,7 @@ fn what_is_switched_off_is_planned_and_not_sent() {
 
 fn proven(action: PlannedAction, deed: Option<&Deed>, shown: Option<&Account>) -> Option<(ProofKind, Verb)> {
     let approved = Judgement::default().release(action, true).unwrap().approved;
-    match prove_return(approved, deed, shown, NOW) {
+    match prove_return(approved, deed, shown, Observation::before_numbers(NOW)) {
         Verdict::Proven(proven) => Some((proven.kind(), proven.verb())),
         Verdict::Kept(..) | Verdict::Stronger(..) | Verdict::StillAssigned(..) | Verdict::Unproven(..) => {
             None

@@ -23,6 +23,7 @@ use super::discreet::Sent;
 use super::pacer::{LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
 use super::{Answer, HttpError, Replay, Request};
+use crate::model::order::Observation;
 use crate::model::time::Millis;
 
 /// 64 MiB: no page of people is larger.
@@ -284,7 +285,7 @@ impl Client {
             }
         }
         shared.counting.sent();
-        let (sent_at, at) = (Millis::now(), Instant::now());
+        let (observation, at) = (Observation::now(), Instant::now());
         let response = builder
             .headers(headers.clone())
             .send()
@@ -294,7 +295,7 @@ impl Client {
         let body = connect::read_body(&request.method, &request.url, response, shared.body_limit_bytes)
             .await
             .map_err(|error| (error, Some(at)))?;
-        let mut answer = Answer { status, headers: told, body, sent_at, attempts };
+        let mut answer = Answer { status, headers: told, body, observation, attempts };
         if !answer.is_success() {
             let sent = Sent::of(&headers, request.body.as_ref());
             sent.strike_out_headers(&mut answer.headers);

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{Answer, HttpError};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 /// What a client asks for its `Authorization` (and whatever else the peer wants to see).
 pub trait Credentials: Send + Sync {
@@ -57,7 +57,7 @@ pub struct StaticBearer {
 
 struct Known {
     token: SecretString,
-    since: Millis,
+    since: Observation,
 }
 
 impl StaticBearer {
@@ -78,7 +78,7 @@ impl StaticBearer {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.is_none() {
             let token = (self.read)().map_err(|message| HttpError::Credentials { message })?;
-            *current = Some(Known { token, since: Millis::now() });
+            *current = Some(Known { token, since: Observation::now() });
         }
         let token = current.as_ref().map_or("", |known| known.token.expose_secret()).trim();
         if token.is_empty() {
@@ -114,7 +114,7 @@ impl Credentials for StaticBearer {
     fn refused<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, bool> {
         Box::pin(async move {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.as_ref().is_some_and(|known| known.since > answer.sent_at) {
+            if current.as_ref().is_some_and(|known| known.since.number > answer.observation.number) {
                 // Another request's refusal has already brought a newer token than this one was sent with.
                 return true;
             }
@@ -122,7 +122,7 @@ impl Credentials for StaticBearer {
             let changed =
                 current.as_ref().is_none_or(|known| known.token.expose_secret() != fresh.expose_secret());
             if changed {
-                *current = Some(Known { token: fresh, since: Millis::now() });
+                *current = Some(Known { token: fresh, since: Observation::now() });
             }
             changed
         })

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 pub mod client;
 mod connect;
@@ -74,8 +74,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The whole body, decompressed; its length was checked against `Content-Length` where there was one.
     pub body: Bytes,
-    /// When the request that got this answer was sent (wall clock).
-    pub sent_at: Millis,
+    /// When the request that got this answer was sent.
+    pub observation: Observation,
     /// How many times it was sent, this one included.
     pub attempts: u32,
 }

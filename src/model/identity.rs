@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::id::SourceId;
+use super::order::Observation;
 use super::time::Millis;
 
 /// A person as one request showed them.
@@ -28,7 +29,7 @@ pub struct Identity {
     /// When the person was assigned, where the vendor tells (seats are given in this order).
     pub assigned_at: Option<Millis>,
     /// When the request that showed this was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// The vendor's own status, before anyone judged it.
@@ -104,7 +105,7 @@ pub struct RawProfiles {
 #[derive(Debug, Clone)]
 pub struct PointRead {
     /// When its first request was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
     /// What it found.
     pub finding: Finding,
 }

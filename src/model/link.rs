@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attributes::{AttributePath, Attributes, Scalar};
 use super::digest::Digest;
 use super::id::{SourceId, TargetId};
+use super::order::Observation;
 use super::time::Millis;
 
 /// A stored pair of a person and an account.
@@ -31,7 +32,7 @@ pub struct Link {
     /// Whether the account takes a paid seat.
     pub billable: bool,
     /// When the newest request was sent whose answer an action on this person rested on.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// The account's state as last acknowledged.

@@ -14,6 +14,7 @@ pub mod history;
 pub mod id;
 pub mod identity;
 pub mod link;
+pub mod order;
 pub mod plan;
 pub mod report;
 pub mod revocation;

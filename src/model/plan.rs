@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attributes::{AttributePath, Attributes, Scalar};
 use super::digest::Digest;
 use super::id::{SourceId, TargetId};
+use super::order::Observation;
 use super::time::Millis;
 
 /// The situations of one person; see the decision table in the README.
@@ -243,7 +244,7 @@ pub struct PlannedAction {
     /// What stops it from being sent at once.
     pub disposition: Disposition,
     /// When the oldest request was sent that this rests on.
-    pub observed_at: Millis,
+    pub observation: Observation,
     /// When the person was assigned, where known.
     pub assigned_at: Option<Millis>,
     /// Whether the account is, or would be, billable.
@@ -254,7 +255,7 @@ pub struct PlannedAction {
 
 impl PlannedAction {
     /// Nothing to be done for a person. What is to be said or done is filled in by who plans it.
-    pub fn blank(source_id: SourceId, user: String, observed_at: Millis) -> PlannedAction {
+    pub fn blank(source_id: SourceId, user: String, observation: Observation) -> PlannedAction {
         PlannedAction {
             verb: Verb::Skip,
             situation: Situation::Gone,
@@ -268,7 +269,7 @@ impl PlannedAction {
             cause: None,
             activate: false,
             disposition: Disposition::Nothing,
-            observed_at,
+            observation,
             assigned_at: None,
             billable: false,
             source_digest: None,

@@ -180,7 +180,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 (Settled::NotSent, Outcome::Held, None, LinkWrite::Keep)
             }
             RefusalClass::NotFound => {
-                let gone = link.map(|link| settle_state(link, LinkState::Gone(now), action.observed_at));
+                let gone = link.map(|link| settle_state(link, LinkState::Gone(now), action.observation));
                 let write = gone.map_or(LinkWrite::Keep, |link| LinkWrite::Put(Box::new(link)));
                 (Settled::NotSent, Outcome::Failed, None, write)
             }
@@ -436,7 +436,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             | Verb::Create
             | Verb::HoldBack
             | Verb::Skip => {
-                let settled = settle_state(link, LinkState::Deactivated(now), proven.proven_at());
+                let settled = settle_state(link, LinkState::Deactivated(now), proven.observation());
                 (self.provisioner.deactivate(&proven).await, LinkWrite::Put(Box::new(settled)))
             }
         };
@@ -456,7 +456,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             }
             // The account is not there any more: nobody has access by it, which is what was wanted.
             WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
-                let gone = settle_state(link, LinkState::Gone(now), proven.proven_at());
+                let gone = settle_state(link, LinkState::Gone(now), proven.observation());
                 let ending = Ending {
                     settled: Settled::Applied,
                     outcome: Outcome::Applied,

@@ -24,6 +24,7 @@ use crate::model::drift::{
 };
 use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
 use crate::store::{RepairsByPath, Spool, SpoolOffset};
@@ -75,7 +76,7 @@ pub struct Comparison<'a, 'c, O> {
     /// Where everybody who is listed at the source and worth a look stands.
     roster: HashMap<SourceId, SpoolOffset>,
     people: Spool<Candidate>,
-    read_at: Millis,
+    read_at: Observation,
     repairs: RepairsByPath,
     /// When this began: whom another run acts on meanwhile is not judged.
     since: Millis,
@@ -125,7 +126,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             all: verification.all,
             roster,
             people,
-            read_at: gathered.complete_read_at.unwrap_or(since),
+            read_at: gathered.complete_read_at.unwrap_or(Observation::before_numbers(since)),
             repairs: context.snapshot.drift_repairs(context.sync_name(), since).await?,
             since,
             key: context.snapshot.digest_key(),
@@ -254,7 +255,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 user: link.user_name.clone(),
                 standing: Standing::Leaver(RemovalCause::NotListed),
                 linked: true,
-                observed_at: self.read_at,
+                observation: self.read_at,
                 assigned_at: None,
             }),
         }
@@ -422,7 +423,7 @@ fn gone(link: Link) -> Judged {
     let mut found = finding(FindingKind::AccountGone, link.user_name.clone(), reason.to_owned());
     found.source_id = Some(link.source_id.clone());
     found.target_id = Some(link.target_id.clone());
-    let gone = settle_state(&link, LinkState::Gone(Millis::now()), link.observed_at);
+    let gone = settle_state(&link, LinkState::Gone(Millis::now()), link.observation);
     Judged { id: Some(link.source_id), findings: vec![found], repair: None, gone: Some(gone) }
 }
 

@@ -91,7 +91,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             link: None,
             hits,
             waits: None,
-            observed_at: action.observed_at,
+            observation: action.observation,
             assigned_at: action.assigned_at,
         };
         let policy = Policy {

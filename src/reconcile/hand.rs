@@ -106,7 +106,7 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         cause: _,
         activate: _,
         disposition: _,
-        observed_at: _,
+        observation: _,
         assigned_at: _,
         billable: _,
         source_digest: _,

@@ -12,8 +12,8 @@ use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::link::{Link, LinkDigest};
+use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
-use crate::model::time::Millis;
 use crate::source::SourceError;
 use crate::store::Spool;
 use crate::target::Observe;
@@ -31,13 +31,13 @@ pub struct Gathered {
     /// For the positive control.
     pub witnesses: Vec<SourceId>,
     /// When the complete read began; `None` for named people.
-    pub complete_read_at: Option<Millis>,
+    pub complete_read_at: Option<Observation>,
     /// People whom this complete read missed for the first time.
     pub newly_absent: Vec<SourceId>,
     /// People whom an earlier read missed and this one shows.
     pub shown_again: Vec<SourceId>,
     /// People who were looked at one by one, and when.
-    pub looks: Vec<(SourceId, Millis)>,
+    pub looks: Vec<(SourceId, Observation)>,
     /// People read.
     pub users: u64,
     /// Pages read.
@@ -211,7 +211,7 @@ pub async fn gather<O: Observe>(
     for (id, candidate) in seen {
         match candidate {
             Some(candidate) => {
-                looks.push((id.clone(), candidate.observed_at));
+                looks.push((id.clone(), candidate.observation));
                 if !candidate.linked && shares_its_login(context, &candidate).await? {
                     shared_logins.insert(id.clone());
                 }
@@ -311,7 +311,7 @@ pub fn candidate_of<O: Observe>(
         user: link.map_or_else(|| id.to_string(), |link| link.user_name.clone()),
         standing,
         linked,
-        observed_at: read.observed_at,
+        observation: read.observation,
         assigned_at: None,
     };
     match &read.finding {

@@ -21,6 +21,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
 use crate::model::time::Millis;
 use crate::store::{Failing, Spool};
@@ -57,7 +58,7 @@ pub struct Plan {
     /// People whose pins no longer hold because the source changed.
     pub stale_pins: Vec<SourceId>,
     /// People who were looked at one by one while planning, and when.
-    pub looks: Vec<(SourceId, Millis)>,
+    pub looks: Vec<(SourceId, Observation)>,
     /// People whom the list left out although they are assigned.
     pub list_was_short: u64,
 }
@@ -221,7 +222,7 @@ impl<O: Observe> Planner<'_, '_, O> {
             link,
             hits,
             waits: waits.as_deref(),
-            observed_at: candidate.observed_at,
+            observation: candidate.observation,
             assigned_at: candidate.assigned_at,
         };
         let policy = Policy {
@@ -283,7 +284,7 @@ impl<O: Observe> Planner<'_, '_, O> {
         let Looked { seen, unseen, list_was_short } = unlisted.look(self.context).await?;
         self.plan.list_was_short += list_was_short;
         for (candidate, link) in seen {
-            self.plan.looks.push((candidate.id.clone(), candidate.observed_at));
+            self.plan.looks.push((candidate.id.clone(), candidate.observation));
             self.take(&candidate, Some(&link), &Match::None)?;
         }
         for (candidate, link) in unseen {
@@ -464,7 +465,7 @@ fn later_look(candidate: &Candidate, link: &Link) -> PlannedAction {
         situation: Situation::Leaver,
         reason: "not listed; how this person left is looked at in a later run".to_owned(),
         target_id: Some(link.target_id.clone()),
-        ..PlannedAction::blank(candidate.id.clone(), link.user_name.clone(), candidate.observed_at)
+        ..PlannedAction::blank(candidate.id.clone(), link.user_name.clone(), candidate.observation)
     }
 }
 

@@ -13,8 +13,8 @@ use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::link::Link;
+use crate::model::order::Observation;
 use crate::model::plan::PlannedAction;
-use crate::model::time::Millis;
 use crate::source::Source;
 
 /// Who judges the removals of a pass: the source in an ordinary run, the target and the journal in a return.
@@ -36,7 +36,7 @@ pub struct Prover<'a> {
     mapping: &'a Mapping,
     policy: &'a LifecyclePolicy,
     witnesses: Vec<SourceId>,
-    complete_read_at: Option<Millis>,
+    complete_read_at: Option<Observation>,
     control: OnceCell<Control>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Prover<'a> {
         mapping: &'a Mapping,
         policy: &'a LifecyclePolicy,
         witnesses: Vec<SourceId>,
-        complete_read_at: Option<Millis>,
+        complete_read_at: Option<Observation>,
     ) -> Prover<'a> {
         Prover { source, mapping, policy, witnesses, complete_read_at, control: OnceCell::new() }
     }
@@ -116,7 +116,7 @@ impl<'a> Prover<'a> {
             return Ok(DeletionWitness::None);
         }
         let twice = match (link.absent_since, self.complete_read_at) {
-            (Some(first), Some(again)) => again.since(first) >= TWO_READS_APART_MILLIS,
+            (Some(first), Some(again)) => again.at.since(first) >= TWO_READS_APART_MILLIS,
             (Some(_) | None, None) | (None, Some(_)) => false,
         };
         if twice {

@@ -25,9 +25,9 @@ use crate::model::handover::{FoundBy, Left, Proposal, RebuildFacts};
 use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::identity::Identity;
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::DesiredAccount;
 use crate::model::report::Mode;
-use crate::model::time::Millis;
 use crate::source::Source;
 use crate::store::{Restored, Snapshot, Spool, Store};
 use crate::target::Observe;
@@ -77,7 +77,7 @@ struct Claim {
     mapped: Option<Mapped>,
     by: FoundBy,
     account: serde_json::Map<String, serde_json::Value>,
-    observed_at: Millis,
+    observation: Observation,
 }
 
 /// Who lays claim to one account.
@@ -156,7 +156,7 @@ struct Work<'a, 'r, O> {
     request: &'a RebuildRequest<'r, O>,
     finder: Finder,
     /// When the workspace was listed.
-    listed_at: Millis,
+    listed_at: Observation,
     ladder: Vec<MatchBy>,
     /// Accounts that belong to somebody already.
     taken: &'a Taken,
@@ -219,7 +219,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
         Ok(Work {
             request,
             finder: Finder::Listing(Box::new(listing)),
-            listed_at: Millis::now(),
+            listed_at: Observation::now(),
             ladder: std::iter::once(MatchBy::ExternalId).chain(rest).collect(),
             taken,
             own,
@@ -300,7 +300,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
             mapped,
             by: found_by(by),
             account: account.resource,
-            observed_at: identity.observed_at,
+            observation: identity.observation,
         })?;
         Ok(())
     }
@@ -355,7 +355,7 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
                         .as_ref()
                         .map(|old| format!("instead of account {old}, which is not this person's"));
                     let link =
-                        self.link(&claim.id, &account, claim.mapped.as_ref(), claim.by, claim.observed_at);
+                        self.link(&claim.id, &account, claim.mapped.as_ref(), claim.by, claim.observation);
                     self.replaced += u64::from(instead_of.is_some());
                     self.propose(Proposal { link, by: claim.by, note, instead_of })?;
                 }
@@ -417,11 +417,11 @@ impl<'a, 'r, O: Observe> Work<'a, 'r, O> {
         account: &Account,
         mapped: Option<&Mapped>,
         by: FoundBy,
-        seen: Millis,
+        seen: Observation,
     ) -> Link {
-        let observed_at = seen.min(self.listed_at);
-        let found = Found { id, account, mapped, by_email: by == FoundBy::Email, observed_at };
-        recovered_link(&found, self.request.mapping, self.listed_at)
+        let observation = seen.older(self.listed_at);
+        let found = Found { id, account, mapped, by_email: by == FoundBy::Email, observation };
+        recovered_link(&found, self.request.mapping, self.listed_at.at)
     }
 
     fn propose(&mut self, mut proposal: Proposal) -> Result<(), RunError> {

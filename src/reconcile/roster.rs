@@ -16,6 +16,7 @@ use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
 use crate::model::identity::Identity;
 use crate::model::link::{LinkDigest, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
 use crate::source::CompleteRead;
@@ -36,7 +37,7 @@ pub struct Candidate {
     /// Whether there is a link.
     pub linked: bool,
     /// When the request that showed this was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
     /// When the person was assigned.
     pub assigned_at: Option<Millis>,
 }
@@ -270,18 +271,18 @@ pub fn candidate(identity: &Identity, standing: Standing, linked: bool) -> Candi
         user,
         standing,
         linked,
-        observed_at: identity.observed_at,
+        observation: identity.observation,
         assigned_at: identity.assigned_at,
     }
 }
 
-fn missed(id: SourceId, standing: Standing, observed_at: Millis) -> Candidate {
-    Candidate { user: id.to_string(), id, standing, linked: true, observed_at, assigned_at: None }
+fn missed(id: SourceId, standing: Standing, observation: Observation) -> Candidate {
+    Candidate { user: id.to_string(), id, standing, linked: true, observation, assigned_at: None }
 }
 
-fn shares_a_login(id: &SourceId, observed_at: Millis) -> Candidate {
+fn shares_a_login(id: &SourceId, observation: Observation) -> Candidate {
     let standing = Standing::HeldBack("another person maps to the same userName".to_owned());
-    missed(id.clone(), standing, observed_at)
+    missed(id.clone(), standing, observation)
 }
 
 /// A login's key; never 0, which means "none".

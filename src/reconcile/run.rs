@@ -23,6 +23,7 @@ use crate::core::mapping::Mapping;
 use crate::http::Lane;
 use crate::http::counters::Counters;
 use crate::model::id::SourceId;
+use crate::model::order::Observation;
 use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
@@ -338,8 +339,8 @@ pub(super) async fn plan_and_carry_out<O: Observe, P: Provision>(
             carried
         }
         Some(written @ Written { writing, tenure, .. }) => {
-            let read_at = complete_read_at.unwrap_or_else(Millis::now);
-            writing.store.note_absences(tenure, newly_absent, shown_again, read_at).await?;
+            let read_at = complete_read_at.unwrap_or_else(Observation::now);
+            writing.store.note_absences(tenure, newly_absent, shown_again, read_at.at).await?;
             writing.store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
             writing.store.note_looks(tenure, std::mem::take(&mut plan.looks)).await?;
             writing.store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
@@ -397,9 +398,9 @@ pub(super) async fn apply_pass<O: Observe, P: Provision, J: Judge>(
 }
 
 /// Whom the holds are brought in line for.
-fn scope_of(who: &Who, people: &super::planning::People, read_at: Option<Millis>) -> HoldScope {
+fn scope_of(who: &Who, people: &super::planning::People, read_at: Option<Observation>) -> HoldScope {
     match who {
-        Who::Everybody => HoldScope::Everybody(read_at.unwrap_or_else(Millis::now)),
+        Who::Everybody => HoldScope::Everybody(read_at.unwrap_or_else(Observation::now).at),
         Who::Named(_) | Who::Ids(_) => HoldScope::Named(people.named.clone()),
         Who::ReturnOf { run, .. } => HoldScope::ReturnOf(*run),
     }

@@ -95,10 +95,10 @@ pub fn ending_of(
         (Verb::Deactivate, Some(link), Some(_)) => Some(LinkWrite::Put(Box::new(settle_state(
             link,
             LinkState::Deactivated(now),
-            action.observed_at,
+            action.observation,
         )))),
         (Verb::Deactivate, Some(link), None) => {
-            Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Gone(now), action.observed_at))))
+            Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Gone(now), action.observation))))
         }
         (Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate, link, Some(account)) => {
             let settled = settle_write(&Written {

@@ -24,6 +24,7 @@ use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
+use crate::model::order::Observation;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::report::Outcome;
 use crate::model::time::Millis;
@@ -103,7 +104,7 @@ async fn one<O: Observe>(
     let trace = context.snapshot.trace(sync, run, person).await?;
     let Some(deed) = Deed::of(run, &trace.applied) else { return Ok(None) };
     let link = context.snapshot.link(sync, person).await?;
-    let observed_at = Millis::now();
+    let observation = Observation::now();
     let read = match &link {
         Some(link) => context.target.get(&link.target_id, Lane::General).await,
         None => Ok(None),
@@ -116,7 +117,7 @@ async fn one<O: Observe>(
     let present = Present {
         link: link.as_ref(),
         account: account.as_ref(),
-        observed_at,
+        observation,
         written_since: &trace.written_since,
         source_digest: trace.source_digest,
     };
@@ -134,7 +135,7 @@ async fn one<O: Observe>(
 
 impl<O: Observe> Judge for Returns<'_, O> {
     async fn judge(&self, approved: Approved, link: &Link) -> Removal {
-        let observed_at = Millis::now();
+        let observation = Observation::now();
         let trace = self.context.snapshot.trace(self.context.sync_name(), self.run, &link.source_id).await;
         let deed = match trace {
             Ok(trace) => Deed::of(self.run, &trace.applied),
@@ -144,7 +145,7 @@ impl<O: Observe> Judge for Returns<'_, O> {
             Ok(shown) => shown,
             Err(error) => return unproven(approved, &error),
         };
-        Removal::Judged(prove_return(approved, deed.as_ref(), shown.as_ref(), observed_at))
+        Removal::Judged(prove_return(approved, deed.as_ref(), shown.as_ref(), observation))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
 use crate::model::id::{SourceId, Vendor};
 use crate::model::identity::{Identity, PointRead};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 pub mod check;
 mod fault;
@@ -43,7 +43,7 @@ pub struct Page {
     /// The people of this page.
     pub identities: Vec<Identity>,
     /// When the request that brought it was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// Proof that every page chain was read to the vendor's own end mark and every count agreed.
@@ -51,7 +51,7 @@ pub struct Page {
 pub struct CompleteRead {
     users: u64,
     pages: u64,
-    started_at: Millis,
+    started_at: Observation,
 }
 
 impl CompleteRead {
@@ -66,7 +66,7 @@ impl CompleteRead {
     }
 
     /// When its first request was sent.
-    pub fn started_at(&self) -> Millis {
+    pub fn started_at(&self) -> Observation {
         self.started_at
     }
 }

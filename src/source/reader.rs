@@ -9,14 +9,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{CompleteRead, Page, SourceError};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 /// What a vendor's walk found when it reached its own end mark with every count agreeing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Totals {
     pub(super) users: u64,
     pub(super) pages: u64,
-    pub(super) started_at: Millis,
+    pub(super) started_at: Observation,
 }
 
 enum Step {
@@ -134,11 +134,11 @@ mod tests {
     use super::*;
 
     fn page() -> Page {
-        Page { identities: Vec::new(), observed_at: Millis(1) }
+        Page { identities: Vec::new(), observation: Observation::now() }
     }
 
     fn totals() -> Totals {
-        Totals { users: 2, pages: 2, started_at: Millis(1) }
+        Totals { users: 2, pages: 2, started_at: Observation::now() }
     }
 
     #[tokio::test]

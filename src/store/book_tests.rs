@@ -7,6 +7,7 @@ use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::history::ChainReport;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::{Change, PlannedAction, Verb};
 use crate::model::report::{Mode, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger};
 use crate::model::time::Millis;
@@ -75,7 +76,7 @@ impl Book {
     /// Writes down that something is sent.
     pub(super) async fn send(&mut self, run: i64, name: &str) -> IntentId {
         self.now += 1000;
-        let mut action = PlannedAction::blank(id(name), login(name), self.at());
+        let mut action = PlannedAction::blank(id(name), login(name), Observation::now());
         action.verb = Verb::Update;
         action.target_id = Some(TargetId::new(format!("account-of-{name}")));
         action.reason = format!("the title of {name} differs");
@@ -101,7 +102,7 @@ impl Book {
             memory: Default::default(),
             absent_since: None,
             billable: true,
-            observed_at: self.at(),
+            observation: Observation::now(),
         };
         let settlement = Settlement {
             intent,

@@ -182,8 +182,11 @@ async fn a_login_that_was_anothers_before_names_both() {
     // A new Ann with the login of the one who left.
     let run = book.begin().await;
     let intent = {
-        let mut action =
-            crate::model::plan::PlannedAction::blank(SourceId::new("00uanother"), login("ann"), book.at());
+        let mut action = crate::model::plan::PlannedAction::blank(
+            SourceId::new("00uanother"),
+            login("ann"),
+            crate::model::order::Observation::now(),
+        );
         action.verb = Verb::Create;
         let intent = super::Intent { run, action, at: book.at(), budget: None };
         book.store.record_intent(&book.tenure, intent).await.unwrap()

@@ -303,9 +303,9 @@ fn refuse_stale(
     action: &PlannedAction,
 ) -> Result<(), StoreError> {
     let newest: Option<i64> = transaction.query_row(
-        "SELECT max(observed_at) FROM (SELECT observed_at FROM link WHERE sync = ?1 AND source_id = ?2
-                                       UNION ALL
-                                       SELECT observed_at FROM look WHERE sync = ?1 AND source_id = ?2)",
+        "SELECT max(observed_number) FROM (SELECT observed_number FROM link WHERE sync = ?1 AND source_id = ?2
+                                           UNION ALL
+                                           SELECT observed_number FROM look WHERE sync = ?1 AND source_id = ?2)",
         params![tenure.sync, action.source_id.as_str()],
         |row| row.get(0),
     )?;
@@ -319,7 +319,9 @@ fn refuse_stale(
         return Err(StoreError::Stale);
     }
     let in_flight = is_in_flight(transaction, &tenure.sync, &action.source_id)?;
-    if in_flight || newest.is_some_and(|newest| newest > action.observed_at.0) {
+    if in_flight
+        || newest.is_some_and(|newest| newest > action.observation.number.in_epoch(tenure.epoch).get())
+    {
         return Err(StoreError::Stale);
     }
     Ok(())

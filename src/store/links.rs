@@ -9,10 +9,11 @@ use crate::core::normalize::fold_address;
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkDigest, LinkState};
+use crate::model::order::{Observation, OrderNumber};
 use crate::model::time::Millis;
 
 const COLUMNS: &str = "source_id, target_id, user_name, acknowledged, state, state_since, digest, memory, billable, \
-                       absent_since, observed_at";
+                       absent_since, observed_at, observed_number";
 
 impl Snapshot {
     /// When people were last looked at one by one.
@@ -86,7 +87,7 @@ impl Snapshot {
         self.transact(move |transaction| {
             let sql = format!("SELECT {COLUMNS}, sync FROM link WHERE target_url = ?1 AND target_id = ?2");
             transaction
-                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(11)?, link(row))))
+                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(12)?, link(row))))
                 .optional()?
                 .map(|(sync, link)| Ok((sync, link?)))
                 .transpose()
@@ -127,7 +128,7 @@ impl Store {
     pub async fn note_looks(
         &self,
         tenure: &Tenure,
-        looks: Vec<(SourceId, Millis)>,
+        looks: Vec<(SourceId, Observation)>,
     ) -> Result<(), StoreError> {
         if looks.is_empty() {
             return Ok(());
@@ -137,11 +138,14 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 let mut statement = transaction.prepare(
-                    "INSERT INTO look (sync, source_id, observed_at) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (sync, source_id) DO UPDATE SET observed_at = max(observed_at, excluded.observed_at)",
+                    "INSERT INTO look (sync, source_id, observed_at, observed_number) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (sync, source_id) DO UPDATE SET
+                         observed_at = excluded.observed_at, observed_number = excluded.observed_number
+                     WHERE excluded.observed_number > look.observed_number",
                 )?;
-                for (id, at) in &looks {
-                    statement.execute(params![tenure.sync, id.as_str(), at.0])?;
+                for (id, look) in &looks {
+                    let number = look.number.in_epoch(tenure.epoch);
+                    statement.execute(params![tenure.sync, id.as_str(), look.at.0, number.get()])?;
                 }
                 Ok(())
             })
@@ -221,16 +225,17 @@ pub(super) fn put_link(
     transaction
         .prepare_cached(
             "INSERT INTO link (sync, source_id, target_url, target_id, user_name, user_name_key, acknowledged,
-                               state, state_since, digest, memory, billable, absent_since, observed_at, epoch)
+                               state, state_since, digest, memory, billable, absent_since, observed_at,
+                               observed_number, epoch)
              VALUES (:sync, :source_id, :target_url, :target_id, :user_name, :user_name_key, :acknowledged,
-                     :state, :state_since, :digest, :memory, :billable, :absent_since, :observed_at, :epoch)
+                     :state, :state_since, :digest, :memory, :billable, :absent_since, :observed_at, :observed_number, :epoch)
              ON CONFLICT (sync, source_id) DO UPDATE SET
                  target_url = excluded.target_url, target_id = excluded.target_id,
                  user_name = excluded.user_name, user_name_key = excluded.user_name_key,
                  acknowledged = excluded.acknowledged, state = excluded.state,
                  state_since = excluded.state_since, digest = excluded.digest, memory = excluded.memory,
                  billable = excluded.billable, absent_since = excluded.absent_since,
-                 observed_at = excluded.observed_at, epoch = excluded.epoch",
+                 observed_at = excluded.observed_at, observed_number = excluded.observed_number, epoch = excluded.epoch",
         )?
         .execute(named_params! {
             ":sync": tenure.sync,
@@ -246,7 +251,8 @@ pub(super) fn put_link(
             ":memory": serde_json::to_string(&link.memory)?,
             ":billable": link.billable,
             ":absent_since": link.absent_since.map(|since| since.0),
-            ":observed_at": link.observed_at.0,
+            ":observed_at": link.observation.at.0,
+            ":observed_number": link.observation.number.in_epoch(tenure.epoch).get(),
             ":epoch": tenure.epoch,
         })?;
     Ok(())
@@ -274,7 +280,7 @@ fn link(row: &Row<'_>) -> Result<Link, StoreError> {
         memory: serde_json::from_str(&row.get::<_, String>(7)?)?,
         billable: row.get(8)?,
         absent_since: row.get::<_, Option<i64>>(9)?.map(Millis),
-        observed_at: Millis(row.get(10)?),
+        observation: Observation { at: Millis(row.get(10)?), number: OrderNumber::stored(row.get(11)?) },
     })
 }
 

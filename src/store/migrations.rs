@@ -9,7 +9,8 @@ use super::StoreError;
 /// `application_id` of our databases ("rstr").
 pub(super) const APPLICATION_ID: i32 = 0x7273_7472;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/1.sql"))];
+const STEPS: &[M<'static>] =
+    &[M::up(include_str!("migrations/1.sql")), M::up(include_str!("migrations/2.sql"))];
 
 /// The schema version this program writes.
 pub(super) fn newest() -> i64 {

@@ -11,8 +11,8 @@ use crate::http::counters::Counters;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
+use crate::model::order::Observation;
 use crate::model::plan::{Change, DesiredAccount};
-use crate::model::time::Millis;
 
 pub mod scim;
 
@@ -41,7 +41,7 @@ pub struct Lookup {
     /// Verified hits, each once.
     pub accounts: Vec<Account>,
     /// When the first request was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// One page of a listing; ids are unique over the listing.
@@ -52,7 +52,7 @@ pub struct AccountPage {
     /// `totalResults` as told on this page, where it was told. Never trusted as an end mark.
     pub total: Option<u64>,
     /// When the request was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// Why the target could not be read.

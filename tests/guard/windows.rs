@@ -9,6 +9,7 @@ use rosterd::core::guard::{Intent, judge};
 use rosterd::model::attributes::Attributes;
 use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::{AttributeMemory, Link, LinkState};
+use rosterd::model::order::Observation;
 use rosterd::model::plan::{Disposition, PlannedAction, Situation, Verb};
 use rosterd::model::report::Trigger;
 use rosterd::model::time::Millis;
@@ -34,7 +35,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..24)
 }
 
-fn action(person: u64, verb: Verb, at: Millis) -> PlannedAction {
+fn action(person: u64, verb: Verb, _at: Millis) -> PlannedAction {
     PlannedAction {
         verb,
         situation: Situation::Leaver,
@@ -48,7 +49,7 @@ fn action(person: u64, verb: Verb, at: Millis) -> PlannedAction {
         cause: None,
         activate: false,
         disposition: Disposition::Send,
-        observed_at: at,
+        observation: Observation::now(),
         assigned_at: None,
         billable: true,
         source_digest: None,
@@ -67,7 +68,7 @@ fn link(person: u64, state: LinkState) -> Link {
         absent_since: None,
         billable: true,
         // Looks are not what is tried here.
-        observed_at: Millis(i64::MIN / 2),
+        observation: Observation::before_numbers(Millis(i64::MIN / 2)),
     }
 }
 

@@ -20,7 +20,7 @@ async fn a_whole_read_shows_everybody_who_is_assigned_with_their_status() {
         // The vendor's next link forgets `expand=user`: without adding it again only the first page has a status.
         assert_eq!(person.status, VendorStatus::Okta(Some("ACTIVE".into())), "{person:?}");
         assert!(person.assigned && person.assigned_at.is_some());
-        assert!(person.observed_at >= whole.complete.started_at());
+        assert!(person.observation.number >= whole.complete.started_at().number);
     }
     assert_eq!(source.vendor(), Vendor::Okta);
     assert_eq!(source.counters().requests, 4);

@@ -14,10 +14,10 @@ use rosterd::model::attributes::{AttributePath, Attributes, ENTERPRISE_USER, Sca
 use rosterd::model::digest::{Digest, DigestKey};
 use rosterd::model::id::{SourceId, TargetId, Vendor};
 use rosterd::model::identity::{Finding, PointRead};
+use rosterd::model::order::Observation;
 use rosterd::model::plan::{
     Change, DesiredAccount, Disposition, PlannedAction, RemovalCause, Situation, Verb,
 };
-use rosterd::model::time::Millis;
 use rosterd::target::scim::ScimTarget;
 use rosterd::target::scim::dialect::Profile;
 use rosterd::target::{Acknowledgement, ListCursor, Observe, Refusal, WriteOutcome};
@@ -122,14 +122,14 @@ lifecycle = {{ on_deleted = "{policy}" }}
         cause: Some(RemovalCause::Deleted),
         activate: false,
         disposition: Disposition::Send,
-        observed_at: Millis::now(),
+        observation: Observation::now(),
         assigned_at: None,
         billable: true,
         source_digest: None,
     };
     let approved =
         judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;
-    let read = PointRead { observed_at: Millis::now(), finding: Finding::UserGone };
+    let read = PointRead { observation: Observation::now(), finding: Finding::UserGone };
     match prove(approved, &read, DeletionWitness::Event, &mapping, &sync.lifecycle) {
         Verdict::Proven(proven) => *proven,
         other => panic!("no proof: {other:?}"),

@@ -148,7 +148,7 @@ impl<O: Observe> Work<'_, '_, O> {
             self.leave(user, source_id.as_ref(), target_id.as_ref(), reason)?;
         }
         let by = FoundBy::ExternalId;
-        let link = self.link(&stranger.id, &account, mapped.as_ref(), by, answer.read.observed_at);
+        let link = self.link(&stranger.id, &account, mapped.as_ref(), by, answer.read.observation);
         let mut note = note.to_owned();
         if account.active() == Some(false) {
             note.push_str("; the account is inactive");

@@ -26,6 +26,7 @@ use crate::config::Dpop;
 use crate::http::client::Client;
 use crate::http::credentials::{Credentials, sensitive};
 use crate::http::{Answer, HttpError, Lane, Replay, Request};
+use crate::model::order::Observation;
 use crate::model::time::Millis;
 use crate::source::fault::one_line;
 
@@ -79,7 +80,7 @@ struct Token {
     secret: SecretString,
     bound: bool,
     renew_at: Instant,
-    since: Millis,
+    since: Observation,
 }
 
 #[derive(Deserialize)]
@@ -268,7 +269,7 @@ impl ServiceApp {
             secret: SecretString::from(reply.access_token),
             bound,
             renew_at: Instant::now() + Duration::from_secs(renew_in),
-            since: Millis::now(),
+            since: Observation::now(),
         })
     }
 
@@ -398,7 +399,7 @@ impl Credentials for ServiceApp {
             if answer.status != 401 {
                 return false;
             }
-            if state.token.as_ref().is_some_and(|token| token.since <= answer.sent_at) {
+            if state.token.as_ref().is_some_and(|token| token.since.number <= answer.observation.number) {
                 state.token = None;
             }
             true

@@ -35,7 +35,7 @@ use crate::http::client::{Client, ClientOptions, PeerName};
 use crate::http::credentials::{Credentials, NoCredentials, StaticBearer};
 use crate::http::pacer::{Pace, PacerOptions, Pacers};
 use crate::http::{Lane, Request};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 /// The name in messages.
 const VENDOR: &str = "okta";
@@ -120,7 +120,7 @@ impl Okta {
 
     /// Checks the app and starts the full read.
     pub(super) async fn open(&self) -> Result<Reader, SourceError> {
-        let started_at = Millis::now();
+        let started_at = Observation::now();
         self.app().await?;
         let membership = Arc::new(self.membership().await?);
         let source = self.clone();
@@ -131,7 +131,7 @@ impl Okta {
         &self,
         sink: PageSink,
         membership: Arc<Membership>,
-        started_at: Millis,
+        started_at: Observation,
     ) -> Result<Totals, SourceError> {
         let first = self.url(&["apps", &self.app_id, "users"], &[("limit", PAGE_SIZE), ("expand", "user")]);
         let mut chain = Chain::new(&self.client, "the app's users", first, Lane::General)
@@ -259,11 +259,11 @@ fn decode(page: &ChainPage, membership: &Membership, ids: &mut IdSet) -> Result<
             app_user: Some(entry),
             user: None,
             groups: membership.of(id),
-            observed_at: answer.sent_at,
+            observation: answer.observation,
         };
         identities.push(sighting.identity(id).map_err(malformed)?);
     }
-    Ok(Page { identities, observed_at: answer.sent_at })
+    Ok(Page { identities, observation: answer.observation })
 }
 
 #[cfg(test)]

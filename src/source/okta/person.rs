@@ -10,6 +10,7 @@ use super::{CREDENTIALS_HELP, Okta, VENDOR};
 use crate::http::{Answer, Lane, Request};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
+use crate::model::order::Observation;
 use crate::source::SourceError;
 use crate::source::fault::Place;
 
@@ -32,8 +33,8 @@ impl Okta {
         let url = self.url(&["users", id.as_str()], &[]);
         let place = Place::new(VENDOR, format!("the user {id}"), &url);
         let request = Request::get(url, lane);
-        let (observed_at, object) = self.object(&place, request).await?;
-        let finding = |finding| Ok(PointRead { observed_at, finding });
+        let (observation, object) = self.object(&place, request).await?;
+        let finding = |finding| Ok(PointRead { observation, finding });
         let user_answer = match object {
             Object::Found(answer) => answer,
             Object::NotFound(_) => return finding(Finding::UserGone),
@@ -51,7 +52,7 @@ impl Okta {
         let place = Place::new(VENDOR, format!("the assignment of {id}"), &url);
         let (_, object) = self.object(&place, Request::get(url, lane)).await?;
         let sighting =
-            |app_user| Sighting { app_user, user: Some(&user), groups: groups.clone(), observed_at };
+            |app_user| Sighting { app_user, user: Some(&user), groups: groups.clone(), observation };
         match object {
             Object::Found(answer) => {
                 let app_user: AppUser<'_> = match serde_json::from_slice(&answer.body) {
@@ -79,13 +80,9 @@ impl Okta {
         }
     }
 
-    async fn object(
-        &self,
-        place: &Place,
-        request: Request,
-    ) -> Result<(crate::model::time::Millis, Object), SourceError> {
+    async fn object(&self, place: &Place, request: Request) -> Result<(Observation, Object), SourceError> {
         let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
-        let sent_at = answer.sent_at;
+        let observation = answer.observation;
         let object = match answer.status {
             200 => Object::Found(answer),
             404 if ErrorBody::of(&answer).error_code == NOT_FOUND => Object::NotFound(answer),
@@ -95,7 +92,7 @@ impl Okta {
             }
             status => Object::Unclear(format!("{place}: HTTP {status} {}", ErrorBody::words(&answer))),
         };
-        Ok((sent_at, object))
+        Ok((observation, object))
     }
 
     /// The people whom a login, an e-mail address or an id may mean; assigned or not.

@@ -115,7 +115,7 @@ impl Okta {
         }
         let kept = Kept { asked, next: next.into() };
         let cursor = serde_json::to_string(&kept).map_err(|error| place.incomplete(error))?;
-        let hints = self.hints(&events, groups.as_deref(), answer.sent_at);
+        let hints = self.hints(&events, groups.as_deref(), answer.observation.at);
         Ok(Poll { hints, more: events.len() >= page_size_of(&kept.next), cursor })
     }
 

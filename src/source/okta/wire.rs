@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, Profile, RawProfiles, VendorStatus};
+use crate::model::order::Observation;
 use crate::model::time::Millis;
 use crate::source::fault::one_line;
 use crate::source::lenient::{Text, first};
@@ -117,7 +118,7 @@ pub(super) struct Sighting<'a, 'b> {
     /// Groups that the person is a member of.
     pub(super) groups: Vec<Arc<str>>,
     /// When the request was sent.
-    pub(super) observed_at: Millis,
+    pub(super) observation: Observation,
 }
 
 impl Sighting<'_, '_> {
@@ -156,7 +157,7 @@ impl Sighting<'_, '_> {
             },
             groups: self.groups,
             assigned_at: created.and_then(Millis::parse),
-            observed_at: self.observed_at,
+            observation: self.observation,
         })
     }
 }

@@ -23,6 +23,7 @@ use super::wire::ErrorBody;
 use crate::http::client::Client;
 use crate::http::credentials::{Credentials, sensitive};
 use crate::http::{Answer, HttpError, Lane, Replay, Request};
+use crate::model::order::Observation;
 use crate::model::time::Millis;
 
 const TOKEN_PATH: &str = "/auth/oauth2/v2/token";
@@ -45,7 +46,7 @@ pub(super) struct ApiCredentials {
 struct Token {
     secret: SecretString,
     renew_at: Instant,
-    since: Millis,
+    since: Observation,
 }
 
 /// The flat form (v2), or a list of them under `data` (v1, and seen from v2 too).
@@ -70,7 +71,7 @@ impl TokenReply {
         Some(Token {
             secret: SecretString::from(reply.access_token.filter(|token| !token.is_empty())?),
             renew_at: Instant::now() + Duration::from_secs(u64::try_from(left).unwrap_or(0)),
-            since: Millis::now(),
+            since: Observation::now(),
         })
     }
 }
@@ -195,7 +196,7 @@ impl Credentials for ApiCredentials {
             }
             let mut known = self.token.lock().await;
             // A newer token than the refused one may have been fetched for another request already.
-            if known.as_ref().is_some_and(|token| token.since <= answer.sent_at) {
+            if known.as_ref().is_some_and(|token| token.since.number <= answer.observation.number) {
                 *known = None;
             }
             true

@@ -35,7 +35,7 @@ use crate::http::credentials::{Credentials, NoCredentials};
 use crate::http::pacer::{Pace, PacerOptions, Pacers};
 use crate::http::{Answer, Lane, Request};
 use crate::model::id::SourceId;
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 
 /// The name in messages.
 const VENDOR: &str = "onelogin";
@@ -113,7 +113,7 @@ impl OneLogin {
 
     /// Checks the app and starts the full read.
     pub(super) async fn open(&self) -> Result<Reader, SourceError> {
-        let started_at = Millis::now();
+        let started_at = Observation::now();
         self.app().await?;
         let roles = self.resolve_roles(Lane::General).await?;
         *self.roles.lock().await = Some(Arc::clone(&roles));
@@ -125,7 +125,7 @@ impl OneLogin {
         &self,
         sink: PageSink,
         roles: Arc<Roles>,
-        started_at: Millis,
+        started_at: Observation,
     ) -> Result<Totals, SourceError> {
         let (mut listed, app_pages, assigned_at) = self.assigned_ids().await?;
         let base = self.url(&["2", "users"], &[("app_id", &self.app_id), ("fields", wire::FIELDS)]);
@@ -145,22 +145,26 @@ impl OneLogin {
                     Sighted::OnlyHere => false,
                     Sighted::Twice => return Err(shifted(&place, id)),
                 };
-                let context =
-                    Context { roles: &roles, assigned: true, listed_by_both, observed_at: answer.sent_at };
+                let context = Context {
+                    roles: &roles,
+                    assigned: true,
+                    listed_by_both,
+                    observation: answer.observation,
+                };
                 identities.extend(user.identity(raw, &context));
             }
-            slot.fill(Page { identities, observed_at: answer.sent_at });
+            slot.fill(Page { identities, observation: answer.observation });
         }
         chain.verify(listed.details(), true)?;
         for part in listed.without_details().chunks(REMAINDER_PAGE) {
             let identities = part.iter().map(|id| wire::without_details(*id, assigned_at)).collect();
-            sink.slot().await.ok_or_else(abandoned)?.fill(Page { identities, observed_at: assigned_at });
+            sink.slot().await.ok_or_else(abandoned)?.fill(Page { identities, observation: assigned_at });
         }
         Ok(Totals { users: listed.people(), pages: app_pages + chain.pages(), started_at })
     }
 
     /// The app's own list, which decides who is assigned: ids, pages, and when its last page was asked for.
-    async fn assigned_ids(&self) -> Result<(Listed, u64, Millis), SourceError> {
+    async fn assigned_ids(&self) -> Result<(Listed, u64, Observation), SourceError> {
         let base = self.url(&["2", "apps", &self.app_id, "users"], &[]);
         let mut chain = Chain::new(&self.client, "the app's users", base, APP_USERS_PAGE_SIZE, Lane::General);
         let mut ids = Vec::new();
@@ -179,7 +183,7 @@ impl OneLogin {
             None => SourceError::Incomplete(format!("{VENDOR}: {id} came twice")),
         })?;
         chain.verify(gathered, true)?;
-        Ok((listed, chain.pages(), chain.last_sent_at()))
+        Ok((listed, chain.pages(), chain.last_observation()))
     }
 
     /// The app must exist, else an empty list would look right.

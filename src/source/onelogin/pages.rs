@@ -11,7 +11,7 @@ use super::VENDOR;
 use super::wire::{ErrorBody, cursor};
 use crate::http::client::Client;
 use crate::http::{Answer, Lane, Request};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 use crate::source::SourceError;
 use crate::source::fault::Place;
 use crate::source::ids::IdSet;
@@ -33,7 +33,7 @@ pub(super) struct Chain<'c> {
     first_total: Option<u64>,
     last_total: Option<u64>,
     last_place: Option<Place>,
-    last_sent_at: Millis,
+    last_observation: Observation,
     lane: Lane,
     most_pages: u64,
 }
@@ -65,7 +65,7 @@ impl<'c> Chain<'c> {
             first_total: None,
             last_total: None,
             last_place: None,
-            last_sent_at: Millis::now(),
+            last_observation: Observation::now(),
             lane,
             most_pages: MOST_PAGES,
         }
@@ -77,8 +77,8 @@ impl<'c> Chain<'c> {
     }
 
     /// When the request for the last page was sent.
-    pub(super) fn last_sent_at(&self) -> Millis {
-        self.last_sent_at
+    pub(super) fn last_observation(&self) -> Observation {
+        self.last_observation
     }
 
     /// The next page with status 200, or `None` behind the last one.
@@ -102,7 +102,7 @@ impl<'c> Chain<'c> {
         if answer.status != 200 {
             return Err(place.refused(&answer, &ErrorBody::words(&answer), super::CREDENTIALS_HELP));
         }
-        self.last_sent_at = answer.sent_at;
+        self.last_observation = answer.observation;
         self.last_total = answer.header("total-count").and_then(|text| text.trim().parse().ok());
         if self.pages == 1 {
             self.first_total = self.last_total;

@@ -13,7 +13,7 @@ use super::{CREDENTIALS_HELP, OneLogin, VENDOR, numeric};
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead, VendorStatus};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 use crate::source::SourceError;
 use crate::source::fault::Place;
 
@@ -29,13 +29,13 @@ impl OneLogin {
     ) -> Result<PointRead, SourceError> {
         let Some(number) = numeric(id) else {
             let why = format!("{VENDOR}: `{id}` is no OneLogin user id");
-            return Ok(PointRead { observed_at: Millis::now(), finding: Finding::Inconclusive(why) });
+            return Ok(PointRead { observation: Observation::now(), finding: Finding::Inconclusive(why) });
         };
         let url = self.url(&["2", "users", id.as_str()], &[]);
         let place = Place::new(VENDOR, format!("the user {id}"), &url);
         let answer = self.send(&place, url, lane).await?;
-        let observed_at = answer.sent_at;
-        let finding = |finding| Ok(PointRead { observed_at, finding });
+        let observation = answer.observation;
+        let finding = |finding| Ok(PointRead { observation, finding });
         match answer.status {
             200 => {}
             404 if ErrorBody::says_not_found(&answer) => return finding(Finding::UserGone),
@@ -63,7 +63,7 @@ impl OneLogin {
             Ok(assigned) => assigned,
             Err(why) => return finding(Finding::Inconclusive(why)),
         };
-        let context = Context { roles: &roles, assigned, listed_by_both: true, observed_at };
+        let context = Context { roles: &roles, assigned, listed_by_both: true, observation };
         match user.identity(raw, &context) {
             Some(identity) if identity.status == VendorStatus::OneLogin(None) => {
                 finding(Finding::Inconclusive(format!("{place}: the answer lacks status, state or role_ids")))

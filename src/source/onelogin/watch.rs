@@ -129,8 +129,10 @@ impl OneLogin {
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             for raw in &page.data {
                 match serde_json::from_str::<Event<'_>>(raw.get()) {
-                    Ok(event) => walk.take(&event, raw, answer.sent_at, self.subject(&event, &followed)),
-                    Err(_) => walk.unreadable(raw, answer.sent_at),
+                    Ok(event) => {
+                        walk.take(&event, raw, answer.observation.at, self.subject(&event, &followed))
+                    }
+                    Err(_) => walk.unreadable(raw, answer.observation.at),
                 }
             }
             match page.next_cursor() {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, OneLoginStatus, Profile, RawProfiles, VendorStatus};
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 use crate::source::fault::one_line;
 use crate::source::lenient::Text;
 
@@ -111,7 +111,7 @@ impl<'a> User<'a> {
             },
             groups: groups.unwrap_or_default(),
             assigned_at: None,
-            observed_at: context.observed_at,
+            observation: context.observation,
         })
     }
 }
@@ -122,11 +122,11 @@ pub(super) struct Context<'r> {
     pub(super) assigned: bool,
     /// Whether the app's list and the users' list agree on this person (true for a point read).
     pub(super) listed_by_both: bool,
-    pub(super) observed_at: Millis,
+    pub(super) observation: Observation,
 }
 
 /// Somebody whom only the app lists: no status, no attributes.
-pub(super) fn without_details(id: u64, observed_at: Millis) -> Identity {
+pub(super) fn without_details(id: u64, observation: Observation) -> Identity {
     Identity {
         id: SourceId::new(id.to_string()),
         assigned: true,
@@ -135,7 +135,7 @@ pub(super) fn without_details(id: u64, observed_at: Millis) -> Identity {
         raw: RawProfiles::default(),
         groups: Vec::new(),
         assigned_at: None,
-        observed_at,
+        observation,
     }
 }
 

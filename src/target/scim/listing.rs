@@ -13,7 +13,7 @@ use super::service::Service;
 use super::wire::{self, ListPage};
 use crate::http::Lane;
 use crate::model::account::Account;
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 use crate::target::{AccountPage, ListCursor, ListStage, TargetError};
 
 /// Accounts asked for on a page. Seen caps: 100 (better-auth), 1000 (django-scim2-server refuses more).
@@ -30,7 +30,7 @@ pub(super) struct Page {
     /// `totalResults`.
     pub total: Option<u64>,
     /// When the request was sent.
-    pub observed_at: Millis,
+    pub observation: Observation,
 }
 
 /// Why there is no page.
@@ -48,7 +48,7 @@ impl Service {
             Ok(page) => Ok(page.map(|page| AccountPage {
                 accounts: page.accounts,
                 total: page.total,
-                observed_at: page.observed_at,
+                observation: page.observation,
             })),
             Err(PageError::Denied(fault)) => Err(self.read_error(&fault)),
             Err(PageError::Failed(error)) => Err(error),
@@ -73,7 +73,7 @@ impl Service {
             ))));
         }
         let start = cursor.next_start.unwrap_or_else(|| self.known(|profile| profile.first_index()));
-        let (page, observed_at) = match self.fetch_with_or_without_count(filter, start, cursor).await {
+        let (page, observation) = match self.fetch_with_or_without_count(filter, start, cursor).await {
             Ok(fetched) => fetched,
             // Beyond the last page some servers answer an error instead of an empty page.
             Err(PageError::Denied(fault)) if cursor.pages > 0 && matches!(fault.status, 400 | 404 | 416) => {
@@ -81,7 +81,7 @@ impl Service {
             }
             Err(error) => return Err(error),
         };
-        let page = self.take_in(page, observed_at, start, cursor);
+        let page = self.take_in(page, observation, start, cursor);
         if page.accounts.is_empty() && page.received > 0 {
             // Nothing new: a server that begins again at the first page, or always answers all of them.
             return self.finish(filter, cursor).await;
@@ -93,7 +93,7 @@ impl Service {
         Ok(Some(page))
     }
 
-    fn take_in(&self, page: ListPage, observed_at: Millis, start: u64, cursor: &mut ListCursor) -> Page {
+    fn take_in(&self, page: ListPage, observation: Observation, start: u64, cursor: &mut ListCursor) -> Page {
         let received = page.resources.len() as u64;
         let accounts: Vec<Account> = page.resources.into_iter().filter_map(Account::from_resource).collect();
         let accounts = unseen(accounts, &mut cursor.seen);
@@ -113,7 +113,7 @@ impl Service {
         if received == 0 || (has_all && !may_be_cut(received, asked, cap)) {
             cursor.stage = ListStage::Finishing;
         }
-        Page { accounts, received, total: page.total, observed_at }
+        Page { accounts, received, total: page.total, observation }
     }
 
     /// The end of a walk. Once per target it asks whether `startIndex` counts from 0: then the walk, which began
@@ -126,13 +126,13 @@ impl Service {
             return Ok(None);
         }
         match self.fetch(None, 0, Some(1)).await {
-            Ok((page, observed_at)) => {
+            Ok((page, observation)) => {
                 let received = page.resources.len() as u64;
                 let found = page.resources.into_iter().filter_map(Account::from_resource).collect();
                 let accounts = unseen(found, &mut cursor.seen);
                 let counts_from_zero = received == 1 && !accounts.is_empty();
                 self.learn(|profile| profile.counts_from_zero = Some(counts_from_zero));
-                let page = Page { accounts, received, total: page.total, observed_at };
+                let page = Page { accounts, received, total: page.total, observation };
                 Ok(counts_from_zero.then_some(page))
             }
             Err(PageError::Denied(_)) => {
@@ -148,7 +148,7 @@ impl Service {
         filter: Option<&str>,
         start: u64,
         cursor: &mut ListCursor,
-    ) -> Result<(ListPage, Millis), PageError> {
+    ) -> Result<(ListPage, Observation), PageError> {
         cursor.without_count |= self.known(|profile| profile.count_refused);
         if cursor.without_count {
             return self.fetch(filter, start, None).await;
@@ -173,7 +173,7 @@ impl Service {
         filter: Option<&str>,
         start: u64,
         count: Option<u64>,
-    ) -> Result<(ListPage, Millis), PageError> {
+    ) -> Result<(ListPage, Observation), PageError> {
         let (start, count) = (start.to_string(), count.map(|count| count.to_string()));
         let mut query: Vec<(&str, &str)> = Vec::new();
         query.extend(filter.map(|filter| ("filter", filter)));
@@ -189,7 +189,7 @@ impl Service {
         };
         let page =
             wire::list_page(&answer.body).map_err(|reason| PageError::Failed(self.no_list(&reason)))?;
-        Ok((page, answer.sent_at))
+        Ok((page, answer.observation))
     }
 }
 

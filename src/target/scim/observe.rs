@@ -12,7 +12,7 @@ use crate::config::Dialect;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
-use crate::model::time::Millis;
+use crate::model::order::Observation;
 use crate::target::{Criterion, ListCursor, Lookup, TargetError};
 
 /// What one filtered question brought.
@@ -20,7 +20,7 @@ use crate::target::{Criterion, ListCursor, Lookup, TargetError};
 struct Hits {
     accounts: Vec<Account>,
     strangers: usize,
-    observed_at: Option<Millis>,
+    observation: Option<Observation>,
     other_case: bool,
 }
 
@@ -100,8 +100,8 @@ impl Service {
                 Err(PageError::Failed(error)) => return Err(error),
             }
         }
-        let observed_at = hits.observed_at.unwrap_or_else(Millis::now);
-        Ok(Lookup { accounts: hits.accounts, observed_at })
+        let observation = hits.observation.unwrap_or_else(Observation::now);
+        Ok(Lookup { accounts: hits.accounts, observation })
     }
 
     /// One filtered question, over as many pages as its answer has.
@@ -110,7 +110,7 @@ impl Service {
         let mut hits = Hits::default();
         while let Some(page) = self.page(Some(text), &mut cursor).await? {
             let (received, total) = (page.received, page.total);
-            let first = hits.observed_at.is_none();
+            let first = hits.observation.is_none();
             hits.take(criterion, page);
             if first && received == 0 && total.is_some_and(|total| total > 0) {
                 // "One result", and none is shown: it counts from 0, and we began at 1.
@@ -160,7 +160,7 @@ impl Service {
         match fault.status {
             404 | 410 => {
                 self.confirm_absence(fault, Lane::General).await?;
-                return Ok(Lookup { accounts: Vec::new(), observed_at: Millis::now() });
+                return Ok(Lookup { accounts: Vec::new(), observation: Observation::now() });
             }
             400 | 405 | 422 | 500 | 501 => {}
             _ => return Err(self.read_error(fault)),
@@ -170,7 +170,7 @@ impl Service {
                 // An outage must not be taken for a trait of the server.
                 self.answers(Lane::General).await?;
                 self.learn(|profile| profile.external_id_searchable = Some(false));
-                Ok(Lookup { accounts: Vec::new(), observed_at: Millis::now() })
+                Ok(Lookup { accounts: Vec::new(), observation: Observation::now() })
             }
             Criterion::UserName(_) | Criterion::Email(_) => {
                 self.search(criterion).await.map_err(|error| match error {
@@ -187,9 +187,9 @@ impl Service {
     /// Reads everybody and compares.
     pub async fn search(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
         let mut cursor = ListCursor::default();
-        let mut lookup = Lookup { accounts: Vec::new(), observed_at: Millis::now() };
+        let mut lookup = Lookup { accounts: Vec::new(), observation: Observation::now() };
         while let Some(page) = self.list(&mut cursor).await? {
-            lookup.observed_at = lookup.observed_at.min(page.observed_at);
+            lookup.observation = lookup.observation.older(page.observation);
             lookup.accounts.extend(page.accounts.into_iter().filter(|account| criterion.matches(account)));
         }
         Ok(lookup)
@@ -198,7 +198,7 @@ impl Service {
 
 impl Hits {
     fn take(&mut self, criterion: &Criterion, page: Page) {
-        self.observed_at = self.observed_at.or(Some(page.observed_at));
+        self.observation = self.observation.or(Some(page.observation));
         for account in page.accounts {
             if !filter::matches(criterion, &account) {
                 self.strangers += 1;

@@ -31,7 +31,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
     }
-    Answer { status, headers: map, body: Bytes::new(), sent_at: Millis::now(), attempts: 1 }
+    Answer { status, headers: map, body: Bytes::new(), observation: Observation::now(), attempts: 1 }
 }
 
 fn token(bound: bool) -> Token {
@@ -39,7 +39,7 @@ fn token(bound: bool) -> Token {
         secret: SecretString::from("access".to_owned()),
         bound,
         renew_at: Instant::now() + Duration::from_secs(3600),
-        since: Millis(Millis::now().0 - 1000),
+        since: Observation::now(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Okta's answers, as they come and as they should not.
 
 use super::*;
+use crate::model::order::Observation;
+use crate::model::time::Millis;
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue, LINK};
 use serde_json::{Value, json};
@@ -20,8 +22,12 @@ fn identity(app_user: &Value) -> Identity {
     let text = app_user.to_string();
     let entry: AppUser<'_> = serde_json::from_str(&text).unwrap();
     let id = entry.id.get().unwrap().to_owned();
-    let sighting =
-        Sighting { app_user: Some(&entry), user: None, groups: Vec::new(), observed_at: Millis(7) };
+    let sighting = Sighting {
+        app_user: Some(&entry),
+        user: None,
+        groups: Vec::new(),
+        observation: Observation::before_numbers(Millis(7)),
+    };
     sighting.identity(&id).unwrap()
 }
 
@@ -81,7 +87,13 @@ fn with_links(links: &[&str]) -> Answer {
     for link in links {
         headers.append(LINK, HeaderValue::from_str(link).unwrap());
     }
-    Answer { status: 200, headers, body: Bytes::new(), sent_at: Millis(0), attempts: 1 }
+    Answer {
+        status: 200,
+        headers,
+        body: Bytes::new(),
+        observation: Observation::before_numbers(Millis(0)),
+        attempts: 1,
+    }
 }
 
 #[test]

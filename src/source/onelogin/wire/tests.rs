@@ -1,6 +1,8 @@
 //! OneLogin's answers, as they come and as they should not.
 
 use super::*;
+use crate::model::order::Observation;
+use crate::model::time::Millis;
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
@@ -25,7 +27,12 @@ fn identity(user: &Value, roles: &Roles, listed_by_both: bool) -> Identity {
     let text = user.to_string();
     let raw: &RawValue = serde_json::from_str(&text).unwrap();
     let user: User<'_> = serde_json::from_str(raw.get()).unwrap();
-    let context = Context { roles, assigned: true, listed_by_both, observed_at: Millis(7) };
+    let context = Context {
+        roles,
+        assigned: true,
+        listed_by_both,
+        observation: Observation::before_numbers(Millis(7)),
+    };
     user.identity(raw, &context).unwrap()
 }
 
@@ -72,7 +79,7 @@ fn whoever_is_not_fully_known_has_an_unknown_status() {
     let mut user = sample();
     user["status"] = json!("three");
     assert_eq!(identity(&user, &roles(), true).status, unknown);
-    assert_eq!(without_details(5, Millis(1)).status, unknown);
+    assert_eq!(without_details(5, Observation::before_numbers(Millis(1))).status, unknown);
     user["status"] = json!("3");
     user.as_object_mut().unwrap().remove("role_ids");
     let known = identity(&user, &Roles::default(), true);
@@ -81,7 +88,13 @@ fn whoever_is_not_fully_known_has_an_unknown_status() {
 
 fn answer(status: u16, body: &str) -> Answer {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Answer { status, headers: HeaderMap::new(), body, sent_at: Millis(0), attempts: 1 }
+    Answer {
+        status,
+        headers: HeaderMap::new(),
+        body,
+        observation: Observation::before_numbers(Millis(0)),
+        attempts: 1,
+    }
 }
 
 #[test]
