@@ -167,11 +167,7 @@ fn state_complaint(error: StoreError) -> Complaint {
         StoreError::Busy { .. } => exit::BUSY,
         StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
         StoreError::NoSuchHold(_) => exit::USAGE,
-        StoreError::LostTenure(_)
-        | StoreError::Stale
-        | StoreError::Overrun(_)
-        | StoreError::AlreadyLinked(_)
-        | StoreError::Database(_) => exit::FAILURE,
+        StoreError::LostTenure(_) | StoreError::Refused(_) | StoreError::Database(_) => exit::FAILURE,
     };
     (error.to_string(), code)
 }

@@ -471,7 +471,7 @@ pub enum DriftPolicy {
 }
 
 /// A rung of the matching ladder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MatchBy {
     /// Our own mark at the target.
     ExternalId,

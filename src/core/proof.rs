@@ -17,7 +17,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::order::Observation;
-use crate::model::plan::{Change, PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
 /// The longest time between the point read and the write that rests on it.
@@ -104,10 +104,35 @@ impl Proven {
         self.action.verb
     }
 
-    /// Earlier values that go back before the account is deactivated: only a return has any.
-    pub fn values(&self) -> Vec<Change> {
-        let changes = self.action.changes.iter().filter(|change| change.path != AttributePath::active());
-        changes.cloned().collect()
+    /// Earlier values that go back before the account is deactivated, as a write of their own: only a return has any.
+    pub fn values(&self) -> Option<Approved> {
+        let mut changes = self.action.changes.clone();
+        changes.retain(|change| change.path != AttributePath::active());
+        if changes.is_empty() {
+            return None;
+        }
+        Some(Approved::part_of_proven(PlannedAction {
+            verb: Verb::Update,
+            cause: None,
+            changes,
+            ..self.action.clone()
+        }))
+    }
+
+    /// The removal alone, without values that go back by a write of their own.
+    #[must_use]
+    pub fn without_values(mut self) -> Proven {
+        self.action.changes.retain(|change| change.path == AttributePath::active());
+        self
+    }
+
+    /// The same proof for an account that was made anew for the same person: it bears the person's mark, or somebody
+    /// approved the removal of the account with this login.
+    #[must_use]
+    pub fn for_account_made_anew(mut self, account: &Account) -> Proven {
+        self.action.target_id = Some(account.id.clone());
+        self.target_id = account.id.clone();
+        self
     }
 
     /// Whether the proof is still fresh enough to write on.
@@ -238,6 +263,6 @@ fn what_is_shown(
         Standing::Qualifies(_) | Standing::Pending => {
             Err(Shown::StillAssigned("a fresh look finds the person assigned".to_owned()))
         }
-        Standing::HeldBack(reason) => Err(Shown::Nothing(reason)),
+        Standing::HeldBack(reason) | Standing::Unknown(reason) => Err(Shown::Nothing(reason)),
     }
 }

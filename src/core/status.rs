@@ -11,10 +11,13 @@ use chrono::DateTime;
 use super::quarantine::{Health, Quarantine, quarantine};
 use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
+use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
+use crate::model::plan::RemovalCause;
 use crate::model::report::RunResult;
 use crate::model::status::{
     Accounts, CredentialAges, DriftStatus, FailedRuns, FailedVerification, Failures, HoldStatus, LastRun,
-    OpenRun, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus, TargetWords,
+    LeaverWithAccess, OpenRun, OwedCount, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus,
+    TargetWords,
 };
 use crate::model::time::Millis;
 
@@ -48,6 +51,12 @@ pub struct Recorded {
     pub holds: Vec<HoldStatus>,
     /// Whose last write was refused.
     pub failing: Failures,
+    /// Everything that is wanted and not acknowledged, leavers first.
+    pub owed: Vec<OwedChange>,
+    /// Decisions that stand.
+    pub pins: u64,
+    /// When the workspace last answered a run.
+    pub target_answered_at: Option<Millis>,
     /// How the last runs ended.
     pub health: Health,
     /// Until when writes are stopped, if they are; [`Millis`]'s maximum = until somebody resumes.
@@ -83,6 +92,9 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         billable,
         holds,
         failing,
+        owed,
+        pins,
+        target_answered_at,
         health,
         paused_until,
         ignored_attributes,
@@ -112,6 +124,10 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         held: holds.iter().map(|hold| hold.count).sum(),
         holds,
         failing,
+        leavers_with_access: owed.iter().filter(|change| change.is_removal()).map(leaver).collect(),
+        owed: owed_counts(&owed),
+        pins,
+        target_answered_at,
         quarantine: quarantine
             .map(|Quarantine { until, reason, begins: _ }| QuarantineStatus { until, reason }),
         failed_runs: FailedRuns { count: health.failed_runs, reason: health.reason },
@@ -123,6 +139,27 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         failed_verification,
         credentials,
     }
+}
+
+fn leaver(change: &OwedChange) -> LeaverWithAccess {
+    LeaverWithAccess {
+        user: change.user.clone(),
+        source_id: change.source_id.clone(),
+        since: change.since,
+        cause: change.cause.map_or("unknown", RemovalCause::as_str),
+        waits_for: change.waits_for,
+        next_try: change.next_try_at,
+        detail: change.detail.clone(),
+    }
+}
+
+/// How many people wait for what, by class.
+fn owed_counts(owed: &[OwedChange]) -> Vec<OwedCount> {
+    let mut counts: BTreeMap<(OwedClass, WaitsFor), u64> = BTreeMap::new();
+    for change in owed {
+        *counts.entry((change.class, change.waits_for)).or_default() += 1;
+    }
+    counts.into_iter().map(|((class, waits_for), people)| OwedCount { class, waits_for, people }).collect()
 }
 
 pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
@@ -177,7 +214,7 @@ fn problems(
     interval: Duration,
     now: Millis,
 ) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = leavers_problem(&recorded.owed).into_iter().collect();
     let reason = recorded.health.reason.as_deref().and_then(|reason| reason.lines().next());
     let reason = reason.unwrap_or("the reason is not on record");
     if let Some(quarantine) = quarantine {
@@ -230,6 +267,25 @@ fn problems(
         problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
     }
     problems
+}
+
+/// Leavers who still have access although nobody wants it so: the first thing that anybody should know.
+fn leavers_problem(owed: &[OwedChange]) -> Option<String> {
+    let keeps = |change: &&OwedChange| change.is_removal() && change.waits_for.needs_attention();
+    let mut waits: Vec<&str> = Vec::new();
+    let mut people = 0u64;
+    for change in owed.iter().filter(keeps) {
+        people += 1;
+        if !waits.contains(&change.waits_for.as_str()) {
+            waits.push(change.waits_for.as_str());
+        }
+    }
+    let waits = waits.join(", ");
+    match people {
+        0 => None,
+        1 => Some(format!("1 person who left still has access (waits for: {waits})")),
+        more => Some(format!("{more} people who left still have access (waits for: {waits})")),
+    }
 }
 
 /// Whether anybody expects verifications: where the schedule was switched off since, one that failed is over.

@@ -16,6 +16,7 @@ use super::notify::Notifier;
 use super::verifying::Verifying;
 use crate::exit;
 use crate::model::id::SourceId;
+use crate::model::order::OrderNumber;
 use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, Outcome, RunFacts, Trigger};
 use crate::model::time::Millis;
@@ -317,26 +318,35 @@ impl Dispatcher {
             (self.store.clone(), self.events.clone(), self.interrupted.clone());
         let sync = sync.to_owned();
         tokio::spawn(async move {
-            let began_at = Millis::now();
+            let (began_at, began) = (Millis::now(), OrderNumber::next());
             let watchers = All(all);
             let run = sides.reconcile(&order, &store, &watchers, interrupted);
             let finished = AssertUnwindSafe(run).catch_unwind().await.ok();
-            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, finished })));
+            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, began, finished })));
         });
         Some(id)
     }
 
-    /// Looks at whom the watch heard of.
+    /// Looks at whom the watch heard of, and tries removals again that are due.
     pub(super) async fn look(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
-        let waiting = self.store.snapshot().heard(sync).await?;
+        let looks = self.store.snapshot().owed_looks(sync).await?;
+        let mut due = self.store.snapshot().due_removals(sync, now).await?;
+        due.extend(self.store.snapshot().due_overtaken(sync, now).await?);
+        let next_removal = self.store.snapshot().next_removal_try(sync).await?.filter(|at| *at > now);
         let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
-        turn.look_at = None;
+        let later = looks.iter().map(|look| look.due_at).filter(|at| *at > now).min();
+        turn.look_at = [later, next_removal].into_iter().flatten().min();
         let (mut people, mut strangers) = (Vec::new(), Vec::new());
-        for waits in waiting {
-            let id = waits.heard.source_id;
-            if !(waits.known || waits.heard.membership || turn.bystanders.contains(&id)) {
+        for look in looks.into_iter().filter(|look| look.due_at <= now) {
+            let id = look.named.source_id;
+            if !(look.known || look.named.membership || turn.bystanders.contains(&id)) {
                 strangers.push(id);
             } else if !turn.looking.contains(&id) {
+                people.push(id);
+            }
+        }
+        for id in due {
+            if !turn.looking.contains(&id) && !people.contains(&id) {
                 people.push(id);
             }
         }
@@ -357,7 +367,7 @@ impl Dispatcher {
         }
         if !strangers.is_empty() {
             let tenure = self.store.tenure(sync).await?;
-            self.store.drop_heard(&tenure, Some(strangers), now).await?;
+            self.store.end_looks(&tenure, Some(strangers), OrderNumber::next()).await?;
         }
         Ok(())
     }
@@ -373,7 +383,7 @@ impl Dispatcher {
 
     /// Takes in the end of a run.
     pub(super) async fn ended(&mut self, ended: Ended, now: Millis) -> Result<(), StoreError> {
-        let Ended { id, sync, order, began_at, finished } = ended;
+        let Ended { id, sync, order, began_at, began, finished } = ended;
         let replies = self.let_go(id, &sync);
         let looked = match (&order.who, order.trigger) {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
@@ -390,7 +400,8 @@ impl Dispatcher {
         }
         match finished {
             Some(mut finished) => {
-                self.take_note(&sync, &order, began_at, looked.as_deref(), &mut finished, now).await?;
+                self.take_note(&sync, &order, (began_at, began), looked.as_deref(), &mut finished, now)
+                    .await?;
                 reply_to(replies, finished);
             }
             None => {
@@ -423,7 +434,7 @@ impl Dispatcher {
         &mut self,
         sync: &str,
         order: &Order,
-        began_at: Millis,
+        (began_at, began): (Millis, OrderNumber),
         looked: Option<&[SourceId]>,
         finished: &mut Finished,
         now: Millis,
@@ -444,16 +455,7 @@ impl Dispatcher {
             Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
             None => false,
         };
-        if well {
-            let tenure = self.store.tenure(sync).await?;
-            match looked {
-                Some(ids) => self.store.drop_heard(&tenure, Some(ids.to_vec()), began_at).await?,
-                None if full && order.only.is_none() => {
-                    self.store.drop_heard(&tenure, None, began_at).await?
-                }
-                None => {}
-            }
-        }
+        self.end_looks(sync, order, began, looked, finished, now).await?;
         if let Some(turn) = self.turns.get_mut(sync) {
             turn.quarantined = quarantined;
             if well && full && order.only.is_none() {
@@ -471,6 +473,38 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// A look ends when it came to something final: acknowledged, nothing wanted, held, decided. What failed or waits for
+    /// another try stays owed, whatever the run's own result is.
+    async fn end_looks(
+        &mut self,
+        sync: &str,
+        order: &Order,
+        began: OrderNumber,
+        looked: Option<&[SourceId]>,
+        finished: &mut Finished,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let whole = order.who == Who::Everybody && order.only.is_none();
+        let well = finished.facts.result.reached_both_sides();
+        if !whole && looked.is_none() {
+            return Ok(());
+        }
+        let tenure = self.store.tenure(sync).await?;
+        if whole {
+            return if well { self.store.end_looks(&tenure, None, began).await } else { Ok(()) };
+        }
+        let open: HashSet<SourceId> = all_records(finished)
+            .into_iter()
+            .filter(|record| matches!(record.outcome, Outcome::Failed | Outcome::Deferred))
+            .filter_map(|record| record.source_id)
+            .collect();
+        let people = looked.unwrap_or_default().to_vec();
+        let (open, over): (Vec<SourceId>, Vec<SourceId>) =
+            people.into_iter().partition(|id| !well || open.contains(id));
+        self.store.end_looks(&tenure, Some(over), began).await?;
+        self.store.put_off_looks(&tenure, open, Millis(now.0 + LOOK_AGAIN_MILLIS)).await
+    }
+
     /// How long leavers had access after they had left: from the event, else from the last full read that still
     /// showed them.
     async fn tell_revocations(
@@ -484,7 +518,7 @@ impl Dispatcher {
         if summary.deactivate + summary.delete == 0 {
             return Ok(Vec::new());
         }
-        let heard = self.store.snapshot().heard(sync).await?;
+        let looks = self.store.snapshot().owed_looks(sync).await?;
         let last_well = self.turns.get(sync).and_then(|turn| turn.last_well);
         let mut all = Vec::new();
         for record in records(finished) {
@@ -492,8 +526,7 @@ impl Dispatcher {
             let Some(id) = record.source_id.filter(|_| removed && record.outcome == Outcome::Applied) else {
                 continue;
             };
-            let event =
-                heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
+            let event = looks.iter().find(|look| look.named.source_id == id).map(|look| look.named.event_at);
             if let Some(since) = event.or(last_well) {
                 let millis = now.since(since).max(0);
                 let seconds = millis as f64 / 1000.0;
@@ -544,6 +577,13 @@ impl Dispatcher {
 pub(super) fn sentence(facts: &RunFacts) -> String {
     let run = facts.run.map(|run| format!("run {run} of ")).unwrap_or_default();
     format!("{run}{}: {}", facts.sync, facts.result.as_str())
+}
+
+fn all_records(finished: &mut Finished) -> Vec<ActionRecord> {
+    match finished.records.iter() {
+        Ok(records) => records.flatten().collect(),
+        Err(_) => Vec::new(),
+    }
 }
 
 fn records(finished: &mut Finished) -> Vec<ActionRecord> {

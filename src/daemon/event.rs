@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::verifying::{VerifyEnded, VerifyWish};
 use crate::config::Config;
+use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
 use crate::reconcile::{Finished, Order, Refused, Sides, Who};
@@ -77,6 +78,8 @@ pub struct Ended {
     pub order: Order,
     /// When it began.
     pub began_at: Millis,
+    /// When it began, in the order of things.
+    pub began: OrderNumber,
     /// How it ended; `None` = it broke off by a defect of the program.
     pub finished: Option<Finished>,
 }

@@ -10,7 +10,7 @@ use crate::config::Watch;
 use crate::model::time::Millis;
 use crate::reconcile::Sides;
 use crate::source::{Hint, Poll, PollError, Subject};
-use crate::store::{Heard, Store, StoreError};
+use crate::store::{NamedPerson, Store, StoreError};
 
 /// `watch = "auto"`
 const AUTO: Duration = Duration::from_secs(30);
@@ -89,10 +89,10 @@ impl Follower {
             }
             Err(PollError::CursorLost(why)) => {
                 let tenure = self.store.tenure(self.sync()).await?;
-                self.store.forget_cursor(&tenure).await?;
-                self.soon(format!(
-                    "the event log begins anew, and what happened in between is read whole: {why}"
-                ));
+                let reason =
+                    format!("the event log begins anew, and what happened in between is read whole: {why}");
+                self.store.forget_cursor(&tenure, reason.clone(), Millis::now()).await?;
+                self.soon(reason);
                 Ok(Polled::Read(true))
             }
             Err(PollError::NotAllowed(why)) => {
@@ -113,23 +113,23 @@ impl Follower {
     /// Stores whom the events name, then how far they go, and only then wakes the loop.
     async fn take_in(&mut self, poll: Poll) -> Result<(), StoreError> {
         let now = Millis::now();
-        let mut heard = Vec::new();
+        let mut named = Vec::new();
         let mut everybody = None;
         for Hint { event_id, at, subject } in poll.hints {
             (self.lag)(self.sync(), now.since(at).max(0) as f64 / 1000.0);
             match subject {
                 Subject::Membership(source_id) => {
-                    heard.push(Heard { source_id, event_at: at, membership: true });
+                    named.push(NamedPerson { source_id, event_at: at, membership: true });
                 }
                 Subject::Person(source_id) => {
-                    heard.push(Heard { source_id, event_at: at, membership: false });
+                    named.push(NamedPerson { source_id, event_at: at, membership: false });
                 }
                 Subject::Everybody(reason) => everybody = Some(format!("{reason} (event {event_id})")),
             }
         }
-        let anybody = !heard.is_empty();
+        let anybody = !named.is_empty();
         let tenure = self.store.tenure(self.sync()).await?;
-        self.store.save_events(&tenure, heard, poll.cursor, now).await?;
+        self.store.save_events(&tenure, named, everybody.clone(), poll.cursor, now).await?;
         if anybody {
             let _ = self.events.send(Event::Heard { sync: self.sync().to_owned() });
         }

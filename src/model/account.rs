@@ -1,12 +1,13 @@
 //! An account: a SCIM User resource (RFC 7643 section 4.1) as the service provider showed it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{AttributePath, Attributes, Scalar};
 use super::id::TargetId;
 
 /// A User resource that was read or returned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     /// `id`.
     pub id: TargetId,

@@ -11,6 +11,7 @@ use super::attributes::{AttributePath, Attributes, Scalar};
 use super::history::Attempt;
 use super::id::{SourceId, TargetId};
 use super::link::LinkState;
+use super::owed::OwedChange;
 use super::plan::Verb;
 use super::report::{ActionRecord, GuardFact};
 use super::status::{FailingPerson, QuarantineStatus, SeatCount, SourceWords, TargetWords};
@@ -145,6 +146,8 @@ pub struct PersonExplained {
     pub guards: Guards,
     /// The last write was refused.
     pub failing: Option<FailingPerson>,
+    /// Everything that is wanted and not acknowledged.
+    pub owed: Vec<OwedChange>,
     /// What was tried last, the newest first, at most five.
     pub attempts: Vec<Attempt>,
     /// What to do, a sentence each.

@@ -148,11 +148,15 @@ pub enum EventKind {
     Pause,
     /// Writes were started again.
     Resume,
+    /// An account was kept although its owner had left.
+    Keep,
+    /// A write whose outcome nobody could tell was given up.
+    GiveUp,
 }
 
 impl EventKind {
     /// Every one.
-    pub const ALL: [EventKind; 10] = [
+    pub const ALL: [EventKind; 12] = [
         EventKind::Forget,
         EventKind::Lift,
         EventKind::Rebuild,
@@ -163,6 +167,8 @@ impl EventKind {
         EventKind::Reject,
         EventKind::Pause,
         EventKind::Resume,
+        EventKind::Keep,
+        EventKind::GiveUp,
     ];
 
     /// The word in the journal and in reports.
@@ -178,6 +184,8 @@ impl EventKind {
             EventKind::Reject => "reject",
             EventKind::Pause => "pause",
             EventKind::Resume => "resume",
+            EventKind::Keep => "keep",
+            EventKind::GiveUp => "give-up",
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::drift::DriftCounts;
 use super::id::SourceId;
+use super::owed::{OwedClass, WaitsFor};
 use super::plan::Verb;
 use super::report::{RunResult, Trigger};
 use super::time::{Millis, maybe_rfc3339, rfc3339};
@@ -50,6 +51,8 @@ pub struct SyncStatus {
     /// Name of the sync.
     #[serde(rename = "sync")]
     pub name: String,
+    /// Leavers who still have access, the longest first.
+    pub leavers_with_access: Vec<LeaverWithAccess>,
     /// Whether nothing needs anybody's attention.
     pub healthy: bool,
     /// What does, a sentence each; empty where healthy.
@@ -82,6 +85,13 @@ pub struct SyncStatus {
     pub holds: Vec<HoldStatus>,
     /// People whose last write was refused.
     pub failing: Failures,
+    /// What is wanted and not acknowledged: people by class and wait.
+    pub owed: Vec<OwedCount>,
+    /// Decisions that stand.
+    pub pins: u64,
+    /// When the workspace last answered a run that asked it.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub target_answered_at: Option<Millis>,
     /// Whether and why the sync runs less often.
     pub quarantine: Option<QuarantineStatus>,
     /// Runs that failed in a row, and why the last of them did.
@@ -101,6 +111,38 @@ pub struct SyncStatus {
     pub failed_verification: Option<FailedVerification>,
     /// Since when the present credentials are in use.
     pub credentials: CredentialAges,
+}
+
+/// Somebody who left and still has access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeaverWithAccess {
+    /// Login.
+    pub user: String,
+    /// The person.
+    pub source_id: SourceId,
+    /// Since when the removal is owed.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// Why access is to end.
+    pub cause: &'static str,
+    /// What the removal waits for.
+    pub waits_for: WaitsFor,
+    /// When it is tried again by itself.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub next_try: Option<Millis>,
+    /// More words.
+    pub detail: String,
+}
+
+/// People to whom something is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OwedCount {
+    /// What kind of change.
+    pub class: OwedClass,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// How many people.
+    pub people: u64,
 }
 
 /// A scheduled verification that failed, and none has succeeded since.

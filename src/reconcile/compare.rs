@@ -272,7 +272,8 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             | Standing::Suspended
             | Standing::Leaver(_)
             | Standing::OutOfScope
-            | Standing::HeldBack(_) => Vec::new(),
+            | Standing::HeldBack(_)
+            | Standing::Unknown(_) => Vec::new(),
         };
         let (flapping, rest): (Vec<_>, Vec<_>) =
             differing.into_iter().partition(|attribute| self.flaps(&link.source_id, attribute));
@@ -395,7 +396,8 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 | Standing::Suspended
                 | Standing::Leaver(_)
                 | Standing::OutOfScope
-                | Standing::HeldBack(_),
+                | Standing::HeldBack(_)
+                | Standing::Unknown(_),
             )
             | None => "who is not to have an account: `rosterd rebuild` links it, so that the next run \
                        deals with it"

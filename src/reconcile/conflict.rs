@@ -1,4 +1,5 @@
-//! A 409 on a creation: look again, adopt where the ladder allows it, else hold back. Never a failure of the run.
+//! A 409 on a creation: look again and plan the adoption, which goes back through guards and door like any other action;
+//! else blocked. Never a failure of the run.
 
 use super::apply::{Ending, WriteHand};
 use super::hand::{Done, held_back, record};
@@ -6,23 +7,22 @@ use super::look::{Owner, climb_after_conflict, judge_hits};
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::standing::Standing;
-use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, Verb};
+use crate::model::owed::WaitsFor;
+use crate::model::plan::{DesiredAccount, PlannedAction, Situation, Verb};
 use crate::model::report::Outcome;
 use crate::model::time::Millis;
 use crate::store::{IntentId, LinkWrite, Settled};
 use crate::target::{Observe, Provision, Refusal};
 
 impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
-    /// A 409 on a creation: look again and adopt where the ladder allows it; never a failure of the run.
-    pub(super) async fn adopt_instead(
-        &self,
-        id: IntentId,
-        action: PlannedAction,
-        desired: &DesiredAccount,
-        refusal: &Refusal,
-    ) -> Done {
+    /// Settles the creation, and gives the adoption that is to be decided next, where the ladder allows one.
+    pub(super) async fn adopt_instead(&self, id: IntentId, action: PlannedAction, refusal: &Refusal) -> Done {
+        let Some(desired) = action.desired.clone() else {
+            let ending = self.refused(&action, refusal, None);
+            return self.end(id, record(&action, Outcome::Failed, None), ending).await;
+        };
         let ladder = &self.context.config.adopt.ladder;
-        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
+        let found = match climb_after_conflict(self.context.target, ladder, &desired).await {
             Ok(found) => found,
             Err(error) => {
                 let ending = Ending {
@@ -48,32 +48,23 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
                 "exists but not visible: the target refuses it as a duplicate and shows no such account"
             }
             Match::One { .. } => "created meanwhile",
-            Match::Several(text) | Match::LinkedElsewhere(text) => text,
+            Match::Several(text) | Match::LinkedElsewhere(text) | Match::Unreadable(text) => text,
             Match::LinkedToGone { .. } => "linked to somebody who is gone",
         };
-        let outcome = if matches!(hits, Match::One { .. }) { Settled::NotSent } else { Settled::Refused };
+        let is_one = matches!(hits, Match::One { .. });
         let ending = Ending {
-            settled: outcome,
+            settled: if is_one { Settled::NotSent } else { Settled::Refused },
             outcome: Outcome::Skipped,
-            link: LinkWrite::Keep,
-            stop: None,
-            status: Some(refusal.status),
             detail: Some(refusal.detail.clone()),
-            attempts: refusal.attempts,
+            waits_for: is_one.then_some(WaitsFor::Retry),
+            ..Ending::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
         };
         let done = self.end(id, held_back(&action, reason.to_owned()), ending).await;
-        if done.stop.is_some() || !matches!(hits, Match::One { .. }) {
+        if done.stop.is_some() || !is_one {
             return done;
         }
-        match self.replan_as_adoption(&action, desired, &hits) {
-            Some(adoption) if adoption.disposition == Disposition::Send => {
-                Box::pin(self.update(adoption)).await
-            }
-            Some(adoption) => {
-                Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
-            }
-            None => done,
-        }
+        let next = self.replan_as_adoption(&action, &desired, &hits).map(Box::new);
+        Done { next, ..done }
     }
 
     fn replan_as_adoption(
@@ -100,9 +91,12 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             mapping: self.context.mapping,
         };
         match plan(&person, &policy, Millis::now()) {
-            Decision::Act(adoption) if adoption.verb == Verb::Adopt => {
-                Some(PlannedAction { billable: action.billable, situation: Situation::Found, ..*adoption })
-            }
+            Decision::Act(adoption) if adoption.verb == Verb::Adopt => Some(PlannedAction {
+                billable: action.billable,
+                situation: Situation::Found,
+                source_digest: action.source_digest,
+                ..*adoption
+            }),
             Decision::Act(_) | Decision::Unchanged { .. } => None,
         }
     }

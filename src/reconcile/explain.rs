@@ -267,7 +267,8 @@ impl<O: Observe> Look<'_, '_, O> {
                 | Standing::Suspended
                 | Standing::Leaver(_)
                 | Standing::OutOfScope
-                | Standing::HeldBack(_),
+                | Standing::HeldBack(_)
+                | Standing::Unknown(_),
             )
             | None => identity.and_then(|identity| self.would_be(identity, person)),
         };

@@ -226,7 +226,7 @@ pub async fn climb_all<O: Observe>(
     people: Vec<Candidate>,
     releasing: &HashSet<TargetId>,
     concurrency: usize,
-) -> Result<Vec<(Candidate, Found)>, RunError> {
+) -> Result<Vec<(Candidate, LookupResult)>, RunError> {
     use crate::core::standing::Standing;
     let desired_of = |candidate: &Candidate| match &candidate.standing {
         Standing::Qualifies(mapped) => Some(mapped.desired.clone()),
@@ -234,14 +234,15 @@ pub async fn climb_all<O: Observe>(
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => None,
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => None,
     };
     if let Finder::Listing(_) = finder {
         let mut results = Vec::with_capacity(people.len());
         for candidate in people {
             let found = match desired_of(&candidate) {
-                Some(desired) => climb(target, finder, ladder, &desired, releasing).await?,
-                None => None,
+                Some(desired) => of_one_person(climb(target, finder, ladder, &desired, releasing).await)?,
+                None => Ok(None),
             };
             results.push((candidate, found));
         }
@@ -251,8 +252,11 @@ pub async fn climb_all<O: Observe>(
         let desired = desired_of(&candidate);
         async move {
             let found = match desired {
-                Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
-                None => None,
+                Some(desired) => {
+                    let found = climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await;
+                    of_one_person(found)?
+                }
+                None => Ok(None),
             };
             Ok((candidate, found))
         }
@@ -280,6 +284,18 @@ pub async fn climb_after_conflict<O: Observe>(
         Err(error) => Err(error.into()),
     }
 }
+
+/// A question about one person that the target does not answer is that person's; anything else is the run's.
+fn of_one_person(found: Result<Found, RunError>) -> Result<LookupResult, RunError> {
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(RunError::Target(TargetError::Unanswerable(why))) => Ok(Err(why)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the ladder found for one person, or why the target does not tell.
+pub type LookupResult = Result<Found, String>;
 
 /// What the ladder found: the rung and the accounts.
 pub type Found = Option<(MatchBy, Vec<Account>)>;

@@ -27,12 +27,17 @@ pub mod event;
 mod execute;
 pub mod explain;
 pub mod hand;
+mod heartbeat;
 mod look;
+mod matches;
 mod narrowing;
 mod people;
 mod planning;
 mod prove;
 pub mod rebuild;
+mod refusal;
+mod relook;
+mod removal;
 mod roster;
 pub mod rulings;
 mod run;
@@ -75,6 +80,8 @@ pub struct Context<'a, O> {
     pub unattended: bool,
     /// The lane for looking at people: the watch has the reserved one.
     pub lane: Lane,
+    /// People are read one by one in this run, so that nobody is asked for twice.
+    pub reads_one_by_one: bool,
     /// Links as the target was seen where a dry run would store them first.
     pub corrected: HashMap<SourceId, Link>,
 }
@@ -135,6 +142,9 @@ pub enum RunError {
     /// A saved plan does not fit what is there now.
     #[error("{0}")]
     StalePlan(String),
+    /// Nobody is called so, at the source or here.
+    #[error("{0}")]
+    NobodyNamed(String),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
@@ -150,9 +160,11 @@ impl RunError {
             }
             RunError::Target(_) => RunResult::TargetUnavailable,
             RunError::Interrupted => RunResult::Interrupted,
-            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
-                RunResult::Error
-            }
+            RunError::Store(_)
+            | RunError::Spool(_)
+            | RunError::Binding(_)
+            | RunError::NobodyNamed(_)
+            | RunError::StalePlan(_) => RunResult::Error,
         }
     }
 }

@@ -176,12 +176,12 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
         }
     }
     if !unknown.is_empty() {
-        return Err(RunError::Source(SourceError::Incomplete(format!(
+        return Err(RunError::NobodyNamed(format!(
             "{} knows nobody called {}, and no link does either\nhelp: give a login, an e-mail, a source id or an \
              account id",
             context.source.vendor().display_name(),
             unknown.join(", ")
-        ))));
+        )));
     }
     by_id(context, ids).await
 }
@@ -322,6 +322,6 @@ pub fn candidate_of<O: Observe>(
         }
         Finding::UserGone if linked => Some(bare(Standing::Leaver(RemovalCause::Deleted))),
         Finding::UserGone => None,
-        Finding::Inconclusive(why) => Some(bare(Standing::HeldBack(why.clone()))),
+        Finding::Inconclusive(why) => Some(bare(Standing::Unknown(why.clone()))),
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn told_of(who: &Who, only: Option<&[ActionRecord]>, people: &People)
 /// Keeps the lines of those for whom nothing was done; the journal has the others. A run that cannot is no worse a run.
 pub(super) async fn keep_lines<P>(written: &Written<'_, P>, tally: &mut Tally, facts: &mut RunFacts) {
     let Some(told) = tally.told.take() else { return };
-    let Written { writing, tenure, run } = written;
+    let Written { writing, tenure, run, .. } = written;
     if let Err(error) = writing.store.note_told(tenure, *run, told, &mut tally.records).await {
         facts
             .notes
@@ -82,7 +82,7 @@ pub(super) async fn holds_to_come<O: Observe>(
     let open = context.snapshot.open_holds(Some(context.sync_name()), Millis::now()).await?;
     let mut facts: Vec<HoldFact> = open.iter().map(hold_fact).collect();
     for verb in Verb::ALL {
-        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.verb == verb).collect();
+        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.class.verb == verb).collect();
         if let (Some(first), false) = (pairs.first(), facts.iter().any(|fact| fact.class == verb)) {
             facts.push(HoldFact {
                 id: String::new(),
@@ -150,7 +150,11 @@ pub(super) fn blame(facts: &mut RunFacts, error: &RunError) {
         }
         RunError::Target(error) => facts.target.problem = Some(error.to_string()),
         RunError::Interrupted => facts.notes.push("interrupted: what was sent is recorded".to_owned()),
-        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+        RunError::Store(_)
+        | RunError::Spool(_)
+        | RunError::Binding(_)
+        | RunError::NobodyNamed(_)
+        | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }
     }
@@ -213,9 +217,9 @@ pub(super) fn facts<O: Observe, P>(
 }
 
 fn result(tally: &Tally) -> RunResult {
-    if tally.summary.failed > 0 || tally.unsent_removals > 0 {
+    if tally.summary.failed > 0 || tally.unsent_removals > 0 || tally.owed.undone > 0 {
         RunResult::Partial
-    } else if tally.summary.held > 0 || tally.left_out > 0 {
+    } else if tally.summary.held > 0 || tally.left_out > 0 || tally.owed.held > 0 {
         RunResult::Held
     } else {
         RunResult::Ok

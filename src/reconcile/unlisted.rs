@@ -1,25 +1,24 @@
-//! Linked people whom the list leaves out, where the configuration treats one kind of leaving unlike another.
+//! Linked people whom a complete read leaves out: why, asked before the guards judge and, of those who are kept, again
+//! after this run's removals have gone.
 //!
-//! What lives here: the look that tells which kind it was, before anybody is counted as a removal. What must not: the
-//! proof (`prove`), which is taken again right before a write.
+//! What lives here: whom to ask, in which turn, and what an answer means. What must not: verbs and proofs.
 
 use std::collections::HashMap;
 
 use super::people::one;
 use super::roster::Candidate;
 use super::{Context, RunError};
-use crate::config::{LifecyclePolicy, RemovalPolicy};
 use crate::core::standing::Standing;
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
-use crate::model::time::Millis;
 use crate::target::Observe;
 
 /// Looks a run: people who are kept stay unlisted for good, and must not cost every run a request each.
-const LOOKS: usize = 50;
+const LOOKS: usize = 200;
 
-/// Linked people whom the list leaves out.
+/// Linked people whom the list leaves out, or whom nobody can judge.
 #[derive(Debug, Default)]
 pub struct Unlisted {
     people: Vec<(Candidate, Link)>,
@@ -30,21 +29,25 @@ pub struct Unlisted {
 pub struct Looked {
     /// With what a fresh look shows instead of the absence.
     pub seen: Vec<(Candidate, Link)>,
-    /// Not looked at in this run.
+    /// Not looked at in this run, or the look told nothing.
     pub unseen: Vec<(Candidate, Link)>,
     /// Assigned after all.
     pub list_was_short: u64,
 }
 
 impl Unlisted {
-    /// Whether it takes a look to know what becomes of somebody who is not listed.
-    pub fn needs_a_look(candidate: &Candidate, link: Option<&Link>, policy: &LifecyclePolicy) -> bool {
-        let removes = |chosen: RemovalPolicy| chosen != RemovalPolicy::Keep;
-        let (unassigned, deleted) = (removes(policy.on_unassigned), removes(policy.on_deleted));
-        let differs = unassigned != deleted || (!unassigned && removes(policy.on_suspended));
-        differs
-            && candidate.standing == Standing::Leaver(RemovalCause::NotListed)
-            && link.is_some_and(|link| link.state == LinkState::Active)
+    /// Whether it takes a look to know why somebody with an active account is not listed, or cannot be judged.
+    pub fn is_unexplained(candidate: &Candidate, link: &Link) -> bool {
+        link.state == LinkState::Active
+            && match &candidate.standing {
+                Standing::Leaver(RemovalCause::NotListed) | Standing::Unknown(_) => true,
+                Standing::Leaver(_)
+                | Standing::Suspended
+                | Standing::OutOfScope
+                | Standing::Qualifies(_)
+                | Standing::Pending
+                | Standing::HeldBack(_) => false,
+            }
     }
 
     /// Takes somebody in.
@@ -52,24 +55,26 @@ impl Unlisted {
         self.people.push((candidate, link));
     }
 
-    /// Looks at those who were not looked at for the longest time.
+    /// Looks at those who were not looked at for the longest time. A person who cannot be read is that person's matter.
     pub async fn look<O: Observe>(mut self, context: &Context<'_, O>) -> Result<Looked, RunError> {
         let mut looked = Looked::default();
         if self.people.is_empty() {
             return Ok(looked);
         }
-        let looks: HashMap<SourceId, Millis> = context.snapshot.looks(context.sync_name()).await?;
-        self.people.sort_by_key(|(candidate, _)| looks.get(&candidate.id).map_or(0, |at| at.0));
+        let looks: HashMap<SourceId, Observation> = context.snapshot.looks(context.sync_name()).await?;
+        self.people.sort_by_key(|(candidate, _)| looks.get(&candidate.id).map(|look| look.number));
         let mut refused = false;
         for (index, (candidate, link)) in self.people.into_iter().enumerate() {
-            if refused || index >= LOOKS {
+            // Whom this very run has read one by one was looked at just now.
+            let is_fresh = context.reads_one_by_one;
+            if refused || is_fresh || index >= LOOKS {
                 looked.unseen.push((candidate, link));
                 continue;
             }
             match one(context, &candidate.id, Some(&link)).await {
                 Ok(Some(fresh)) => {
                     looked.list_was_short += u64::from(matches!(fresh.standing, Standing::Qualifies(_)));
-                    looked.seen.push((fresh, link));
+                    looked.seen.push((explained(fresh, &candidate), link));
                 }
                 Ok(None) => looked.unseen.push((candidate, link)),
                 Err(error) => {
@@ -80,5 +85,25 @@ impl Unlisted {
             }
         }
         Ok(looked)
+    }
+}
+
+/// What a look says of somebody who was not listed. Somebody who is found assigned keeps the question: the proof answers
+/// it, and the list was short.
+fn explained(fresh: Candidate, unlisted: &Candidate) -> Candidate {
+    match (&fresh.standing, &unlisted.standing) {
+        (Standing::Unknown(_), Standing::Leaver(cause)) => {
+            Candidate { standing: Standing::Leaver(*cause), ..fresh }
+        }
+        (
+            Standing::Unknown(_)
+            | Standing::Leaver(_)
+            | Standing::Suspended
+            | Standing::OutOfScope
+            | Standing::Qualifies(_)
+            | Standing::Pending
+            | Standing::HeldBack(_),
+            _,
+        ) => fresh,
     }
 }

@@ -25,6 +25,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::drift::{DriftFinding, VerifyFacts};
 use crate::model::id::SourceId;
+use crate::model::order::OrderNumber;
 use crate::model::report::{Outcome, RunFacts, RunResult, SourceFacts, TargetFacts, Trigger};
 use crate::model::time::Millis;
 use crate::store::{Spool, Store};
@@ -117,7 +118,7 @@ async fn phases<'a, O: Observe, P: Provision>(
     if let Some(writing) = writing {
         let mine = writing.store.tenure(&request.config.name).await?;
         writing.store.bind(&mine, binding).await?;
-        recover(&context, writing.store, &mine).await?;
+        recover(&context, writing.store, &mine, None).await?;
         tenure = Some(mine);
     }
     let since = Millis::now();
@@ -133,8 +134,10 @@ async fn phases<'a, O: Observe, P: Provision>(
             if people.is_empty() {
                 return Ok(());
             }
-            let run = writing.store.begin_run(&tenure, request.trigger, false, Millis::now()).await?;
-            verifying.written = Some(Written { writing, tenure, run });
+            let began = OrderNumber::next();
+            let (trigger, unattended) = (request.trigger, request.unattended);
+            let run = writing.store.begin_run(&tenure, trigger, false, unattended, Millis::now()).await?;
+            verifying.written = Some(Written { writing, tenure, run, began });
         }
         (_, _) if people.is_empty() => return Ok(()),
         (_, _) => context.corrected = std::mem::take(&mut found.corrected),
@@ -282,7 +285,11 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
         }
         RunError::Target(error) => facts.target.problem = Some(error.to_string()),
         RunError::Interrupted => facts.notes.push("interrupted: nothing was compared completely".to_owned()),
-        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+        RunError::Store(_)
+        | RunError::Spool(_)
+        | RunError::Binding(_)
+        | RunError::NobodyNamed(_)
+        | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }
     }

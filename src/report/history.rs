@@ -118,6 +118,8 @@ fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
         EventKind::Reject => "a hold was dropped",
         EventKind::Pause => "writes were stopped",
         EventKind::Resume => "writes were started again",
+        EventKind::Keep => "an account was kept although its owner had left",
+        EventKind::GiveUp => "a write of unknown outcome was given up",
     };
     let sync = line.sync.as_ref().map(|sync| format!("  sync \"{}\"", visible(sync))).unwrap_or_default();
     let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();

@@ -35,19 +35,22 @@ impl Store {
                     .query_row("SELECT user_name FROM link WHERE sync = ?1 AND source_id = ?2", who, |row| row.get(0))
                     .optional()?;
                 transaction.execute(
-                    "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, user_name, target_id)
-                     SELECT sync, source_id, ?3, NULL, ?4, ?5, user_name, target_id FROM link
+                    "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, user_name, target_id,
+                                                 decided_by, pinned_number)
+                     SELECT sync, source_id, ?3, NULL, ?4, ?5, user_name, target_id, ?6, ?7 FROM link
                      WHERE sync = ?1 AND source_id = ?2",
                     params![
                         tenure.sync,
                         person.as_str(),
                         format!("forgotten by {by} on {}", now.rfc3339()),
                         digest.map(|digest| digest.0.to_vec()),
-                        now.0
+                        now.0,
+                        by,
+                        super::holds::number_now(transaction, &tenure.sync)?
                     ],
                 )?;
                 transaction.execute("DELETE FROM link WHERE sync = ?1 AND source_id = ?2", who)?;
-                transaction.execute("DELETE FROM failing WHERE sync = ?1 AND source_id = ?2", who)?;
+                super::owed::end_all_of(transaction, &tenure.sync, person.as_str())?;
                 transaction.execute(
                     "UPDATE hold_pair SET state = 'dropped'
                      WHERE source_id = ?2 AND state IN ('waiting', 'approved')

@@ -261,6 +261,9 @@ fn record_of(attempt: Attempt, situation: Situation) -> ActionRecord {
         status: attempt.status,
         detail,
         attempts: attempt.requests,
+        cause: None,
+        waits_for: None,
+        owed_since: None,
     }
 }
 

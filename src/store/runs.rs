@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Snapshot, Store, StoreError, Tenure, chain};
 use crate::core::quarantine::Health;
 use crate::model::digest::Digest;
-use crate::model::id::SourceId;
+use crate::model::order::OrderNumber;
 use crate::model::report::{RunFacts, RunResult, Trigger};
 use crate::model::time::Millis;
 
@@ -47,21 +47,11 @@ pub enum Verdict {
     Nothing,
 }
 
-/// Somebody whose last write was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
-    /// Who.
-    pub source_id: SourceId,
-    /// Login.
-    pub user: String,
-    /// Refusals in a row.
-    pub failures: u32,
-    /// The first of them.
-    pub first_at: Millis,
-    /// Full runs to wait before the next try; 0 = the next run tries.
-    pub wait_runs: u32,
-    /// The target's words.
-    pub detail: String,
+/// The workspace that a sync is bound to.
+pub(super) fn target_url_of(transaction: &Transaction<'_>, sync: &str) -> Result<String, StoreError> {
+    let url: Option<String> =
+        transaction.query_row("SELECT target_url FROM sync WHERE name = ?1", [sync], |row| row.get(0))?;
+    Ok(url.unwrap_or_default())
 }
 
 impl Tenure {
@@ -80,14 +70,16 @@ impl Store {
         let sync = sync.to_owned();
         self.snapshot
             .transact(move |transaction| {
-                transaction.execute(
-                    "INSERT INTO sync (name, epoch) VALUES (?1, 1)
-                     ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1",
-                    [&sync],
+                let epoch: i64 = transaction.query_row(
+                    "UPDATE epoch_sequence SET epoch = epoch + 1 RETURNING epoch",
+                    [],
+                    |row| row.get(0),
                 )?;
-                let epoch =
-                    transaction
-                        .query_row("SELECT epoch FROM sync WHERE name = ?1", [&sync], |row| row.get(0))?;
+                transaction.execute(
+                    "INSERT INTO sync (name, epoch) VALUES (?1, ?2)
+                     ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
+                    params![sync, epoch],
+                )?;
                 Ok(Tenure { sync, epoch })
             })
             .await
@@ -121,6 +113,7 @@ impl Store {
         tenure: &Tenure,
         trigger: Trigger,
         full: bool,
+        unattended: bool,
         now: Millis,
     ) -> Result<i64, StoreError> {
         let tenure = tenure.clone();
@@ -128,10 +121,18 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 transaction.execute(
-                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active)
+                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active, unattended, number)
                      VALUES (?1, ?2, ?3, ?5, ?4,
-                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'))",
-                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0, full],
+                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'), ?6, ?7)",
+                    params![
+                        tenure.sync,
+                        tenure.epoch,
+                        trigger.as_str(),
+                        now.0,
+                        full,
+                        unattended,
+                        OrderNumber::next().in_epoch(tenure.epoch).get()
+                    ],
                 )?;
                 let run = transaction.last_insert_rowid();
                 if full {
@@ -317,30 +318,6 @@ impl Snapshot {
                     })
                 },
             )?)
-        })
-        .await
-    }
-
-    /// Everybody whose last write was refused.
-    pub async fn failing(&self, sync: &str) -> Result<Vec<Failing>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let mut statement = transaction.prepare(
-                "SELECT source_id, user_name, failures, first_at, max(retry_run - sync.runs, 0), detail
-                 FROM failing JOIN sync ON sync.name = failing.sync
-                 WHERE failing.sync = ?1 ORDER BY first_at, source_id",
-            )?;
-            let rows = statement.query_map([&sync], |row| {
-                Ok(Failing {
-                    source_id: SourceId::new(row.get::<_, String>(0)?),
-                    user: row.get(1)?,
-                    failures: row.get(2)?,
-                    first_at: Millis(row.get(3)?),
-                    wait_runs: row.get(4)?,
-                    detail: row.get(5)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::credentials::credential_ages;
 use super::drift::{failed_verification, last_verification};
 use super::holds::open_holds;
+use super::owed::owed_in;
 use super::pins::paused_until;
 use super::runs::health;
 use super::{Hold, Snapshot, StoreError};
@@ -17,6 +18,9 @@ use crate::model::report::{RunResult, Trigger};
 use crate::model::status::{Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
 use crate::model::time::Millis;
 
+/// People to whom something was sent in vain, as a view of what is owed.
+const FAILING: &str =
+    "owed.sync = ?1 AND class <> 'look' AND attempts > 0 AND waits_for IN ('retry', 'unsettled')";
 /// Failing people who are shown.
 const FAILING_SHOWN: u32 = 3;
 
@@ -53,6 +57,9 @@ pub(super) fn recorded_in(
         billable,
         holds: open_holds(transaction, Some(sync), now)?.iter().map(hold_status).collect(),
         failing: failing(transaction, sync, FAILING_SHOWN)?,
+        owed: owed_in(transaction, sync)?,
+        pins: pin_count(transaction, sync)?,
+        target_answered_at: target_answered_at(transaction, sync)?,
         health: health(transaction, sync)?,
         paused_until: paused_until(transaction, sync, now)?,
         ignored_attributes: by_attribute(
@@ -77,6 +84,20 @@ pub(super) fn recorded_in(
         failed_verification: failed_verification(transaction, sync)?,
         credentials: credential_ages(transaction, sync)?,
     })
+}
+
+/// When the workspace last answered a run that asked it.
+fn target_answered_at(transaction: &Transaction<'_>, sync: &str) -> Result<Option<Millis>, StoreError> {
+    let at: Option<Option<i64>> = transaction
+        .query_row("SELECT target_answered_at FROM sync WHERE name = ?1", [sync], |row| row.get(0))
+        .optional()?;
+    Ok(at.flatten().map(Millis))
+}
+
+fn pin_count(transaction: &Transaction<'_>, sync: &str) -> Result<u64, StoreError> {
+    let count: i64 =
+        transaction.query_row("SELECT count(*) FROM pin WHERE sync = ?1", [sync], |row| row.get(0))?;
+    Ok(count as u64)
 }
 
 /// The end of the last run that read everybody and reached both sides, and how many people it read.
@@ -167,12 +188,14 @@ fn hold_status(hold: &Hold) -> HoldStatus {
 /// Those who have been failing the longest, at most so many, and how many there are.
 pub(super) fn failing(transaction: &Transaction<'_>, sync: &str, shown: u32) -> Result<Failures, StoreError> {
     let count: i64 =
-        transaction.query_row("SELECT count(*) FROM failing WHERE sync = ?1", [sync], |row| row.get(0))?;
-    let mut statement = transaction.prepare(
-        "SELECT user_name, source_id, failures, first_at, max(retry_run - sync.runs - 1, 0), detail
-         FROM failing JOIN sync ON sync.name = failing.sync
-         WHERE failing.sync = ?1 ORDER BY first_at, source_id LIMIT ?2",
-    )?;
+        transaction
+            .query_row(&format!("SELECT count(*) FROM owed WHERE {FAILING}"), [sync], |row| row.get(0))?;
+    let sql = format!(
+        "SELECT user_name, source_id, attempts, since,
+                max(coalesce(retry_run, 0) - (SELECT runs FROM sync WHERE name = ?1) - 1, 0), detail
+         FROM owed WHERE {FAILING} ORDER BY since, source_id LIMIT ?2"
+    );
+    let mut statement = transaction.prepare(&sql)?;
     let first = statement.query_map(params![sync, shown], |row| {
         Ok(FailingPerson {
             user: row.get(0)?,

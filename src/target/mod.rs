@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use crate::core::guard::Approved;
 use crate::core::proof::Proven;
 use crate::http::Lane;
 use crate::http::counters::Counters;
@@ -12,7 +13,7 @@ use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::order::Observation;
-use crate::model::plan::{Change, DesiredAccount};
+use crate::store::Recorded;
 
 pub mod scim;
 
@@ -212,20 +213,16 @@ pub enum RefusalClass {
     Unreachable,
 }
 
-/// Writing to the target. A dry run holds none.
+/// Writing to the target. A dry run holds none, and every method takes what only the door makes: a write whose intent is
+/// on record.
 pub trait Provision {
     /// POST. The account is active.
-    fn create(&self, desired: &DesiredAccount) -> impl Future<Output = WriteOutcome> + Send;
-    /// Owned attributes, and `active: true` in the same write where `activate` is set (or in a second one where
+    fn create(&self, write: &Recorded<Approved>) -> impl Future<Output = WriteOutcome> + Send;
+    /// Owned attributes, and `active: true` in the same write where the action activates (or in a second one where
     /// the dialect needs that).
-    fn update(
-        &self,
-        id: &TargetId,
-        changes: &[Change],
-        activate: bool,
-    ) -> impl Future<Output = WriteOutcome> + Send;
+    fn update(&self, write: &Recorded<Approved>) -> impl Future<Output = WriteOutcome> + Send;
     /// `active: false`.
-    fn deactivate(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+    fn deactivate(&self, removal: &Recorded<Proven>) -> impl Future<Output = WriteOutcome> + Send;
     /// DELETE; a 404 counts as done.
-    fn delete(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+    fn delete(&self, removal: &Recorded<Proven>) -> impl Future<Output = WriteOutcome> + Send;
 }

@@ -13,9 +13,13 @@ use secrecy::SecretString;
 
 pub use self::dialect::Profile;
 use self::service::Service;
-use super::{AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, TargetError, WriteOutcome};
+use super::{
+    AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass, TargetError,
+    WriteOutcome,
+};
 use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
+use crate::core::guard::Approved;
 use crate::core::proof::Proven;
 use crate::http::client::{Client, ClientOptions, PeerName};
 use crate::http::counters::{Counters, Traffic};
@@ -23,9 +27,11 @@ use crate::http::credentials::StaticBearer;
 use crate::http::pacer::{PacerOptions, Pacers};
 use crate::http::{HttpError, Lane};
 use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
 use crate::model::check::RightCheck;
 use crate::model::id::TargetId;
-use crate::model::plan::{Change, DesiredAccount};
+use crate::model::plan::Change;
+use crate::store::Recorded;
 
 mod blame;
 mod body;
@@ -168,21 +174,40 @@ impl Observe for ScimTarget {
 }
 
 impl Provision for Provisioner {
-    async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
-        self.service.create(desired).await
+    async fn create(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        match &write.action().desired {
+            Some(desired) => self.service.create(desired).await,
+            None => unwritable("the plan holds no account to create"),
+        }
     }
 
-    async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
-        self.service.update(id, changes, activate).await
+    async fn update(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let Some(id) = &action.target_id else { return unwritable("there is no account to write to") };
+        let active = AttributePath::active();
+        let values: Vec<Change> =
+            action.changes.iter().filter(|change| change.path != active).cloned().collect();
+        self.service.update(id, &values, action.activate).await
     }
 
-    async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
-        self.service.deactivate(removal.target_id()).await
+    async fn deactivate(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        self.service.deactivate(removal.permit().target_id()).await
     }
 
-    async fn delete(&self, removal: &Proven) -> WriteOutcome {
-        self.service.delete(removal.target_id()).await
+    async fn delete(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        self.service.delete(removal.permit().target_id()).await
     }
+}
+
+/// A plan that lacks what its verb needs: nothing is sent.
+fn unwritable(why: &str) -> WriteOutcome {
+    WriteOutcome::Refused(Refusal {
+        class: RefusalClass::Invalid,
+        status: 0,
+        detail: why.to_owned(),
+        attempts: 0,
+        attributes: Vec::new(),
+    })
 }
 
 fn unavailable(error: HttpError) -> TargetError {
