@@ -4,9 +4,11 @@
 //! What lives here: the two traits and the vocabulary of outcomes. What must not: loops over people, decisions.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::core::proof::Proven;
 use crate::http::Lane;
+use crate::http::clock::ClockWitness;
 use crate::http::counters::Counters;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
@@ -101,6 +103,17 @@ pub trait Observe {
     fn own_account(&self) -> impl Future<Output = Option<TargetId>> + Send;
     /// Requests so far, for the report.
     fn counters(&self) -> Counters;
+    /// What the target's answers told about our clock since it was last forgotten; see [`crate::http::clock`].
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        None
+    }
+    /// Hears the target anew: what it told before this counts no more.
+    fn forget_clock_witness(&self) {}
+    /// How long the target's rate limit keeps this lane back at least. Where that is longer than a proof is good for,
+    /// the fresh proof is taken after it.
+    fn opens_in(&self, _lane: Lane) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Where a listing stands. Opaque to the caller.

@@ -8,6 +8,7 @@
 //! sent again after its outcome is in doubt; a deactivation counts when it is seen.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -18,9 +19,10 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
 use crate::core::proof::Proven;
 use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
-use crate::http::pacer::{PacerOptions, Pacers};
+use crate::http::pacer::{KeptBack, PacerOptions, Pacers, Place};
 use crate::http::{HttpError, Lane};
 use crate::model::account::Account;
 use crate::model::check::RightCheck;
@@ -114,6 +116,22 @@ impl ScimTarget {
         self.service.client.traffic()
     }
 
+    /// What the answers told about our clock; see [`crate::http::clock`].
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        self.service.client.clock_witness()
+    }
+
+    /// Waits until the target's rate limit lets this lane through, and keeps the place while what is sent is made
+    /// ready: a removal's proof is taken when the gate opens.
+    ///
+    /// # Errors
+    /// [`KeptBack::TooLong`] where the target asks for a wait that nobody should sit through.
+    pub async fn place(&self, lane: Lane) -> Result<Place, KeptBack> {
+        let pacer = Arc::clone(self.service.client.pacer());
+        let bucket = pacer.bucket_of(&self.service.base);
+        pacer.place(lane, bucket).await
+    }
+
     /// The configured dialect.
     pub fn dialect(&self) -> Dialect {
         self.service.dialect
@@ -137,6 +155,19 @@ impl Observe for ScimTarget {
 
     fn counters(&self) -> Counters {
         ScimTarget::counters(self)
+    }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        ScimTarget::clock_witness(self)
+    }
+
+    fn forget_clock_witness(&self) {
+        self.service.client.forget_clock_witness();
+    }
+
+    fn opens_in(&self, lane: Lane) -> Duration {
+        let pacer = self.service.client.pacer();
+        pacer.opens_in(lane, pacer.bucket_of(&self.service.base))
     }
 
     async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
@@ -189,6 +220,7 @@ fn unavailable(error: HttpError) -> TargetError {
     match error {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
+        | HttpError::Expired { message }
         | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }

@@ -92,8 +92,15 @@ impl Service {
 
     /// A GET. The outer error: no answer; the inner one: an answer that is no 2xx.
     pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, TargetError> {
-        let request =
-            Request { method: Method::GET, url, headers: headers(), body: None, lane, replay: Replay::Safe };
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: headers(),
+            body: None,
+            lane,
+            replay: Replay::Safe,
+            not_after: None,
+        };
         let answer = self.client.send(request).await.map_err(unavailable)?;
         Ok(match fault_of(&answer) {
             Some(fault) => Err(fault),
@@ -136,6 +143,7 @@ impl Service {
             body: body.map(|body| Bytes::from(body.to_string())),
             lane,
             replay: Replay::OnlyIfNotProcessed,
+            not_after: None,
         };
         match self.client.send(request).await {
             Ok(answer) => match fault_of(&answer) {
@@ -146,6 +154,7 @@ impl Service {
             },
             Err(
                 HttpError::NotSent { message }
+                | HttpError::Expired { message }
                 | HttpError::Distrusted { message }
                 | HttpError::ForeignOrigin { message },
             ) => Sent::Unsent(RefusalClass::Unreachable, message),
