@@ -173,7 +173,9 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 Some(Stop::TargetUnavailable(refusal.detail.clone())),
                 LinkWrite::Keep,
             ),
-            RefusalClass::RateLimited => (Settled::NotSent, Outcome::Deferred, None, LinkWrite::Keep),
+            RefusalClass::RateLimited | RefusalClass::Expired => {
+                (Settled::NotSent, Outcome::Deferred, None, LinkWrite::Keep)
+            }
             RefusalClass::NoSeat => {
                 let mut no_seat = self.no_seat.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 *no_seat = Some(refusal.detail.clone());
@@ -188,6 +190,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             | RefusalClass::Permanent
             | RefusalClass::Conflict
             | RefusalClass::Invalid
+            | RefusalClass::StillActive
+            | RefusalClass::NotOffered
             | RefusalClass::Server => (Settled::Refused, Outcome::Failed, None, LinkWrite::Keep),
         };
         let detail = match refusal.class {
@@ -199,6 +203,9 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             | RefusalClass::Conflict
             | RefusalClass::Invalid
             | RefusalClass::RateLimited
+            | RefusalClass::Expired
+            | RefusalClass::StillActive
+            | RefusalClass::NotOffered
             | RefusalClass::Server
             | RefusalClass::Unreachable => refusal.detail.clone(),
         };
@@ -266,7 +273,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         let attributes: Vec<_> =
             action.changes.iter().filter(|change| change.path != AttributePath::active()).cloned().collect();
         let outcome = if attributes.is_empty() && !action.activate {
-            let nothing = Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0 };
+            let nothing =
+                Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0, seen: true };
             WriteOutcome::Applied(nothing)
         } else {
             self.provisioner.update(&target_id, &attributes, action.activate).await
@@ -301,7 +309,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         refusal: Refusal,
     ) -> Ending {
         let Refusal { class: _, status, detail: _, attempts, attributes } = refusal;
-        let nothing = Acknowledgement { status, account: None, refused: attributes, attempts };
+        let nothing = Acknowledgement { status, account: None, refused: attributes, attempts, seen: true };
         let ending = self.acknowledged(action, link, target_id, &nothing);
         if action.verb == Verb::Adopt {
             return ending;

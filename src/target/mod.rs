@@ -63,10 +63,11 @@ pub enum TargetError {
     /// No answer, or lasting 5xx.
     #[error("{0}")]
     Unavailable(String),
-    /// 401, or 403 on a read.
+    /// 401, or 403 to every read.
     #[error("{0}")]
     Credentials(String),
-    /// This one question could not be answered (e.g. 400 to a filter, and listing is impossible too).
+    /// This one question could not be answered (400 to a filter, and listing is impossible too; a 403 or 5xx for one
+    /// account, while others are answered): that person's, and nobody else's.
     #[error("{0}")]
     Unanswerable(String),
 }
@@ -182,6 +183,9 @@ pub struct Acknowledgement {
     pub refused: Vec<(AttributePath, String)>,
     /// Times sent.
     pub attempts: u32,
+    /// Whether what was sent was seen to have taken, as far as the verb asks for that. `false` for a deactivation only:
+    /// accepted, at a target that does not show `active`.
+    pub seen: bool,
 }
 
 /// A write that the target refused.
@@ -207,7 +211,7 @@ pub enum RefusalClass {
     Credentials,
     /// 403 on one write: that person's.
     Forbidden,
-    /// No licence left (Wrike 403 `not_allowed`): held for a seat.
+    /// No licence left for a verb that takes one, in words that name it: held for a seat.
     NoSeat,
     /// The account may never be changed this way (Wrike: owner, member of several accounts).
     Permanent,
@@ -221,6 +225,12 @@ pub enum RefusalClass {
     RateLimited,
     /// 5xx that certainly changed nothing, 405, 501.
     Server,
+    /// The proof's time was over before the removal could be sent: nothing happened, and it is proven afresh.
+    Expired,
+    /// A deactivation was accepted, and the account is still shown active: it stays owed.
+    StillActive,
+    /// The target does not delete: the access can be taken by a deactivation on the same proof.
+    NotOffered,
     /// The target could not be reached at all (connection refused): the run stops.
     Unreachable,
 }

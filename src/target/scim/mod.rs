@@ -11,13 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
+use self::control::Control;
 pub use self::dialect::Profile;
 use self::service::Service;
 use super::{AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, TargetError, WriteOutcome};
 use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
-use crate::core::proof::Proven;
+use crate::core::proof::{PROOF_VALID_MILLIS, Proven};
 use crate::http::client::{Client, ClientOptions, PeerName};
 use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
@@ -28,10 +30,12 @@ use crate::model::account::Account;
 use crate::model::check::RightCheck;
 use crate::model::id::TargetId;
 use crate::model::plan::{Change, DesiredAccount};
+use crate::model::time::Millis;
 
 mod blame;
 mod body;
 mod check;
+mod control;
 mod create;
 pub mod dialect;
 mod fault;
@@ -90,6 +94,7 @@ impl ScimTarget {
             base: target.url.clone(),
             dialect: target.dialect,
             profile: Mutex::new(profile),
+            control: Control::default(),
         };
         Ok(ScimTarget { service: Arc::new(service) })
     }
@@ -208,12 +213,19 @@ impl Provision for Provisioner {
     }
 
     async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
-        self.service.deactivate(removal.target_id()).await
+        self.service.deactivate(removal.target_id(), Some(end_of(removal))).await
     }
 
     async fn delete(&self, removal: &Proven) -> WriteOutcome {
-        self.service.delete(removal.target_id()).await
+        self.service.delete(removal.target_id(), Some(end_of(removal))).await
     }
+}
+
+/// When a proof's time is over. A clock that was set since the proof was taken ends it at once.
+fn end_of(removal: &Proven) -> Instant {
+    let passed = Millis::now().since(removal.observation().at);
+    let left = if passed < 0 { 0 } else { PROOF_VALID_MILLIS.saturating_sub(passed).max(0) };
+    Instant::now() + Duration::from_millis(left.unsigned_abs())
 }
 
 fn unavailable(error: HttpError) -> TargetError {
