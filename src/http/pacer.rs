@@ -473,7 +473,7 @@ impl Drop for WaitingRemoval<'_> {
 
 /// A place at the front of a lane, kept while the holder makes ready what it sends.
 #[derive(Debug)]
-#[must_use = "the place is kept only while this lives"]
+#[must_use]
 pub struct Place {
     pacer: Arc<Pacer>,
     lane: Lane,

@@ -1,14 +1,16 @@
 //! Deactivation and deletion (observations 7, 8, 12, 15).
 
+use rosterd::core::proof::PROOF_VALID_MILLIS;
 use rosterd::http::Lane;
 use rosterd::model::id::TargetId;
 use rosterd::model::plan::Verb;
+use rosterd::model::time::Millis;
 use rosterd::sim::{Cut, Effect, Fault, PatchHabit, Peer, Reply, ScimHabits};
 use rosterd::target::scim::dialect::WriteStyle;
 use rosterd::target::{Acknowledgement, Observe, Provision, RefusalClass, WriteOutcome};
 use serde_json::json;
 
-use super::support::{applied, bare, proven, refused};
+use super::support::{applied, bare, proven, proven_at, refused};
 use super::workspace::Workspace;
 
 async fn workspace(habits: ScimHabits) -> (Workspace, TargetId) {
@@ -273,6 +275,19 @@ async fn what_was_accepted_and_not_seen_outweighs_a_way_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn one_account_that_stays_active_does_not_teach_a_worse_way_for_the_others() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    applied(deactivate(&workspace, &id).await);
+    let profile = workspace.target.profile();
+    let owner = workspace.account(json!({"userName": "owner@acme.com", "active": true}));
+    let stays = Effect::edit(|reply| reply.edit_json(|body| body["active"] = json!(true)));
+    workspace.fault(Fault::on(Peer::Scim).path(owner.as_str()).then(stays));
+    assert_eq!(refused(deactivate(&workspace, &owner).await).class, RefusalClass::StillActive);
+    assert_eq!(workspace.target.profile(), profile);
+    assert_eq!(workspace.writes().len(), 4, "every way was tried for that one: {:?}", workspace.lines());
+}
+
+#[tokio::test]
 async fn zero_and_false_in_letters_show_that_a_deactivation_took() {
     for shown in [json!(0), json!("false"), json!("False")] {
         let (workspace, id) = workspace(ScimHabits::default()).await;
@@ -340,4 +355,34 @@ async fn every_further_way_of_a_deactivation_obeys_the_proofs_end() {
     assert_eq!(refusal.class, RefusalClass::Expired, "{refusal:?}");
     assert_eq!(workspace.stored(&id, "/active"), true);
     assert_eq!(methods(&workspace), ["PATCH", "GET"]);
+}
+
+#[tokio::test]
+async fn a_proof_whose_time_is_over_sends_nothing() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    for at in [-PROOF_VALID_MILLIS, 3_600_000] {
+        // Too old, or taken before our clock was set back.
+        let proof = proven_at(&id, Verb::Deactivate, Millis(Millis::now().0 + at));
+        assert_eq!(refused(workspace.provisioner.deactivate(&proof).await).class, RefusalClass::Expired);
+        let proof = proven_at(&id, Verb::Delete, Millis(Millis::now().0 + at));
+        assert_eq!(refused(workspace.provisioner.delete(&proof).await).class, RefusalClass::Expired);
+    }
+    assert!(workspace.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_workspace_is_a_witness_of_our_clock() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    assert!(workspace.target.clock_witness().is_none(), "nothing was heard yet");
+    workspace.target.get(&id, Lane::General).await.unwrap();
+    let witness = workspace.target.clock_witness().unwrap();
+    assert!(witness.offset_millis.abs() < 1_000, "{witness:?}");
+    workspace.target.forget_clock_witness();
+    let date = Effect::edit(|reply| {
+        reply.headers.push(("date".to_owned(), "Tue, 14 Nov 2023 22:13:20 GMT".to_owned()));
+    });
+    workspace.fault(Fault::on(Peer::Scim).then(date));
+    applied(deactivate(&workspace, &id).await);
+    let witness = workspace.target.clock_witness().unwrap();
+    assert!(witness.offset_millis < -300_000, "a write is a witness as well: {witness:?}");
 }

@@ -66,6 +66,7 @@ impl Service {
                     self.learn(|profile| {
                         profile.active = style;
                         profile.deactivation_unshown = false;
+                        profile.deactivation_seen = true;
                     });
                     return outcome;
                 }
@@ -88,12 +89,15 @@ impl Service {
         })
     }
 
-    /// The outcome of a way that was accepted and not seen; the next deactivation then goes this way alone.
+    /// The outcome of a way that was accepted and not seen. Where the last resort was accepted, and nothing was ever seen
+    /// at this target, the next deactivation goes this way alone.
     fn unseen(&self, work: &mut Deactivation<'_>) -> Option<WriteOutcome> {
         let (style, outcome) = work.accepted.take()?;
         self.learn(|profile| {
-            profile.active = style;
-            profile.deactivation_unshown = true;
+            if style == WriteStyle::Put && !profile.deactivation_seen {
+                profile.active = WriteStyle::Put;
+                profile.deactivation_unshown = true;
+            }
         });
         Some(outcome)
     }

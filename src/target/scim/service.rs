@@ -42,7 +42,7 @@ struct Way {
 
 /// What to do about a 401, to a read or to a write.
 const TOKEN_HELP: &str =
-    "the token is unknown or expired, make a new one and put it where target.token points";
+    "help: the token is unknown or expired, make a new one and put it where target.token points";
 
 /// What became of one write request.
 #[derive(Debug)]
@@ -206,7 +206,7 @@ impl Service {
     pub fn read_error(&self, fault: &Fault) -> TargetError {
         let what = format!("reading accounts at {} failed: {} {}", self.place(), fault.status, fault.detail);
         match fault.status {
-            401 => TargetError::Credentials(format!("{what}; help: {TOKEN_HELP}")),
+            401 => TargetError::Credentials(format!("{what}; {TOKEN_HELP}")),
             403 => TargetError::Credentials(format!(
                 "{what}; help: the token's owner may not read users; use the token of an administrator"
             )),
@@ -250,7 +250,7 @@ impl Fault {
             RefusalClass::Unreachable => {
                 format!("{}; help: redirects are never followed; correct target.url", self.detail)
             }
-            RefusalClass::Credentials => format!("{}; help: {TOKEN_HELP}", self.detail),
+            RefusalClass::Credentials => format!("{}; {TOKEN_HELP}", self.detail),
             RefusalClass::Forbidden
             | RefusalClass::NoSeat
             | RefusalClass::Permanent
