@@ -10,6 +10,7 @@ use crate::core::proof::Proven;
 use crate::http::Lane;
 use crate::http::clock::ClockWitness;
 use crate::http::counters::Counters;
+use crate::http::pacer::{KeptBack, Place};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
@@ -114,6 +115,11 @@ pub trait Observe {
     /// the fresh proof is taken after it.
     fn opens_in(&self, _lane: Lane) -> Duration {
         Duration::ZERO
+    }
+    /// Waits until the target's rate limit lets this lane through, and keeps the place there for as long as what is given
+    /// back lives: the fresh proof is taken when the gate opens. `None` where nothing is paced.
+    fn place(&self, _lane: Lane) -> impl Future<Output = Result<Option<Place>, KeptBack>> + Send {
+        std::future::ready(Ok(None))
     }
 }
 

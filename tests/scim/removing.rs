@@ -386,3 +386,26 @@ async fn the_workspace_is_a_witness_of_our_clock() {
     let witness = workspace.target.clock_witness().unwrap();
     assert!(witness.offset_millis < -300_000, "a write is a witness as well: {witness:?}");
 }
+
+#[tokio::test]
+async fn a_refusal_is_told_without_waiting_for_the_look_behind_the_rate_limit() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(403, "text/plain", "no")));
+    let reply = Reply::empty(429).with("retry-after", "150");
+    workspace.fault(Fault::on(Peer::Scim).method("GET").then(Effect::Answer(reply)));
+    assert_eq!(refused(deactivate(&workspace, &id).await).class, RefusalClass::Forbidden);
+}
+
+#[tokio::test]
+async fn a_place_is_had_when_the_gate_opens_and_the_removal_then_goes() {
+    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let reply = Reply::empty(429).with("retry-after", "1");
+    workspace.fault(Fault::on(Peer::Scim).nth(1).then(Effect::Answer(reply)));
+    let begun = std::time::Instant::now();
+    // Whatever met the limit.
+    workspace.target.get(&id, Lane::General).await.unwrap();
+    let place = workspace.target.place(Lane::Removal).await.unwrap();
+    assert!(place.is_some() && begun.elapsed().as_millis() >= 1_000);
+    applied(deactivate(&workspace, &id).await);
+    drop(place);
+}

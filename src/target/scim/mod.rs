@@ -126,17 +126,6 @@ impl ScimTarget {
         self.service.client.clock_witness()
     }
 
-    /// Waits until the target's rate limit lets this lane through, and keeps the place while what is sent is made
-    /// ready: a removal's proof is taken when the gate opens.
-    ///
-    /// # Errors
-    /// [`KeptBack::TooLong`] where the target asks for a wait that nobody should sit through.
-    pub async fn place(&self, lane: Lane) -> Result<Place, KeptBack> {
-        let pacer = Arc::clone(self.service.client.pacer());
-        let bucket = pacer.bucket_of(&self.service.base);
-        pacer.place(lane, bucket).await
-    }
-
     /// The configured dialect.
     pub fn dialect(&self) -> Dialect {
         self.service.dialect
@@ -173,6 +162,12 @@ impl Observe for ScimTarget {
     fn opens_in(&self, lane: Lane) -> Duration {
         let pacer = self.service.client.pacer();
         pacer.opens_in(lane, pacer.bucket_of(&self.service.base))
+    }
+
+    async fn place(&self, lane: Lane) -> Result<Option<Place>, KeptBack> {
+        let pacer = Arc::clone(self.service.client.pacer());
+        let bucket = pacer.bucket_of(&self.service.base);
+        pacer.place(lane, bucket).await.map(Some)
     }
 
     async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {

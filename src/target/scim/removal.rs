@@ -129,7 +129,7 @@ impl Service {
             Sent::Granted(granted) => self.after_granted_deactivation(granted, work.id, attempts).await,
             Sent::Denied(fault) => {
                 work.patch_is_there &= style == WriteStyle::Put || !fault.refuses_method();
-                self.after_refused_deactivation(fault, style, work.id, attempts).await
+                self.after_refused_deactivation(fault, style, work).await
             }
             Sent::Lost(message) => match self.shown(work.id).await {
                 Shown::Inactive(account) => Tried::Took(seen(200, account, attempts)),
@@ -175,9 +175,9 @@ impl Service {
         &self,
         fault: Fault,
         style: WriteStyle,
-        id: &TargetId,
-        attempts: u32,
+        work: &Deactivation<'_>,
     ) -> Tried {
+        let attempts = work.attempts;
         let outcome = fault.outcome(WriteKind::Deactivation, attempts);
         let is_absence = matches!(fault.status, 404 | 410);
         let other_way = fault.refuses_method() || fault.is_invalid(WriteKind::Deactivation);
@@ -187,7 +187,16 @@ impl Service {
         if is_read_next || !(tells || fault.leaves_doubt()) {
             return if other_way { Tried::Else(outcome) } else { Tried::Settled(outcome) };
         }
-        match self.account(id, Lane::Removal).await {
+        // A doubt has to be settled; a refusal stands without the look, which is not waited for.
+        let end = work.not_after.filter(|_| !fault.leaves_doubt());
+        let read = match self.account_before(work.id, Lane::Removal, end).await {
+            Err(Unread::Expired(message)) if is_absence => {
+                return Tried::Settled(expired(&message, attempts));
+            }
+            Err(unread) => Err(self.judged(unread, Lane::Removal).await),
+            Ok(account) => Ok(account),
+        };
+        match read {
             Ok(None) => Tried::Settled(gone(attempts)),
             Ok(Some(account)) if account.active() == Some(false) => {
                 Tried::Settled(seen(fault.status, Some(account), attempts))
