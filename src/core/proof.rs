@@ -126,6 +126,14 @@ impl Proven {
         self
     }
 
+    /// The same proof for the milder verb, where the target offers no deletion.
+    #[must_use]
+    pub fn as_deactivation(mut self) -> Proven {
+        self.action.verb = Verb::Deactivate;
+        self.action.changes = vec![super::diff::activation(Some(true), false)];
+        self
+    }
+
     /// The same proof for an account that was made anew for the same person: it bears the person's mark, or somebody
     /// approved the removal of the account with this login.
     #[must_use]

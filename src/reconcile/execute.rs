@@ -25,6 +25,9 @@ use crate::model::report::{ActionRecord, Outcome, Summary};
 use crate::store::{HeldPair, Spool, Wanted};
 use crate::target::Observe;
 
+/// Actions in a row that one may lead to: a 409 to an adoption, a proof that ended to a fresh one.
+const MOST_FOLLOWERS: usize = 4;
+
 /// The outcome of carrying a plan out.
 #[derive(Debug, Default)]
 pub struct Carried {
@@ -241,7 +244,8 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         let started = Instant::now();
         let mut ended = self.decide(action).await;
         // A 409 leads to an adoption, which is a planned action like any other and is asked everything again.
-        while let Some(next) = ended.done.next.take() {
+        for _ in 0..MOST_FOLLOWERS {
+            let Some(next) = ended.done.next.take() else { break };
             let attempts = ended.done.record.attempts;
             ended = self.decide(*next).await;
             ended.done.record.attempts += attempts;

@@ -42,6 +42,7 @@ impl Place {
     pub(super) fn no_answer(&self, error: HttpError) -> SourceError {
         match error {
             HttpError::NotSent { message }
+            | HttpError::Expired { message }
             | HttpError::Distrusted { message }
             | HttpError::Unanswered { message } => SourceError::Unavailable(format!("{self}: {message}")),
             HttpError::TooLarge { message } | HttpError::ForeignOrigin { message } => {

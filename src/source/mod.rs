@@ -15,6 +15,7 @@ use crate::config;
 use crate::config::secret::SecretRef;
 use crate::http::Lane;
 use crate::http::client::Client;
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
 use crate::model::id::{SourceId, Vendor};
@@ -185,6 +186,16 @@ impl Source {
     /// A handle on what is counted, for whoever reads it later.
     pub fn traffic(&self) -> Traffic {
         self.client().traffic()
+    }
+
+    /// What the source's answers told about our clock; see [`crate::http::clock`].
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        self.client().clock_witness()
+    }
+
+    /// Hears the source anew: what it told before this counts no more.
+    pub fn forget_clock_witness(&self) {
+        self.client().forget_clock_witness();
     }
 
     /// The origin that is asked.

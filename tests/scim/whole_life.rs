@@ -60,7 +60,7 @@ async fn live(name: &str, workspace: &Workspace) {
     assert_eq!(workspace.stored(&id, "/active"), false, "{name}: the access is gone");
     if name == "onelogin-sample" {
         // It obeys and never shows it, so nobody may say that it is done.
-        assert_eq!(refused(left).class, RefusalClass::Server, "{name}");
+        assert_eq!(refused(left).class, RefusalClass::StillActive, "{name}");
     } else {
         applied(left);
     }
@@ -70,7 +70,7 @@ async fn live(name: &str, workspace: &Workspace) {
     match provisioner.delete(&proven(&id, Verb::Delete)).await {
         WriteOutcome::Applied(_) => {}
         WriteOutcome::Refused(refusal) => {
-            assert_eq!((name, refusal.class), ("okta-sample", RefusalClass::Server));
+            assert_eq!((name, refusal.class), ("okta-sample", RefusalClass::NotOffered));
         }
         other => panic!("{name}: {other:?}"),
     }
