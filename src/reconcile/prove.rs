@@ -15,7 +15,7 @@ use crate::model::identity::{Finding, PointRead};
 use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::plan::PlannedAction;
-use crate::source::Source;
+use crate::source::{DeletionEvidence, Source};
 
 /// Who judges the removals of a pass: the source in an ordinary run, the target and the journal in a return.
 pub trait Judge {
@@ -122,8 +122,10 @@ impl<'a> Prover<'a> {
         if twice {
             return Ok(DeletionWitness::TwoReads);
         }
-        let event = self.source.deletion_event(&link.source_id).await?;
-        Ok(if event == Some(true) { DeletionWitness::Event } else { DeletionWitness::None })
+        Ok(match self.source.deletion_event(&link.source_id).await? {
+            DeletionEvidence::Event => DeletionWitness::Event,
+            DeletionEvidence::NoEvent | DeletionEvidence::LogNotReadable(_) => DeletionWitness::None,
+        })
     }
 
     async fn take_control(&self) -> Control {
