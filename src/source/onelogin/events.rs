@@ -80,8 +80,9 @@ impl OneLogin {
                 Some(next) => cursor = Some(next.to_owned()),
             }
         }
-        let why = format!("{VENDOR}: the event log shows events that were not asked for, page after page");
-        Err(SourceError::Incomplete(why).into())
+        let url = self.url(&["1", "events"], &[]);
+        let place = Place::new(VENDOR, "the event log", &url);
+        Err(place.incomplete("the log shows events that were not asked for, page after page").into())
     }
 
     /// The kinds of events, read at most once a day.

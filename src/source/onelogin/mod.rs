@@ -239,14 +239,17 @@ impl OneLogin {
             match ids.as_slice() {
                 [id] => roles.add(name, *id),
                 [] => {
-                    let why = "help: check the names in `groups` (at OneLogin they are roles)";
-                    return Err(place.incomplete(format_args!("there is no role `{name}`; {why}")).into());
+                    let why = format_args!(
+                        "there is no role `{name}`; help: check the names in `groups` (at OneLogin they are roles)"
+                    );
+                    return Err(place.incomplete(why).into());
                 }
                 several => {
-                    let why = "so it is not clear whose members are meant; help: rename one";
-                    return Err(place
-                        .incomplete(format_args!("{} roles are called `{name}`, {why}", several.len()))
-                        .into());
+                    let why = format_args!(
+                        "{} roles are called `{name}`, so it is not clear whose members are meant; help: rename one",
+                        several.len()
+                    );
+                    return Err(place.incomplete(why).into());
                 }
             }
         }

@@ -72,7 +72,9 @@ impl OneLogin {
             Object::Found(answer) => match user_of(&place, &answer, id) {
                 Ok((_, user)) => match user.status() {
                     Some(status) => OwnState::Status(VendorStatus::OneLogin(Some(status))),
-                    None => OwnState::Inconclusive(format!("{place}: the answer lacks status or state")),
+                    None => {
+                        OwnState::Inconclusive(format!("{place}: the answer lacks the status or the state"))
+                    }
                 },
                 Err(why) => OwnState::Inconclusive(why),
             },
