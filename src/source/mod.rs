@@ -26,6 +26,7 @@ pub mod check;
 mod control;
 mod fault;
 mod ids;
+mod legible;
 mod lenient;
 mod names;
 pub mod okta;

@@ -184,3 +184,51 @@ async fn every_other_status_of_an_assignment_is_assigned() {
         assert!(matches!(look(&source, &id).await, Ok(Finding::Assigned(_))), "{word}");
     }
 }
+
+#[tokio::test]
+async fn a_record_that_cannot_be_decoded_is_one_persons_and_text_that_is_none_is_replaced() {
+    let sim = organization().await;
+    let [broken, torn, foreign] = ["broken", "torn", "foreign"].map(|name| {
+        sim.world()
+            .hire_assigned(&format!("{name}@acme.example"), |person| person.title = Some(name.to_owned()))
+    });
+    let id = |key| sim.world().person(key).okta_id;
+    let [broken, torn, foreign] = [id(broken), id(torn), id(foreign)];
+    let broken_id = broken.clone();
+    sim.faults().add(on(Peer::Okta, "/users").then(Effect::edit(move |reply| {
+        let spoil = |record: &mut serde_json::Value| {
+            if record["id"] == broken_id.as_str() {
+                record["profile"] = serde_json::json!("no object");
+                record["credentials"] = serde_json::json!("none either");
+            }
+        };
+        reply.edit_json(|body| match body {
+            serde_json::Value::Array(records) => records.iter_mut().for_each(spoil),
+            record => spoil(record),
+        });
+        reply.body = spoilt(&reply.body);
+    })));
+    let source = connect(&sim, &okta_config(&sim));
+    let whole = read(&source).await.unwrap();
+    assert_eq!(whole.people.len(), 26);
+    assert_eq!(lifecycle(&whole.people[&broken].status, true), Lifecycle::Unknown);
+    for (id, title) in [(torn, "to\u{FFFD}n"), (foreign, "f\u{FFFD}reign")] {
+        assert_eq!(whole.people[&id].profile.title.as_deref(), Some(title));
+        let Ok(Finding::Assigned(alone)) = look(&source, &SourceId::new(id.as_str())).await else {
+            panic!("a point read shows {title} too");
+        };
+        assert_eq!(alone.profile, whole.people[&id].profile, "the list and the point read agree");
+    }
+    let read = look(&source, &SourceId::new(broken)).await;
+    assert!(matches!(read, Ok(Finding::Inconclusive(_))), "{read:?}");
+}
+
+/// The title `torn` with half a surrogate pair, and `foreign` with a byte that is no UTF-8.
+fn spoilt(body: &[u8]) -> Vec<u8> {
+    let mut body =
+        String::from_utf8(body.to_vec()).unwrap().replace("\"torn\"", "\"to\\ud83dn\"").into_bytes();
+    while let Some(at) = body.windows(9).position(|part| part == b"\"foreign\"") {
+        body[at + 2] = 0xF6;
+    }
+    body
+}

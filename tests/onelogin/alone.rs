@@ -160,3 +160,39 @@ async fn whoever_is_in_only_one_of_the_lists_is_judged_by_their_own_status_when_
         }
     }
 }
+
+#[tokio::test]
+async fn a_record_that_cannot_be_decoded_is_one_persons_and_text_that_is_none_is_replaced() {
+    let sim = account().await;
+    let [broken, torn] = ["broken", "torn"].map(|name| {
+        sim.world()
+            .hire_assigned(&format!("{name}@acme.example"), |person| person.title = Some(name.to_owned()))
+    });
+    let [broken, torn] = [broken, torn].map(|key| sim.world().person(key).onelogin_id);
+    sim.faults().add(on(Peer::OneLogin, "/api/2/").then(Effect::edit(move |reply| {
+        let spoil = |record: &mut serde_json::Value| {
+            if record["id"] == broken {
+                record["role_ids"] = serde_json::json!("no list");
+                record["provisioning"] = serde_json::json!("no object");
+            }
+        };
+        reply.edit_json(|body| match body {
+            serde_json::Value::Array(records) => records.iter_mut().for_each(spoil),
+            record => spoil(record),
+        });
+        let text = String::from_utf8(reply.body.clone()).unwrap();
+        reply.body = text.replace("\"torn\"", "\"to\\udc00n\"").into_bytes();
+    })));
+    let source = connect(&sim, &onelogin_config(&sim));
+    let whole = read(&source).await.unwrap();
+    assert_eq!(whole.people.len(), 25);
+    let (broken, torn) = (broken.to_string(), torn.to_string());
+    assert_eq!(lifecycle(&whole.people[&broken].status, true), Lifecycle::Unknown);
+    assert_eq!(whole.people[&torn].profile.title.as_deref(), Some("to\u{FFFD}n"));
+    let Ok(Finding::Assigned(alone)) = look(&source, &SourceId::new(torn.as_str())).await else {
+        panic!("a point read shows the same");
+    };
+    assert_eq!(alone.profile, whole.people[&torn].profile, "the list and the point read agree");
+    let read = look(&source, &SourceId::new(broken)).await;
+    assert!(matches!(read, Ok(Finding::Inconclusive(_))), "{read:?}");
+}

@@ -23,12 +23,13 @@ pub(super) use self::events::LOG_RETENTION;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use url::Url;
 
 use self::auth::{ServiceApp, ServiceAppOptions};
 use self::groups::{GroupIds, Membership};
 use self::pages::{Chain, ChainPage};
-use self::wire::{App, AppUser, ErrorBody, Sighting};
+use self::wire::{App, AppUser, ErrorBody, Sighting, WithId};
 use super::control::Control;
 use super::fault::Place;
 use super::ids::IdSet;
@@ -258,28 +259,37 @@ fn bucket_of(url: &Url) -> &'static str {
     }
 }
 
+/// The people of a page. A record that cannot be decoded is one person whose state is not known, as long as it says
+/// whose it is; a page that is no list of objects with ids is no page.
 fn decode(page: &ChainPage, membership: &Membership, ids: &mut IdSet) -> Result<Page, SourceError> {
     let ChainPage { answer, place } = page;
     let malformed = |error| place.malformed(answer, &error);
-    let entries: Vec<AppUser<'_>> = serde_json::from_slice(&answer.body).map_err(malformed)?;
-    let mut identities = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let id = entry.id.get().ok_or_else(|| place.incomplete("an entry has no id"))?;
-        if !ids.insert(id) {
+    let observation = answer.observation;
+    let records: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(malformed)?;
+    let mut identities = Vec::with_capacity(records.len());
+    for record in records {
+        let entry = serde_json::from_str::<AppUser<'_>>(record.get());
+        let id = match &entry {
+            Ok(entry) => entry.id.owned(),
+            Err(_) => serde_json::from_str::<WithId<'_>>(record.get()).map_err(malformed)?.id.owned(),
+        };
+        let id = id.ok_or_else(|| place.incomplete("an entry has no id"))?;
+        if !ids.insert(&id) {
             return Err(place.incomplete(format_args!(
                 "{id} was on an earlier page, so the pages shifted while they were read and somebody may be \
                  missing; help: run again"
             )));
         }
-        let sighting = Sighting {
-            app_user: Some(entry),
-            user: None,
-            groups: membership.of(id),
-            observation: answer.observation,
-        };
-        identities.push(sighting.identity(id).map_err(malformed)?);
+        let identity = entry.and_then(|entry| {
+            let groups = membership.of(&id);
+            Sighting { app_user: Some(&entry), user: None, groups, observation }.identity(&id)
+        });
+        identities.push(identity.unwrap_or_else(|error| {
+            tracing::warn!(person = id, error = error.to_string(), "a record of okta cannot be read");
+            wire::undecodable(&id, membership.of(&id), observation)
+        }));
     }
-    Ok(Page { identities, observation: answer.observation })
+    Ok(Page { identities, observation })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::http::{Answer, Lane, Request};
 use crate::source::SourceError;
 use crate::source::fault::{Failure, Place};
 use crate::source::ids::IdSet;
+use crate::source::legible::legible;
 
 /// No list that is worth reading has more pages; a server that loops with fresh cursors has.
 const MOST_PAGES: u64 = 20_000;
@@ -92,6 +93,7 @@ impl<'c> Chain<'c> {
         }
         let request = Request::get(url.clone(), self.lane);
         let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
+        let answer = legible(answer);
         if answer.status != 200 {
             return Err(place.refused(&answer, &ErrorBody::words(&answer), self.help));
         }

@@ -12,6 +12,7 @@ use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::order::Observation;
 use crate::source::fault::{Failure, Place};
+use crate::source::legible::legible;
 use crate::source::{OwnRecord, OwnState, SourceError};
 
 /// What one GET for one object came to.
@@ -141,7 +142,7 @@ impl Okta {
         let (observation, failure) = match self.client.send(request).await {
             Err(error) => (asked, place.no_answer(error)),
             Ok(answer) => {
-                let observation = answer.observation;
+                let (observation, answer) = (answer.observation, legible(answer));
                 let words = || ErrorBody::words(&answer);
                 let failure = match answer.status {
                     200 => return Ok((observation, Object::Found(answer))),

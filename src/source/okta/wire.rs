@@ -191,7 +191,7 @@ impl Sighting<'_, '_> {
         let doubt = self.app_user.zip(user).and_then(|(app_user, user)| app_user.doubt_about(user));
         let status = match (user.map(User::vendor_status), doubt) {
             (Some(VendorStatus::Okta(Some(status))), Some(word)) => {
-                VendorStatus::Okta(Some(format!("{status}, with an assignment that is {word}").into()))
+                VendorStatus::Okta(Some(format!("{status} with an assignment that is {word}").into()))
             }
             (status, _) => status.unwrap_or(VendorStatus::Okta(None)),
         };
@@ -209,6 +209,20 @@ impl Sighting<'_, '_> {
             assigned_at: created.and_then(Millis::parse),
             observation: self.observation,
         })
+    }
+}
+
+/// Somebody whom the app lists with a record that cannot be decoded: no attributes and no status.
+pub(super) fn undecodable(id: &str, groups: Vec<Arc<str>>, observation: Observation) -> Identity {
+    Identity {
+        id: SourceId::new(id),
+        assigned: true,
+        status: VendorStatus::Okta(None),
+        profile: Profile::default(),
+        raw: RawProfiles::default(),
+        groups,
+        assigned_at: None,
+        observation,
     }
 }
 

@@ -26,7 +26,7 @@ use self::auth::ApiCredentials;
 use self::events::KnownTypes;
 use self::listed::{Listed, Sighted};
 use self::pages::{Chain, ChainPage};
-use self::wire::{Context, ErrorBody, Named, Roles, User};
+use self::wire::{Context, ErrorBody, Named, Roles, User, WithId};
 use super::control::Control;
 use super::fault::{Failure, Place};
 use super::names::Resolved;
@@ -148,8 +148,13 @@ impl OneLogin {
             let entries: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(malformed)?;
             let mut identities = Vec::with_capacity(entries.len());
             for raw in entries {
-                let user: User<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
-                let id = user.id().ok_or_else(|| place.incomplete("an entry has no id"))?;
+                // A record that cannot be decoded is one person whose state is not known.
+                let user = serde_json::from_str::<User<'_>>(raw.get());
+                let id = match &user {
+                    Ok(user) => user.id(),
+                    Err(_) => serde_json::from_str::<WithId<'_>>(raw.get()).map_err(malformed)?.id(),
+                };
+                let id = id.ok_or_else(|| place.incomplete("an entry has no id"))?;
                 let listed_by_both = match listed.sight(id) {
                     Sighted::InBoth => true,
                     Sighted::OnlyHere => false,
@@ -161,7 +166,12 @@ impl OneLogin {
                     listed_by_both,
                     observation: answer.observation,
                 };
-                identities.extend(user.identity(raw, &context));
+                identities.push(user.ok().and_then(|user| user.identity(raw, &context)).unwrap_or_else(
+                    || {
+                        tracing::warn!(person = id, "a record of onelogin cannot be read");
+                        wire::without_details(id, answer.observation)
+                    },
+                ));
             }
             slot.fill(Page { identities, observation: answer.observation });
         }
@@ -180,7 +190,7 @@ impl OneLogin {
         let mut ids = Vec::new();
         let mut last = None;
         while let Some(ChainPage { answer, place }) = chain.next().await? {
-            let entries: Vec<Named<'_>> =
+            let entries: Vec<WithId<'_>> =
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             for entry in entries {
                 ids.push(entry.id().ok_or_else(|| place.incomplete("an entry has no id"))?);

@@ -15,6 +15,7 @@ use crate::model::order::Observation;
 use crate::source::SourceError;
 use crate::source::fault::{Failure, Place};
 use crate::source::ids::IdSet;
+use crate::source::legible::legible;
 
 /// No list that is worth reading has more pages.
 const MOST_PAGES: u64 = 20_000;
@@ -106,6 +107,7 @@ impl<'c> Chain<'c> {
         }
         let answer =
             self.client.send(Request::get(url, self.lane)).await.map_err(|error| place.no_answer(error))?;
+        let answer = legible(answer);
         if answer.status != 200 {
             return Err(place.refused(&answer, &ErrorBody::words(&answer), super::CREDENTIALS_HELP));
         }

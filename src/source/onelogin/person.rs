@@ -11,13 +11,14 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::pages::{Chain, ChainPage};
-use super::wire::{Context, ErrorBody, Named, Roles, User};
+use super::wire::{Context, ErrorBody, Roles, User, WithId};
 use super::{CREDENTIALS_HELP, OneLogin, VENDOR, numeric};
 use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead, VendorStatus};
 use crate::model::order::Observation;
 use crate::source::fault::{Failure, Place};
+use crate::source::legible::legible;
 use crate::source::{OwnRecord, OwnState, SourceError};
 
 const APPS_PAGE_SIZE: &str = "100";
@@ -110,7 +111,7 @@ impl OneLogin {
         let (observation, failure) = match self.send(place, url, lane).await {
             Err(failure) => (asked, failure),
             Ok(answer) => {
-                let observation = answer.observation;
+                let (observation, answer) = (answer.observation, legible(answer));
                 let words = || ErrorBody::words(&answer);
                 let failure = match answer.status {
                     200 => return Ok((observation, Object::Found(answer))),
@@ -148,7 +149,7 @@ impl OneLogin {
         let mut chain = Chain::new(&self.client, format!("the apps of {id}"), base, APPS_PAGE_SIZE, lane);
         let (mut assigned, mut apps) = (false, 0);
         while let Some(ChainPage { answer, place }) = chain.next().await? {
-            let entries: Vec<Named<'_>> =
+            let entries: Vec<WithId<'_>> =
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             for entry in &entries {
                 let app = entry.id().ok_or_else(|| place.incomplete("an entry has no id"))?;

@@ -195,6 +195,19 @@ fn is_email(text: &str) -> bool {
     })
 }
 
+/// Any entry of which only the id counts.
+#[derive(Debug, Deserialize)]
+pub(super) struct WithId<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+}
+
+impl WithId<'_> {
+    pub(super) fn id(&self) -> Option<u64> {
+        self.id.get()?.parse().ok()
+    }
+}
+
 /// An app, a role, or an entry of a list of them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Named<'a> {
