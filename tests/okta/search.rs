@@ -24,7 +24,7 @@ async fn a_search_that_is_ignored_finds_no_stranger() {
     let login = listed.login.to_uppercase();
     assert_eq!(
         source.with_login(&login).await.unwrap(),
-        [id.clone()],
+        std::slice::from_ref(&id),
         "the right one is among the strangers"
     );
     sim.faults()

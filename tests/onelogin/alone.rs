@@ -140,8 +140,9 @@ async fn whoever_is_in_only_one_of_the_lists_is_judged_by_their_own_status_when_
         let left_out = [suspended.clone(), active.clone()];
         let leave_out = Effect::edit(move |reply| {
             reply.edit_json(|rows| {
-                let is_shown =
-                    |row: &serde_json::Value| !left_out.iter().any(|id| row["id"].to_string() == id.as_str());
+                let is_shown = |row: &serde_json::Value| {
+                    !left_out.iter().any(|id| row["id"].as_u64() == id.as_str().parse().ok())
+                };
                 rows.as_array_mut().unwrap().retain(is_shown);
             });
             reply.set_header("Total-Count", "23".to_owned());
