@@ -156,7 +156,10 @@ fn max_reactivations_counts_the_hour() {
 fn max_creates_binds_timers_and_not_people() {
     for (planned, hour, held) in [(100, 0, false), (101, 0, true), (1, 100, true)] {
         let ledger = Ledger { hour: Sent { creates: hour, ..Sent::default() }, ..population(1000) };
-        assert_eq!(judged(Verb::Create, planned, ledger.clone(), true).held(class(Verb::Create)).is_some(), held);
+        assert_eq!(
+            judged(Verb::Create, planned, ledger.clone(), true).held(class(Verb::Create)).is_some(),
+            held
+        );
         assert!(judged(Verb::Create, planned, ledger, false).held(class(Verb::Create)).is_none());
     }
 }

@@ -202,8 +202,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 }
             }
         }
-        let Looked { seen, unseen, list_was_short } = unlisted.look(self.context).await?;
-        plan.list_was_short += list_was_short;
+        let Looked { seen, unseen } = unlisted.look(self.context).await?;
         for (candidate, link) in seen {
             plan.causes.extend(cause_seen(&candidate));
             plan.looks.push((candidate.id.clone(), candidate.observation));
