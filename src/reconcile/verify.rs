@@ -289,6 +289,7 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
         | RunError::Spool(_)
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
+        | RunError::Clock(_)
         | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }
