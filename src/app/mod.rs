@@ -16,6 +16,7 @@ use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
 mod backup;
+mod caller;
 mod check;
 mod client;
 mod console;

@@ -176,9 +176,10 @@ fn write_run(line: &RunLine, out: &mut dyn io::Write) -> io::Result<()> {
     };
     let at = line.started_at.rfc3339();
     let (sync, trigger) = (visible(&line.sync), line.trigger.as_str());
+    let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();
     writeln!(
         out,
-        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}  {style}{result}{style:#}",
+        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}{by}  {style}{result}{style:#}",
         line.run
     )?;
     if let Some(summary) = &line.summary {

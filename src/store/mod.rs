@@ -17,6 +17,7 @@ mod backup;
 mod chain;
 mod claims;
 mod credentials;
+mod decided;
 mod door;
 mod drift;
 mod erase;
