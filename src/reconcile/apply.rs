@@ -384,7 +384,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
 }
 
 fn nothing_sent(status: u16, attempts: u32) -> Acknowledgement {
-    Acknowledgement { status, account: None, refused: Vec::new(), attempts }
+    Acknowledgement { status, account: None, refused: Vec::new(), attempts, seen: true }
 }
 
 /// The end of a write that reading showed to have happened.

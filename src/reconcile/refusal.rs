@@ -59,6 +59,9 @@ impl ClassStops {
     }
 
     fn refused(&self, action: &PlannedAction, refusal: &Refusal) {
+        if refusal.status < 400 {
+            return;
+        }
         let Some(class) = OwedClass::of(action.verb) else { return };
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let row = rows.entry(class).or_default();
@@ -92,6 +95,8 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             RefusalClass::Credentials => Ending { stop: Some(Stop::CredentialsRefused(detail)), ..base },
             RefusalClass::Unreachable => Ending { stop: Some(Stop::TargetUnavailable(detail)), ..base },
             RefusalClass::RateLimited => base,
+            // Nothing was sent; the proof is taken afresh.
+            RefusalClass::Expired => Ending { waits_for: Some(WaitsFor::Proof), ..base },
             RefusalClass::NoSeat if takes_a_seat(action) => {
                 if action.verb == Verb::Create {
                     let mut no_seat = self.no_seat.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,6 +126,8 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             | RefusalClass::Forbidden
             | RefusalClass::Conflict
             | RefusalClass::Invalid
+            | RefusalClass::StillActive
+            | RefusalClass::NotOffered
             | RefusalClass::Server => failed(base),
         }
     }

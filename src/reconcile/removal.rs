@@ -8,6 +8,7 @@ use super::settle::{Reading, read_back};
 use crate::core::guard::Approved;
 use crate::core::proof::Proven;
 use crate::core::settlement::settle_state;
+use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::id::Vendor;
 use crate::model::link::{Link, LinkState};
@@ -79,14 +80,29 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
                     | Verb::HoldBack
                     | Verb::Skip => {
                         let settled = settle_state(link, LinkState::Deactivated(Millis::now()), observation);
-                        LinkWrite::Put(Box::new(settled))
+                        LinkWrite::Put(Box::new(Link { removal_seen: ack.seen, ..settled }))
                     }
                 };
-                let ending = Ending::applied((ack.status != 0).then_some(ack.status), ack.attempts, after);
+                let unseen =
+                    "removal sent, not seen: the workspace does not show whether the account is active";
+                let ending = Ending {
+                    detail: (!ack.seen).then(|| unseen.to_owned()),
+                    ..Ending::applied((ack.status != 0).then_some(ack.status), ack.attempts, after)
+                };
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
                 self.after_not_found(recorded, (whole, link), is_approved, refusal).await
+            }
+            WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::Expired => {
+                let ending = self.refused(&action, &refusal, Some(link));
+                let done = self.end(id, line, ending).await;
+                self.wait_for_the_gate(done, whole).await
+            }
+            WriteOutcome::Refused(refusal)
+                if refusal.class == RefusalClass::NotOffered && action.verb == Verb::Delete =>
+            {
+                self.deactivate_instead(recorded, (whole, link), &refusal).await
             }
             WriteOutcome::Refused(refusal) => {
                 let ending = self.refused(&action, &refusal, Some(link));
@@ -113,6 +129,46 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
                 }
             }
         }
+    }
+
+    /// The rate limit kept the removal back for longer than its proof was good for. The place in the queue is kept until
+    /// the gate opens; then the removal is decided and proven afresh.
+    async fn wait_for_the_gate(&self, done: Done, whole: &PlannedAction) -> Done {
+        if done.stop.is_some() || *self.context.interrupted.borrow() {
+            return done;
+        }
+        match self.context.target.place(Lane::Removal).await {
+            Ok(_place) => Done { next: Some(Box::new(whole.clone())), ..done },
+            Err(_) => done,
+        }
+    }
+
+    /// The workspace offers no deletion: the access is taken on the same proof by a deactivation.
+    async fn deactivate_instead(
+        &self,
+        recorded: Recorded<Proven>,
+        (whole, link): (&PlannedAction, &Link),
+        refusal: &Refusal,
+    ) -> Done {
+        let ending = Ending {
+            settled: Settled::NotSent,
+            outcome: Outcome::Deferred,
+            detail: Some(refusal.detail.clone()),
+            waits_for: Some(WaitsFor::Retry),
+            ..Ending::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
+        };
+        let done = self.end(recorded.intent(), record(whole, Outcome::Deferred, None), ending).await;
+        if done.stop.is_some() {
+            return done;
+        }
+        let instead = recorded.into_permit().as_deactivation();
+        let mut again = Box::pin(self.take_access(instead, link, false)).await;
+        again.record.attempts += refusal.attempts;
+        again.record.detail = Some(format!(
+            "the workspace does not delete accounts ({}), so this one was deactivated",
+            refusal.detail
+        ));
+        again
     }
 
     /// 404 on a leaver's account is a question: it may have been made anew. With the person's mark it is linked and

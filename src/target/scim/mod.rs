@@ -8,9 +8,12 @@
 //! sent again after its outcome is in doubt; a deactivation counts when it is seen.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
+use self::control::Control;
 pub use self::dialect::Profile;
 use self::service::Service;
 use super::{
@@ -20,22 +23,25 @@ use super::{
 use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
 use crate::core::guard::Approved;
-use crate::core::proof::Proven;
+use crate::core::proof::{PROOF_VALID_MILLIS, Proven};
 use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
-use crate::http::pacer::{PacerOptions, Pacers};
+use crate::http::pacer::{KeptBack, PacerOptions, Pacers, Place};
 use crate::http::{HttpError, Lane};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::check::RightCheck;
 use crate::model::id::TargetId;
 use crate::model::plan::Change;
+use crate::model::time::Millis;
 use crate::store::Recorded;
 
 mod blame;
 mod body;
 mod check;
+mod control;
 mod create;
 pub mod dialect;
 mod fault;
@@ -94,6 +100,7 @@ impl ScimTarget {
             base: target.url.clone(),
             dialect: target.dialect,
             profile: Mutex::new(profile),
+            control: Control::default(),
         };
         Ok(ScimTarget { service: Arc::new(service) })
     }
@@ -120,6 +127,11 @@ impl ScimTarget {
         self.service.client.traffic()
     }
 
+    /// What the answers told about our clock; see [`crate::http::clock`].
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        self.service.client.clock_witness()
+    }
+
     /// The configured dialect.
     pub fn dialect(&self) -> Dialect {
         self.service.dialect
@@ -143,6 +155,25 @@ impl Observe for ScimTarget {
 
     fn counters(&self) -> Counters {
         ScimTarget::counters(self)
+    }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        ScimTarget::clock_witness(self)
+    }
+
+    fn forget_clock_witness(&self) {
+        self.service.client.forget_clock_witness();
+    }
+
+    fn opens_in(&self, lane: Lane) -> Duration {
+        let pacer = self.service.client.pacer();
+        pacer.opens_in(lane, pacer.bucket_of(&self.service.base))
+    }
+
+    async fn place(&self, lane: Lane) -> Result<Option<Place>, KeptBack> {
+        let pacer = Arc::clone(self.service.client.pacer());
+        let bucket = pacer.bucket_of(&self.service.base);
+        pacer.place(lane, bucket).await.map(Some)
     }
 
     async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
@@ -191,11 +222,13 @@ impl Provision for Provisioner {
     }
 
     async fn deactivate(&self, removal: &Recorded<Proven>) -> WriteOutcome {
-        self.service.deactivate(removal.permit().target_id()).await
+        let proven = removal.permit();
+        self.service.deactivate(proven.target_id(), Some(end_of(proven))).await
     }
 
     async fn delete(&self, removal: &Recorded<Proven>) -> WriteOutcome {
-        self.service.delete(removal.permit().target_id()).await
+        let proven = removal.permit();
+        self.service.delete(proven.target_id(), Some(end_of(proven))).await
     }
 }
 
@@ -210,10 +243,18 @@ fn unwritable(why: &str) -> WriteOutcome {
     })
 }
 
+/// When a proof's time is over. A clock that was set since the proof was taken ends it at once.
+fn end_of(removal: &Proven) -> Instant {
+    let passed = Millis::now().since(removal.observation().at);
+    let left = if passed < 0 { 0 } else { PROOF_VALID_MILLIS.saturating_sub(passed).max(0) };
+    Instant::now() + Duration::from_millis(left.unsigned_abs())
+}
+
 fn unavailable(error: HttpError) -> TargetError {
     match error {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
+        | HttpError::Expired { message }
         | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }
