@@ -93,6 +93,14 @@ impl Console {
         code
     }
 
+    /// Whether somebody is there to be asked.
+    pub(super) fn is_interactive(&self) -> bool {
+        match self {
+            Console::Here => std::io::stdin().is_terminal(),
+            Console::Afar(client) => client.request.interactive,
+        }
+    }
+
     /// Asks where somebody is there to answer; elsewhere `--yes` is needed.
     pub(super) async fn confirmed(&self, question: &str) -> Result<bool, Complaint> {
         let nobody = || {

@@ -28,6 +28,7 @@ mod erase;
 mod explain;
 mod forget;
 mod holds;
+mod keep;
 mod plans;
 mod rebuild;
 mod runs;
@@ -86,7 +87,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Pause { .. }
             | Command::Resume
             | Command::Undo { .. }
-            | Command::Forget { .. }
+            | Command::Keep { .. }
+            | Command::Forget(_)
             | Command::Plan { .. }
             | Command::Apply { .. }
             | Command::Rebuild { .. }
@@ -111,7 +113,13 @@ fn is_the_daemons(cli: &Cli) -> bool {
 async fn obey(desk: &Desk<'_>) -> u8 {
     let decides = matches!(
         desk.cli.command,
-        Some(Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume)
+        Some(
+            Command::Approve { .. }
+                | Command::Reject { .. }
+                | Command::Pause { .. }
+                | Command::Resume
+                | Command::Keep { .. }
+        )
     );
     if desk.cli.dry_run && decides {
         let message =
@@ -123,10 +131,12 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Check { offline }) => check::run(desk, *offline).await,
         Some(Command::Holds) => holds::list(desk).await,
         Some(Command::Approve { id, yes, no_run }) => holds::approve(desk, id, *yes, *no_run).await,
-        Some(Command::Reject { id }) => holds::reject(desk, id).await,
+        Some(Command::Reject { id, yes }) => holds::reject(desk, id, *yes).await,
         Some(Command::Undo { run, yes }) => undo::undo(desk, *run, *yes).await,
-        Some(Command::Forget { who, lift: true, .. }) => forget::lift(desk, who).await,
-        Some(Command::Forget { who, yes, .. }) => forget::forget(desk, who, *yes).await,
+        Some(Command::Keep { who, length, reason }) => {
+            keep::keep(desk, who, *length, reason.as_deref()).await
+        }
+        Some(Command::Forget(options)) => forget::run(desk, options).await,
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
@@ -168,7 +178,10 @@ fn state_complaint(error: StoreError) -> Complaint {
         StoreError::Busy { .. } => exit::BUSY,
         StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
         StoreError::NoSuchHold(_) => exit::USAGE,
-        StoreError::LostTenure(_) | StoreError::Refused(_) | StoreError::Database(_) => exit::FAILURE,
+        StoreError::LostTenure(_)
+        | StoreError::Refused(_)
+        | StoreError::StillOwed(_)
+        | StoreError::Database(_) => exit::FAILURE,
     };
     (error.to_string(), code)
 }

@@ -108,6 +108,7 @@ pub fn write_history(history: &History, out: &mut dyn io::Write) -> io::Result<(
 
 fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
     let what = match line.event {
+        EventKind::Forget if line.source_id.is_none() => "what was left of a sync was dropped",
         EventKind::Forget => "a link was dropped",
         EventKind::Lift => "a pin was lifted",
         EventKind::Rebuild => "links were found again in the workspace",
