@@ -18,7 +18,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 #[command(
     after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, `status` or `history --verify` found \
 something, or `explain` found nobody; 2 changes pending \
-(--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
+(--detailed-exitcode only); 3 some people failed, or somebody who left still has access and nobody wants it so; 4 \
+something is held for approval or a seat, or a saved plan is stale; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
 another rosterd holds the state; 78 configuration; 130/143 after a signal."
 )]

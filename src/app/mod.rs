@@ -47,9 +47,10 @@ pub async fn run(cli: Cli) -> u8 {
         Some(Command::Completions { shell }) => completions(*shell),
         Some(Command::Man { into }) => man(into.as_deref()),
         #[cfg(feature = "sim")]
-        Some(Command::Demo { keep }) => demo::run(*keep).await,
-        Some(_) => command(&cli).await,
-        None if cli.reconcile_now || cli.dry_run => command(&cli).await,
+        Some(Command::Demo { keep }) => Box::pin(demo::run(*keep)).await,
+        // On the heap: a command's future holds a whole run, which is nested too deep for one layout.
+        Some(_) => Box::pin(command(&cli)).await,
+        None if cli.reconcile_now || cli.dry_run => Box::pin(command(&cli)).await,
         None => {
             eprint!("{SHORT_HELP}");
             exit::USAGE
@@ -71,7 +72,7 @@ async fn command(cli: &Cli) -> u8 {
     {
         return client::ask(cli, &config, stream).await;
     }
-    obey(&Desk { cli, config: &config, console: &Console::Here, daemon: None }).await
+    Box::pin(obey(&Desk { cli, config: &config, console: &Console::Here, daemon: None })).await
 }
 
 /// Whether a command reads fresh or writes: a daemon that holds the state does that.
@@ -127,12 +128,12 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         return desk.console.complain(message, exit::USAGE);
     }
     match &desk.cli.command {
-        None => runs::run(desk).await,
+        None => Box::pin(runs::run(desk)).await,
         Some(Command::Check { offline }) => check::run(desk, *offline).await,
         Some(Command::Holds) => holds::list(desk).await,
-        Some(Command::Approve { id, yes, no_run }) => holds::approve(desk, id, *yes, *no_run).await,
+        Some(Command::Approve { id, yes, no_run }) => Box::pin(holds::approve(desk, id, *yes, *no_run)).await,
         Some(Command::Reject { id, yes }) => holds::reject(desk, id, *yes).await,
-        Some(Command::Undo { run, yes }) => undo::undo(desk, *run, *yes).await,
+        Some(Command::Undo { run, yes }) => Box::pin(undo::undo(desk, *run, *yes)).await,
         Some(Command::Keep { who, length, reason }) => {
             keep::keep(desk, who, *length, reason.as_deref()).await
         }
@@ -140,9 +141,9 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
-        Some(Command::Explain(options)) => explain::run(desk, options).await,
+        Some(Command::Explain(options)) => Box::pin(explain::run(desk, options)).await,
         Some(Command::History(options)) => status::history(desk, options).await,
-        Some(Command::Verify { repair, all }) => verify::run(desk, *repair, *all).await,
+        Some(Command::Verify { repair, all }) => Box::pin(verify::run(desk, *repair, *all)).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,

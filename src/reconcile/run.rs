@@ -169,7 +169,7 @@ pub async fn run<O: Observe, P: Provision>(
     };
     let mut tally = Tally::default();
     let mut written = None;
-    let outcome = phases(&request, writing, &mut written, &mut tally).await;
+    let outcome = Box::pin(phases(&request, writing, &mut written, &mut tally)).await;
     let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     // A run that failed before it had a number is no dry run.
     facts.mode = if writing.is_some() { Mode::Apply } else { Mode::DryRun };
