@@ -251,12 +251,12 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     async fn one(&self, action: PlannedAction) -> Ended {
         let started = Instant::now();
-        let mut ended = self.decide(action).await;
+        let mut ended = Box::pin(self.decide(action)).await;
         // A 409 leads to an adoption, which is a planned action like any other and is asked everything again.
         for _ in 0..MOST_FOLLOWERS {
             let Some(next) = ended.done.next.take() else { break };
             let attempts = ended.done.record.attempts;
-            ended = self.decide(*next).await;
+            ended = Box::pin(self.decide(*next)).await;
             ended.done.record.attempts += attempts;
         }
         self.context.watcher.tell(&RunEvent::Acted {

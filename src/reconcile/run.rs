@@ -331,7 +331,8 @@ async fn pass<O: Observe, P: Provision>(
         Who::Named(names) => named(context, names).await?,
         Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
-    plan_and_carry_out(context, who, gathered, only, written, tally).await
+    // Boxed: the whole of a run is a deep type otherwise.
+    Box::pin(plan_and_carry_out(context, who, gathered, only, written, tally)).await
 }
 
 /// The second half of a pass: plan, guard, prove, apply; who leaves before everybody else is looked up.
