@@ -5,15 +5,12 @@ use std::io;
 
 use csv::{Terminator, Writer, WriterBuilder};
 
-use super::text::failure;
+use super::text::{failure, owed_text};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
-use crate::model::owed::WaitsFor;
-use crate::model::plan::RemovalCause;
 use crate::model::report::{ActionRecord, RunFacts};
-use crate::model::time::Millis;
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 12] = [
     "sync",
     "action",
     "outcome",
@@ -26,10 +23,6 @@ const COLUMNS: [&str; 15] = [
     "reason",
     "status",
     "detail",
-    // At the end, so that what reads the columns before them by number still does.
-    "cause",
-    "waits_for",
-    "owed_since",
 ];
 
 type Rows<'a> = Writer<&'a mut dyn io::Write>;
@@ -54,7 +47,9 @@ pub fn write_csv(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Res
 
 fn write_record(rows: &mut Rows<'_>, facts: &RunFacts, record: &ActionRecord) -> io::Result<()> {
     let status = record.status.map(|status| status.to_string()).unwrap_or_default();
-    let since = record.owed_since.map(Millis::rfc3339).unwrap_or_default();
+    // The columns are public, so what is owed stands in words beside the detail; JSON has fields for it.
+    let detail: Vec<String> = record.detail.clone().into_iter().chain(owed_text(record)).collect();
+    let detail = detail.join("; ");
     let mut write = |path: &str, from: Option<&Scalar>, to: Option<&Scalar>| {
         let text =
             |scalar: Option<&Scalar>| scalar.map(|scalar| scalar.as_text().into_owned()).unwrap_or_default();
@@ -70,10 +65,7 @@ fn write_record(rows: &mut Rows<'_>, facts: &RunFacts, record: &ActionRecord) ->
             &text(to),
             &record.reason,
             &status,
-            record.detail.as_deref().unwrap_or_default(),
-            record.cause.map_or("", RemovalCause::as_str),
-            record.waits_for.map_or("", WaitsFor::as_str),
-            &since,
+            &detail,
         ];
         rows.write_record(cells.map(|cell| defused(cell).into_owned())).map_err(io::Error::from)
     };
@@ -90,7 +82,7 @@ fn write_failure(rows: &mut Rows<'_>, facts: &RunFacts) -> io::Result<()> {
     let Some((what, problem)) = failure(facts) else { return Ok(()) };
     let problem = if problem.is_empty() { facts.notes.join("; ") } else { problem };
     let result = facts.result.as_str();
-    let cells = [facts.sync.as_str(), "", result, "", "", "", "", "", "", what, "", &problem, "", "", ""];
+    let cells = [facts.sync.as_str(), "", result, "", "", "", "", "", "", what, "", &problem];
     rows.write_record(cells.map(|cell| defused(cell).into_owned())).map_err(io::Error::from)
 }
 

@@ -369,10 +369,7 @@ fn write_owed(owed: &[OwedExplained], out: &mut dyn io::Write) -> io::Result<()>
     }
     heading(out, "Owed")?;
     for change in owed {
-        line(out, change.class.as_str(), &change.describe())?;
-        if !change.detail.is_empty() {
-            line(out, "", &change.detail)?;
-        }
+        line(out, change.class.as_str(), &format!("{}: {}", change.describe(), change.detail))?;
         if let Some(command) = &change.command {
             line(out, "  changed by", command)?;
         }
