@@ -95,7 +95,7 @@ async fn release(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) -> Result<O
 }
 
 /// Drops a hold and pins its pairs.
-pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
+pub(super) async fn reject(desk: &Desk<'_>, id: &str, yes: bool) -> u8 {
     let rejected = async {
         let (number, revision) = parse(id)?;
         if revision.is_some() {
@@ -104,14 +104,22 @@ pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
             return Err((message, exit::USAGE));
         }
         let store = desk.write().await?;
+        if !yes && desk.console.is_interactive() {
+            let hold = find(store.snapshot(), number).await?;
+            desk.console.say(shown(store.snapshot(), &hold, hold.revision).await?.trim_end());
+            if !desk.console.confirmed("Drop these? They are not planned this way again.").await? {
+                return Ok(None);
+            }
+        }
         let by = desk.console.who();
         let decided = store.reject(number, &by, Millis::now()).await.map_err(state_complaint)?;
         tracing::info!(sync = decided.sync, hold = id, by, "rejected");
         store.close().await?;
-        Ok::<_, Complaint>(decided)
+        Ok::<_, Complaint>(Some(decided))
     };
     match rejected.await {
-        Ok(decided) => {
+        Ok(None) => desk.complain(("nothing was rejected".to_owned(), exit::HELD)),
+        Ok(Some(decided)) => {
             desk.console.say(&format!(
                 "rejected: {} of sync \"{}\", not planned this way again until the source changes for them",
                 people(decided.people.len()),

@@ -26,6 +26,7 @@ use crate::model::time::Millis;
 
 mod advice;
 mod fates;
+mod owed;
 mod raw;
 mod reads;
 mod similar;
@@ -196,7 +197,7 @@ impl Explainer<'_> {
             .as_ref()
             .map(|record| record.user.clone())
             .or_else(|| person.link.as_ref().map(|link| link.user_name.clone()))
-            .or_else(|| person.failing.as_ref().map(|failing| failing.user.clone()))
+            .or_else(|| person.owed.first().map(|change| change.user.clone()))
             .or_else(|| {
                 person.attempts.iter().map(|attempt| attempt.user.clone()).find(|user| !user.is_empty())
             })
@@ -298,6 +299,7 @@ impl Explainer<'_> {
             seats: SeatCount { billable: sync.billable, limit: self.config.guard.max_seats.map(u64::from) },
             limits: Vec::new(),
         };
+        let owed = owed::explained(&owed, &source_id, &guards);
         PersonExplained {
             user,
             source_id,

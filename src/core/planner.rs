@@ -19,6 +19,8 @@ use crate::model::order::Observation;
 use crate::model::plan::{Change, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 
+/// Part of the reason where `[sync.lifecycle]` keeps the account of somebody who left.
+pub const KEPT_BY_LIFECYCLE: &str = "kept by lifecycle.";
 /// How the reason ends for somebody who does not qualify and is not linked.
 pub const NO_ACCOUNT_OF_OURS: &str = ", and has no account of ours";
 

@@ -17,7 +17,7 @@ use crate::model::report::RunResult;
 use crate::model::status::{
     Accounts, CredentialAges, DriftStatus, FailedRuns, FailedVerification, Failures, HoldStatus, LastRun,
     LeaverWithAccess, OpenRun, OwedCount, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus,
-    TargetWords,
+    TargetWords, UnconfiguredSync,
 };
 use crate::model::time::Millis;
 
@@ -55,6 +55,8 @@ pub struct Recorded {
     pub owed: Vec<OwedChange>,
     /// Decisions that stand.
     pub pins: u64,
+    /// Accounts of people who left that the configuration keeps.
+    pub kept_by_configuration: u64,
     /// When the workspace last answered a run.
     pub target_answered_at: Option<Millis>,
     /// How the last runs ended.
@@ -73,9 +75,14 @@ pub struct Recorded {
     pub credentials: CredentialAges,
 }
 
-/// The standing of several syncs, in the order of the configuration.
-pub fn status<'a>(syncs: impl IntoIterator<Item = (&'a config::Sync, Recorded)>, now: Millis) -> Status {
-    Status::new(now, syncs.into_iter().map(|(sync, recorded)| sync_status(sync, recorded, now)).collect())
+/// The standing of several syncs, in the order of the configuration; `unconfigured` are those that are only in the state.
+pub fn status<'a>(
+    syncs: impl IntoIterator<Item = (&'a config::Sync, Recorded)>,
+    unconfigured: Vec<UnconfiguredSync>,
+    now: Millis,
+) -> Status {
+    let syncs = syncs.into_iter().map(|(sync, recorded)| sync_status(sync, recorded, now)).collect();
+    Status::new(now, syncs, unconfigured)
 }
 
 /// The standing of one sync.
@@ -83,6 +90,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
     let interval = interval(sync, now).unwrap_or(FALLBACK_INTERVAL);
     let quarantine = quarantine(&recorded.health, interval);
     let problems = problems(sync, &recorded, quarantine.as_ref(), interval, now);
+    let notices = notices(sync, &recorded, quarantine.as_ref());
     let Recorded {
         last_success_at,
         last_run,
@@ -94,6 +102,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         failing,
         owed,
         pins,
+        kept_by_configuration,
         target_answered_at,
         health,
         paused_until,
@@ -108,6 +117,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         name: sync.name.clone(),
         healthy: problems.is_empty(),
         problems,
+        notices,
         source: source_words(sync),
         target: TargetWords {
             dialect: sync.target.dialect.as_str(),
@@ -127,6 +137,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         leavers_with_access: owed.iter().filter(|change| change.keeps_access()).map(leaver).collect(),
         owed: owed_counts(&owed),
         pins,
+        kept_by_configuration,
         target_answered_at,
         quarantine: quarantine
             .map(|Quarantine { until, reason, begins: _ }| QuarantineStatus { until, reason }),
@@ -206,7 +217,8 @@ fn late_from(sync: &config::Sync, last_success_at: Millis, interval: Duration) -
     Some(Millis(last.0.saturating_add(patience.as_millis() as i64)))
 }
 
-/// Everything that needs somebody's attention, a sentence each, the most important first.
+/// Everything that needs somebody's attention, a sentence each, the most important first: a removal that nobody wants to
+/// wait, a quarantine, firings that were missed. All else is a notice.
 fn problems(
     sync: &config::Sync,
     recorded: &Recorded,
@@ -215,17 +227,12 @@ fn problems(
     now: Millis,
 ) -> Vec<String> {
     let mut problems: Vec<String> = leavers_problem(&recorded.owed).into_iter().collect();
-    let reason = recorded.health.reason.as_deref().and_then(|reason| reason.lines().next());
-    let reason = reason.unwrap_or("the reason is not on record");
     if let Some(quarantine) = quarantine {
+        let reason = failure_reason(recorded);
         problems.push(format!("in quarantine until {}: {reason}", quarantine.until.rfc3339()));
-    } else if recorded.health.failed_runs > 0 {
-        problems.push(match recorded.health.failed_runs {
-            1 => format!("the last run failed: {reason}"),
-            runs => format!("the last {runs} runs failed: {reason}"),
-        });
     }
     match recorded.last_success_at {
+        // Every firing so far was missed.
         None if recorded.last_run.is_none() && recorded.open_run.is_none() => {
             problems.push("no run yet".to_owned());
         }
@@ -243,30 +250,48 @@ fn problems(
             }
         }
     }
-    problems.extend(recorded.last_run.as_ref().and_then(|run| left_over(run, recorded)));
+    problems
+}
+
+/// What somebody wants so, what waits for somebody without keeping a leaver in, and what ends by itself.
+fn notices(sync: &config::Sync, recorded: &Recorded, quarantine: Option<&Quarantine>) -> Vec<String> {
+    let mut notices = Vec::new();
+    let reason = failure_reason(recorded);
+    match recorded.health.failed_runs {
+        0 => {}
+        _ if quarantine.is_some() => {}
+        1 => notices.push(format!("the last run failed: {reason}")),
+        runs => notices.push(format!("the last {runs} runs failed: {reason}")),
+    }
+    notices.extend(recorded.last_run.as_ref().and_then(|run| left_over(run, recorded)));
     match recorded.paused_until {
         None => {}
         Some(Millis::FOR_GOOD) => {
-            problems.push("paused: nothing is written until `rosterd resume`".to_owned())
+            notices.push("paused: nothing is written until `rosterd resume`".to_owned())
         }
-        Some(until) => problems.push(format!("paused: nothing is written until {}", until.rfc3339())),
+        Some(until) => notices.push(format!("paused: nothing is written until {}", until.rfc3339())),
     }
     for hold in &recorded.holds {
         let people = if hold.count == 1 { "1 person waits" } else { &format!("{} people wait", hold.count) };
-        problems.push(format!("{people} for approval to {}: {}", hold.class.as_str(), hold.approve));
+        notices.push(format!("{people} for approval to {}: {}", hold.class.as_str(), hold.approve));
     }
     match recorded.failing.count {
         0 => {}
-        1 => problems.push("1 person's last write was refused".to_owned()),
-        people => problems.push(format!("the last writes of {people} people were refused")),
+        1 => notices.push("1 person's last write was refused".to_owned()),
+        people => notices.push(format!("the last writes of {people} people were refused")),
     }
     if let Some(FailedVerification { at, reason }) =
         recorded.failed_verification.as_ref().filter(|_| is_verified(sync))
     {
         let reason = reason.lines().next().unwrap_or_default();
-        problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
+        notices.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
     }
-    problems
+    notices
+}
+
+fn failure_reason(recorded: &Recorded) -> &str {
+    let reason = recorded.health.reason.as_deref().and_then(|reason| reason.lines().next());
+    reason.unwrap_or("the reason is not on record")
 }
 
 /// Leavers who still have access although nobody wants it so: the first thing that anybody should know.

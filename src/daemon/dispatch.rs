@@ -207,7 +207,8 @@ impl Dispatcher {
             return Ok(());
         }
         turn.quarantined = false;
-        let order = Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, only: None };
+        let order =
+            Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, by: None, only: None };
         self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
         Ok(())
     }
@@ -377,7 +378,8 @@ impl Dispatcher {
             turn.look_runs += 1;
             turn.looking.extend(people.iter().cloned());
         }
-        let order = Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, only: None };
+        let order =
+            Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, by: None, only: None };
         self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
     }
 

@@ -21,6 +21,8 @@ pub struct RunLine {
     pub sync: String,
     /// What started it.
     pub trigger: Trigger,
+    /// Who started it, where somebody did by hand.
+    pub by: Option<String>,
     /// How it ended; `null` where it has not, or was cut off.
     pub result: Option<RunResult>,
     /// Start.

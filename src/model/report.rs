@@ -347,6 +347,9 @@ pub struct HoldFact {
     pub digest: String,
     /// RFC 3339.
     pub expires_at: String,
+    /// What was decided about it since, and by whom; `None` while it is open. A run repeated from the record has it.
+    #[serde(default)]
+    pub decided: Option<String>,
 }
 
 /// Everything about one run of one sync except the action list, which is a spool.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::drift::DriftCounts;
 use super::id::SourceId;
 use super::owed::{OwedClass, WaitsFor};
-use super::plan::Verb;
+use super::plan::{RemovalKind, Verb};
 use super::report::{RunResult, Trigger};
 use super::time::{Millis, maybe_rfc3339, rfc3339};
 
@@ -30,18 +30,52 @@ pub struct Status {
     pub healthy: bool,
     /// In the order of the configuration.
     pub syncs: Vec<SyncStatus>,
+    /// Syncs that the state holds something of and the configuration does not name any more.
+    pub unconfigured: Vec<UnconfiguredSync>,
 }
 
 impl Status {
     /// The syncs' standing at one moment.
-    pub fn new(generated_at: Millis, syncs: Vec<SyncStatus>) -> Status {
+    pub fn new(generated_at: Millis, syncs: Vec<SyncStatus>, unconfigured: Vec<UnconfiguredSync>) -> Status {
         Status {
             schema: STATUS_SCHEMA,
             rosterd: env!("CARGO_PKG_VERSION"),
             generated_at,
             healthy: syncs.iter().all(|sync| sync.healthy),
             syncs,
+            unconfigured,
         }
+    }
+}
+
+/// A sync that is in the state and not in the configuration: nothing runs for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnconfiguredSync {
+    /// Its name.
+    #[serde(rename = "sync")]
+    pub name: String,
+    /// Linked accounts.
+    pub links: u64,
+    /// Writes whose outcome nobody knows.
+    pub unsettled: u64,
+    /// People who left and still have access, as far as its last run knew.
+    pub leavers_with_access: u64,
+    /// The command that hands the links over to a configured sync.
+    pub transfer: String,
+    /// The command that drops what is left of it.
+    pub forget: String,
+}
+
+impl UnconfiguredSync {
+    /// The line that `status` shows of it.
+    pub fn describe(&self) -> String {
+        let UnconfiguredSync { name, links, unsettled, leavers_with_access, transfer, forget } = self;
+        let links = if *links == 1 { "1 link".to_owned() } else { format!("{links} links") };
+        let leavers = if *leavers_with_access == 1 { "leaver" } else { "leavers" };
+        format!(
+            "sync \"{name}\" is not configured any more: {links}, {unsettled} unsettled, {leavers_with_access} {leavers} \
+             with access; `{transfer}` hands the links over, `{forget}` drops them"
+        )
     }
 }
 
@@ -57,6 +91,8 @@ pub struct SyncStatus {
     pub healthy: bool,
     /// What does, a sentence each; empty where healthy.
     pub problems: Vec<String>,
+    /// What somebody wants so, or what ends by itself: worth a line, and no reason for an exit code.
+    pub notices: Vec<String>,
     /// Where people come from.
     pub source: SourceWords,
     /// Where accounts live.
@@ -89,6 +125,8 @@ pub struct SyncStatus {
     pub owed: Vec<OwedCount>,
     /// Decisions that stand.
     pub pins: u64,
+    /// Accounts of people who left that `[sync.lifecycle]` keeps: nothing is owed for them.
+    pub kept_by_configuration: u64,
     /// When the workspace last answered a run that asked it.
     #[serde(serialize_with = "maybe_rfc3339")]
     pub target_answered_at: Option<Millis>,
@@ -266,6 +304,8 @@ pub struct HoldStatus {
     pub revision: u32,
     /// The verb that waits.
     pub class: Verb,
+    /// The kind of its removals; `null` for every other verb.
+    pub kind: Option<RemovalKind>,
     /// People.
     pub count: u64,
     /// Why, with the numbers.

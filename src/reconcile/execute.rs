@@ -22,6 +22,7 @@ use crate::model::link::Link;
 use crate::model::owed::{OwedEntry, WaitsFor};
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Verb};
 use crate::model::report::{ActionRecord, Outcome, Summary};
+use crate::model::time::Millis;
 use crate::store::{HeldPair, Spool, Wanted};
 use crate::target::Observe;
 
@@ -203,6 +204,13 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         Ok(())
     }
 
+    /// Since when what a line leaves is owed: what is new is owed from this pass on.
+    fn owed_since(&self, record: &ActionRecord, wanted: Option<&OwedEntry>) -> Option<Millis> {
+        record.waits_for?;
+        let known = self.rulings.owed_since(record.source_id.as_ref()?, wanted?.class()?);
+        known.or(H::IS_ON_RECORD.then(|| self.rulings.now()))
+    }
+
     fn stops_now(&self) -> Option<Stop> {
         if *self.interrupted.borrow() {
             return Some(Stop::Interrupted);
@@ -212,7 +220,8 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     fn note(&self, ended: Ended, carried: &mut Carried) -> Result<(), RunError> {
         let Ended { done, unsent_removal, list_was_short, billable, held, wanted } = ended;
-        let Done { record, stop, held: held_after_all, attempted, next: _ } = done;
+        let Done { mut record, stop, held: held_after_all, attempted, next: _ } = done;
+        record.owed_since = self.owed_since(&record, wanted.as_ref());
         carried.left_out += u64::from(!held.is_empty() && record.outcome != Outcome::Held);
         carried.held.extend(held.into_iter().chain(held_after_all));
         let is_over = record.outcome == Outcome::Applied || record.waits_for == Some(WaitsFor::Decision);

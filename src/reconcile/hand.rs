@@ -81,6 +81,9 @@ impl Done {
 
 /// Takes what the guards let through.
 pub trait Hand {
+    /// Whether what it takes goes on record: in a dry run nothing becomes owed.
+    const IS_ON_RECORD: bool = true;
+
     /// Removes access; `link` is the pair it is about. `is_approved`: it goes by an approval alone.
     fn remove(&self, proven: Proven, link: &Link, is_approved: bool) -> impl Future<Output = Done>;
     /// Creates, adopts, updates or reactivates.
@@ -92,6 +95,8 @@ pub trait Hand {
 pub struct DryHand;
 
 impl Hand for DryHand {
+    const IS_ON_RECORD: bool = false;
+
     async fn remove(&self, proven: Proven, _link: &Link, _is_approved: bool) -> Done {
         Done::with(record(proven.action(), Outcome::Planned, None))
     }

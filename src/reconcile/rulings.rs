@@ -17,6 +17,7 @@ use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::order::OrderNumber;
+use crate::model::owed::OwedClass;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 use crate::store::{Approvals, Pin};
@@ -28,6 +29,8 @@ pub struct Rulings {
     approvals: Approvals,
     pins: HashMap<SourceId, Pin>,
     holds: BTreeMap<HoldClass, OpenHold>,
+    /// Since when what is owed is owed.
+    owed_since: HashMap<(SourceId, OwedClass), Millis>,
     paused_until: Option<Millis>,
     protection: Arc<Protection>,
     key: DigestKey,
@@ -53,6 +56,7 @@ impl Rulings {
             approvals: context.snapshot.approvals(sync, now).await?,
             pins: context.snapshot.pins(sync).await?,
             holds: context.snapshot.waiting_by_class(sync, now).await?,
+            owed_since: owed_since(context).await?,
             paused_until: context.snapshot.paused_until(sync, now).await?,
             protection: Arc::new(Protection::new(&context.config.guard.protected, token_owner)),
             key: context.snapshot.digest_key(),
@@ -75,6 +79,7 @@ impl Rulings {
             approvals: context.snapshot.approvals_of_return(sync, run, now).await?,
             pins: HashMap::new(),
             holds: BTreeMap::new(),
+            owed_since: owed_since(context).await?,
             paused_until: context.snapshot.paused_until(sync, now).await?,
             protection: Arc::new(Protection::new(&context.config.guard.protected, token_owner)),
             key: context.snapshot.digest_key(),
@@ -82,6 +87,16 @@ impl Rulings {
             asks_holds: true,
             now,
         })
+    }
+
+    /// Since when something is owed to a person, as it is on record.
+    pub fn owed_since(&self, person: &SourceId, class: OwedClass) -> Option<Millis> {
+        self.owed_since.get(&(person.clone(), class)).copied()
+    }
+
+    /// When this pass began to decide.
+    pub fn now(&self) -> Millis {
+        self.now
     }
 
     /// The key of the digests that approvals and holds are compared by.
@@ -216,6 +231,13 @@ impl Rulings {
     fn digest(&self, standing: &Standing) -> Digest {
         digest_of(standing, &self.key)
     }
+}
+
+async fn owed_since<O: Observe>(
+    context: &Context<'_, O>,
+) -> Result<HashMap<(SourceId, OwedClass), Millis>, RunError> {
+    let owed = context.snapshot.owed(context.sync_name()).await?;
+    Ok(owed.into_iter().map(|change| ((change.source_id, change.class), change.since)).collect())
 }
 
 /// Why somebody of this standing leaves, if so.

@@ -31,7 +31,7 @@ use crate::model::id::SourceId;
 use crate::model::order::{Observation, OrderNumber};
 use crate::model::owed::OwedEntry;
 use crate::model::plan::{Disposition, PlannedAction, Verb};
-use crate::model::report::{ActionRecord, HoldFact, Outcome, RunFacts, Summary, Trigger};
+use crate::model::report::{ActionRecord, HoldFact, Mode, Outcome, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
 use crate::store::{
@@ -80,6 +80,8 @@ pub struct Request<'a, O> {
     pub trigger: Trigger,
     /// Nobody stands behind it: the limits for unattended runs apply.
     pub unattended: bool,
+    /// Who started it by hand, for the record.
+    pub by: Option<&'a str>,
     /// Who is told.
     pub watcher: &'a dyn Watcher,
     /// Becomes true when a signal asks to stop.
@@ -170,8 +172,10 @@ pub async fn run<O: Observe, P: Provision>(
     };
     let mut tally = Tally::default();
     let mut written = None;
-    let outcome = phases(&request, writing, &mut written, &mut tally).await;
+    let outcome = Box::pin(phases(&request, writing, &mut written, &mut tally)).await;
     let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
+    // A run that failed before it had a number is no dry run.
+    facts.mode = if writing.is_some() { Mode::Apply } else { Mode::DryRun };
     match &outcome {
         Ok(()) => {}
         Err(error) => blame(&mut facts, error),
@@ -250,6 +254,9 @@ async fn phases<'a, O: Observe, P: Provision>(
                 writing.store.begin_run(&tenure, request.trigger, full, unattended, Millis::now()).await?
             }
         };
+        if let Some(by) = request.by {
+            writing.store.note_actor(run, by).await?;
+        }
         *written = Some(Written { writing, tenure, run, began });
     }
     let waiting = match (full, writing.is_some()) {

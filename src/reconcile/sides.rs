@@ -49,6 +49,8 @@ pub struct Order {
     pub trigger: Trigger,
     /// Nobody stands behind it: the limits for unattended runs apply.
     pub unattended: bool,
+    /// Who started it by hand, for the record.
+    pub by: Option<String>,
     /// Only these actions, exactly as they are: a saved plan.
     pub only: Option<Vec<ActionRecord>>,
 }
@@ -112,6 +114,7 @@ impl Sides {
         let provisioner = self.target.provisioner();
         let writing = Writing { store, provisioner: &provisioner };
         let request = self.request(order, store.snapshot(), watcher, interrupted);
+        // On the heap: the future of a run is nested too deep for the layout of whatever holds it.
         let finished = Box::pin(run(request, Some(&writing))).await;
         self.remember_profile(store).await;
         self.remember_secrets(store, &finished).await;
@@ -141,7 +144,7 @@ impl Sides {
         interrupted: watch::Receiver<bool>,
     ) -> Verified {
         let unattended = trigger == Trigger::Schedule;
-        let order = Order { who: Who::Everybody, trigger, unattended, only: None };
+        let order = Order { who: Who::Everybody, trigger, unattended, by: None, only: None };
         match state {
             State::Writing(store) => {
                 let provisioner = self.target.provisioner();
@@ -173,6 +176,7 @@ impl Sides {
             who: Who::Named(vec![who.to_owned()]),
             trigger: Trigger::Manual,
             unattended: true,
+            by: None,
             only: None,
         };
         let request = self.request(&order, snapshot, &Silent, interrupted);
@@ -196,6 +200,7 @@ impl Sides {
             only: order.only.as_deref(),
             trigger: order.trigger,
             unattended: order.unattended,
+            by: order.by.as_deref(),
             watcher,
             interrupted,
         }

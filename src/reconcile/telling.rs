@@ -92,6 +92,7 @@ pub(super) async fn holds_to_come<O: Observe>(
                 count: pairs.len() as u64,
                 digest: String::new(),
                 expires_at: String::new(),
+                decided: None,
             });
         }
     }
@@ -107,6 +108,7 @@ pub(super) fn hold_fact(hold: &Hold) -> HoldFact {
         count: hold.count,
         digest: hold.digest.clone(),
         expires_at: hold.expires_at.rfc3339(),
+        decided: None,
     }
 }
 

@@ -108,6 +108,7 @@ pub fn write_history(history: &History, out: &mut dyn io::Write) -> io::Result<(
 
 fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
     let what = match line.event {
+        EventKind::Forget if line.source_id.is_none() => "what was left of a sync was dropped",
         EventKind::Forget => "a link was dropped",
         EventKind::Lift => "a pin was lifted",
         EventKind::Rebuild => "links were found again in the workspace",
@@ -176,9 +177,10 @@ fn write_run(line: &RunLine, out: &mut dyn io::Write) -> io::Result<()> {
     };
     let at = line.started_at.rfc3339();
     let (sync, trigger) = (visible(&line.sync), line.trigger.as_str());
+    let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();
     writeln!(
         out,
-        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}  {style}{result}{style:#}",
+        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}{by}  {style}{result}{style:#}",
         line.run
     )?;
     if let Some(summary) = &line.summary {

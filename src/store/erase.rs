@@ -81,7 +81,7 @@ fn erase(
             |row| row.get(0),
         )?;
         if is_owed {
-            return Err(StoreError::Unusable(format!(
+            return Err(StoreError::StillOwed(format!(
                 "cannot erase {person} from sync \"{sync}\": the removal of their access is still owed\nhelp: `rosterd \
                  status` says what it waits for; erase them once it is done"
             )));

@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use super::chain::{self, append};
 use super::claims::end_claims;
+use super::events::{About, NewEvent, counted, record_about};
 use super::holds::give_back_approval;
 use super::links::put_link;
 use super::undo::settle_return;
 use super::{Snapshot, Store, StoreError, Tenure, owed};
 use crate::core::guard::{Ledger, SentPeople};
+use crate::model::history::EventKind;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::order::OrderNumber;
@@ -232,31 +234,29 @@ impl Store {
         now: Millis,
     ) -> Result<u64, StoreError> {
         let (tenure, person, key) = (tenure.clone(), person.clone(), self.snapshot.digest_key());
-        let detail = format!("given up by {by}: what became of it is not known");
+        let by = by.to_owned();
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
-                let open = open_intents(transaction, &tenure, &person)?;
-                for (intent, run, action) in &open {
-                    let settlement = Settlement {
-                        intent: *intent,
-                        settled: Settled::GivenUp,
-                        status: None,
-                        detail: Some(detail.clone()),
-                        attempts: 0,
-                        link: LinkWrite::Keep,
-                        at: now,
-                    };
-                    let outcome = OutcomePayload { status: None, detail: Some(&detail), attempts: 0 };
-                    append_outcome(transaction, &tenure, &key, *run, action, &settlement, &outcome)?;
-                    transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [intent.0])?;
-                    end_claims(transaction, *intent)?;
+                let given_up = give_up(transaction, &tenure, &key, &person, &by, now)?;
+                if given_up == 0 {
+                    return Ok(0);
                 }
+                // Whether a removal was done is not known: until somebody has looked it is still owed.
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'look', next_try_at = ?3, detail = 'the write was given up'
+                     WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'unsettled'",
+                    params![tenure.sync, person.as_str(), now.0],
+                )?;
                 transaction.execute(
                     "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
                     params![tenure.sync, person.as_str()],
                 )?;
-                Ok(open.len() as u64)
+                let counts = counted([("writes", given_up)]);
+                let sync = Some(tenure.sync.clone());
+                let event = NewEvent { kind: EventKind::GiveUp, sync, by, at: now, counts, detail: None };
+                record_about(transaction, &key, &event, About { source_id: &person, user: None })?;
+                Ok(given_up)
             })
             .await
     }
@@ -295,6 +295,35 @@ impl Store {
 }
 
 type OpenIntent = (IntentId, i64, PlannedAction);
+
+/// Records that somebody gave up what nobody can settle for a person; gives how many writes that were.
+pub(super) fn give_up(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    key: &crate::model::digest::DigestKey,
+    person: &SourceId,
+    by: &str,
+    now: Millis,
+) -> Result<u64, StoreError> {
+    let detail = format!("given up by {by}: what became of it is not known");
+    let open = open_intents(transaction, tenure, person)?;
+    for (intent, run, action) in &open {
+        let settlement = Settlement {
+            intent: *intent,
+            settled: Settled::GivenUp,
+            status: None,
+            detail: Some(detail.clone()),
+            attempts: 0,
+            link: LinkWrite::Keep,
+            at: now,
+        };
+        let outcome = OutcomePayload { status: None, detail: Some(&detail), attempts: 0 };
+        append_outcome(transaction, tenure, key, *run, action, &settlement, &outcome)?;
+        transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [intent.0])?;
+        end_claims(transaction, *intent)?;
+    }
+    Ok(open.len() as u64)
+}
 
 fn open_intents(
     transaction: &Transaction<'_>,

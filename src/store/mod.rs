@@ -18,6 +18,7 @@ mod chain;
 mod claims;
 mod clock;
 mod credentials;
+mod decided;
 mod door;
 mod drift;
 mod erase;
@@ -59,6 +60,7 @@ pub use door::{DoorRefusal, DoorTerms, Permit, Recorded};
 pub use drift::{Repairs, RepairsByPath};
 pub use erase::{Erasure, KnownAs};
 pub use events::{NewEvent, counted};
+pub use forget::{ForgottenSync, Unsettled};
 pub use handover::{Pair, Restored};
 pub use history::{Past, RunAgain};
 pub use holds::{Approvals, Decided, HeldPair, Hold, HoldScope, Waiting, Wanted};
@@ -148,6 +150,9 @@ pub enum StoreError {
     /// No open hold has this number.
     #[error("there is no open hold h{0}\nhelp: `rosterd holds` lists the open ones")]
     NoSuchHold(i64),
+    /// Something is still owed to the person; the text ends with what to do.
+    #[error("{0}")]
+    StillOwed(String),
     /// SQLite failed.
     #[error("the state database failed: {0}\nhelp: check disk space and permissions of the state directory")]
     Database(String),

@@ -148,6 +148,17 @@ impl Store {
             .await
     }
 
+    /// Records who started a run by hand.
+    pub async fn note_actor(&self, run: i64, by: &str) -> Result<(), StoreError> {
+        let by = by.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute("UPDATE run SET actor = ?2 WHERE id = ?1", params![run, by])?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Records how a run ended, and the head of the journal's chain with it. Gives the head, for the log.
     pub async fn finish_run(
         &self,

@@ -11,11 +11,14 @@ use super::owed::owed_in;
 use super::pins::paused_until;
 use super::runs::health;
 use super::{Hold, Snapshot, StoreError};
+use crate::core::planner::KEPT_BY_LIFECYCLE;
 use crate::core::status::Recorded;
 use crate::model::id::SourceId;
 use crate::model::link::REFUSAL_REST_MILLIS;
 use crate::model::report::{RunResult, Trigger};
-use crate::model::status::{Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
+use crate::model::status::{
+    Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun, UnconfiguredSync,
+};
 use crate::model::time::Millis;
 
 /// People to whom something was sent in vain, as a view of what is owed.
@@ -31,6 +34,11 @@ impl Snapshot {
             syncs.iter().map(|sync| recorded_in(transaction, sync, now)).collect()
         })
         .await
+    }
+
+    /// Syncs that are in the state and not among these, as far as anything is left of them.
+    pub async fn unconfigured(&self, configured: Vec<String>) -> Result<Vec<UnconfiguredSync>, StoreError> {
+        self.transact(move |transaction| unconfigured(transaction, &configured)).await
     }
 
     /// How many people the last complete read of a sync had.
@@ -59,6 +67,7 @@ pub(super) fn recorded_in(
         failing: failing(transaction, sync, FAILING_SHOWN)?,
         owed: owed_in(transaction, sync)?,
         pins: pin_count(transaction, sync)?,
+        kept_by_configuration: kept_by_configuration(transaction, sync)?,
         target_answered_at: target_answered_at(transaction, sync)?,
         health: health(transaction, sync)?,
         paused_until: paused_until(transaction, sync, now)?,
@@ -98,6 +107,46 @@ fn pin_count(transaction: &Transaction<'_>, sync: &str) -> Result<u64, StoreErro
     let count: i64 =
         transaction.query_row("SELECT count(*) FROM pin WHERE sync = ?1", [sync], |row| row.get(0))?;
     Ok(count as u64)
+}
+
+/// Linked, active accounts that the last runs left alone because `[sync.lifecycle]` keeps them.
+fn kept_by_configuration(transaction: &Transaction<'_>, sync: &str) -> Result<u64, StoreError> {
+    let count: i64 = transaction.query_row(
+        "SELECT count(*) FROM link JOIN told ON told.sync = link.sync AND told.source_id = link.source_id
+         WHERE link.sync = ?1 AND link.state = 'active' AND told.until_run IS NULL
+           AND instr(told.record, ?2) > 0 AND instr(told.record ->> '$.reason', ?2) > 0",
+        params![sync, KEPT_BY_LIFECYCLE],
+        |row| row.get(0),
+    )?;
+    Ok(count as u64)
+}
+
+/// Syncs of the state that are not among these, as far as anything is left of them.
+fn unconfigured(
+    transaction: &Transaction<'_>,
+    configured: &[String],
+) -> Result<Vec<UnconfiguredSync>, StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT name, (SELECT count(*) FROM link WHERE link.sync = sync.name),
+                (SELECT count(*) FROM in_flight WHERE in_flight.sync = sync.name AND overtaken_at IS NULL),
+                (SELECT count(*) FROM owed WHERE owed.sync = sync.name AND class = 'removal')
+         FROM sync ORDER BY name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+        let name: String = row.get(0)?;
+        Ok(UnconfiguredSync {
+            transfer: format!("rosterd transfer --from {name} --to OTHER"),
+            forget: format!("rosterd forget --sync {name}"),
+            links: number(1)?,
+            unsettled: number(2)?,
+            leavers_with_access: number(3)?,
+            name,
+        })
+    })?;
+    let all: Vec<UnconfiguredSync> = rows.collect::<Result<_, _>>()?;
+    let is_left = |sync: &UnconfiguredSync| sync.links + sync.unsettled + sync.leavers_with_access > 0;
+    Ok(all.into_iter().filter(|sync| !configured.contains(&sync.name) && is_left(sync)).collect())
 }
 
 /// The end of the last run that read everybody and reached both sides, and how many people it read.
@@ -176,6 +225,7 @@ fn hold_status(hold: &Hold) -> HoldStatus {
         id: hold.id(),
         revision: hold.revision,
         class: hold.verb,
+        kind: hold.kind,
         count: hold.count,
         reason: hold.reason.clone(),
         opened_at: hold.opened_at,

@@ -403,6 +403,7 @@ impl Bench {
                 Trigger::Manual
             }),
             unattended: self.unattended,
+            by: None,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
         };

@@ -3,6 +3,8 @@ ALTER TABLE link ADD COLUMN observed_number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE look ADD COLUMN observed_number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE run ADD COLUMN unattended INTEGER NOT NULL DEFAULT 1;
+-- Who started it by hand.
+ALTER TABLE run ADD COLUMN actor TEXT;
 
 -- One sequence of epochs for the whole state.
 CREATE TABLE epoch_sequence (

@@ -55,6 +55,7 @@ fn holding(holds: &[(&str, u32)]) -> RunFacts {
             count: 30,
             digest: "ab".repeat(32),
             expires_at: "2026-11-25T10:00:00Z".to_owned(),
+            decided: None,
         })
         .collect();
     facts
