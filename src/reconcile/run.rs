@@ -1,7 +1,10 @@
 //! One run of one sync, phase by phase.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::apply::WriteHand;
@@ -167,7 +170,9 @@ pub async fn run<O: Observe, P: Provision>(
     };
     let mut tally = Tally::default();
     let mut written = None;
-    let outcome = phases(&request, writing, &mut written, &mut tally).await;
+    // A defect ends the run like any other failure: on record, counted, and told.
+    let phases = AssertUnwindSafe(phases(&request, writing, &mut written, &mut tally));
+    let outcome = phases.catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     match &outcome {
         Ok(()) => {}
@@ -199,6 +204,7 @@ pub async fn run<O: Observe, P: Provision>(
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::NobodyNamed(_)
+            | RunError::Defect(_)
             | RunError::Interrupted,
         ) => None,
     };
@@ -219,9 +225,17 @@ pub(super) fn verdict(outcome: &Result<(), RunError>) -> Verdict {
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::Binding(_)
+            | RunError::Defect(_)
             | RunError::Interrupted,
         ) => Verdict::ByResult,
     }
+}
+
+/// A panic as the error of a run.
+pub(super) fn defect(panic: &(dyn Any + Send)) -> RunError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    RunError::Defect(text.unwrap_or_else(|| "a panic without words".to_owned()))
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
