@@ -24,6 +24,7 @@ use self::notify::Notifier;
 use self::pulse::Pulse;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
+use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::reconcile::{OpenError, Sides, quarantine_of, unreadable_secret};
 use crate::source::ResolveSecret;
@@ -35,6 +36,7 @@ pub mod control;
 mod dispatch;
 pub mod event;
 pub mod http;
+mod looking;
 pub mod notify;
 pub mod pulse;
 mod systemd;
@@ -269,8 +271,14 @@ impl Daemon {
                 }
                 Entry::Vacant(place) => place.insert(Turn::new(agenda, well)),
             };
-            if quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some() {
+            let health = dispatcher.store.snapshot().health(name).await?;
+            let quarantined = quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some();
+            if quarantined || !health.refused.is_empty() {
                 turn.try_at_once(now);
+            }
+            // Asked for before a crash, a stop or a reload, and not done since.
+            if dispatcher.store.snapshot().owed_full_run(name).await?.is_some() {
+                turn.agenda.soon(now);
             }
             let agenda = verifying::agenda(&sides.config, &dispatcher.store, now).await?;
             if let Some(turn) = dispatcher.turns.get_mut(name) {
@@ -285,6 +293,7 @@ impl Daemon {
         self.followers.drain(..).for_each(|follower| follower.abort());
         let names: Vec<&str> = loaded.sides.keys().map(String::as_str).collect();
         self.dispatcher.metrics.keep_only(&names);
+        let began = OrderNumber::next();
         for (name, sides) in &loaded.sides {
             self.dispatcher.metrics.register_traffic(name, Peer::Source, sides.source.traffic());
             self.dispatcher.metrics.register_traffic(name, Peer::Target, sides.target.traffic());
@@ -295,6 +304,7 @@ impl Daemon {
                 self.dispatcher.store.clone(),
                 self.dispatcher.events.clone(),
                 lag,
+                began,
                 self.stopped.clone(),
             )));
         }
@@ -377,6 +387,11 @@ impl Daemon {
         let loaded =
             load(config, &self.dispatcher.store, &self.secrets).await.map_err(|error| error.to_string())?;
         let loaded = Arc::new(loaded);
+        for name in loaded.sides.keys() {
+            let reason = "the configuration was read again".to_owned();
+            let owed = self.dispatcher.store.owe_full_run(name, reason, Millis::now()).await;
+            owed.map_err(|error| error.to_string())?;
+        }
         self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
         self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
         self.dispatcher.loaded.send_replace(loaded.clone());

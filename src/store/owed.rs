@@ -288,11 +288,15 @@ impl Snapshot {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal' AND next_try_at <= ?2
+                "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal'
+                   AND (next_try_at <= ?2 OR next_try_at > ?3)
                  ORDER BY refusals >= 3, next_try_at, source_id",
             )?;
             let rows = statement
-                .query_map(params![sync, now.0], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+                // None is further off than the longest pause: the clock was ahead when it was put off.
+                .query_map(params![sync, now.0, now.0.saturating_add(HOUR_MILLIS)], |row| {
+                    Ok(SourceId::new(row.get::<_, String>(0)?))
+                })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
