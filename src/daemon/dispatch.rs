@@ -14,6 +14,7 @@ use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
 use super::looking::{Rest, bystanders, pause_after};
 use super::notify::Notifier;
+use super::pausing::Retired;
 use super::verifying::Verifying;
 use crate::core::quarantine::LONGEST_WAIT;
 use crate::exit;
@@ -48,6 +49,8 @@ pub(super) struct Turn {
     pub bystanders: HashSet<SourceId>,
     /// When the last good full run began: whoever it still showed had access until then at least.
     pub last_well: Option<Millis>,
+    /// Until when writing is paused, as far as the loop knows.
+    pub paused_until: Option<Millis>,
     /// Full runs in a row that failed while one was owed.
     full_tries: u32,
     /// The credentials were refused in the last run, and rest.
@@ -82,6 +85,7 @@ pub(super) struct Parts {
     pub notifier: Notifier,
     pub metrics: Metrics,
     pub secrets: ResolveSecret,
+    pub retired: Retired,
 }
 
 /// Starts runs and takes in their ends.
@@ -92,6 +96,7 @@ pub(super) struct Dispatcher {
     pub(super) interrupted: watch::Receiver<bool>,
     pub notifier: Notifier,
     pub metrics: Metrics,
+    pub(super) retired: Retired,
     secrets: ResolveSecret,
     pub turns: BTreeMap<String, Turn>,
     running: BTreeMap<u64, Running>,
@@ -114,6 +119,7 @@ impl Turn {
             look_rest: Rest::default(),
             bystanders: HashSet::new(),
             last_well,
+            paused_until: None,
             full_tries: 0,
             refused: false,
             cleared: false,
@@ -137,7 +143,7 @@ impl Turn {
 
 impl Dispatcher {
     pub(super) fn new(parts: Parts) -> Dispatcher {
-        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets } = parts;
+        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets, retired } = parts;
         Dispatcher {
             store,
             loaded,
@@ -145,6 +151,7 @@ impl Dispatcher {
             interrupted,
             notifier,
             metrics,
+            retired,
             secrets,
             turns: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -163,7 +170,7 @@ impl Dispatcher {
         let turns = self.turns.values();
         let due = |turn: &Turn| {
             let verification = turn.verifying.agenda.as_ref().and_then(Agenda::next_at);
-            [turn.agenda.next_at(), turn.look_at, verification]
+            [turn.agenda.next_at(), turn.look_at, turn.paused_until, verification]
         };
         turns.flat_map(due).flatten().min()
     }
@@ -172,6 +179,9 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
         let names: Vec<String> = self.turns.keys().cloned().collect();
         for sync in names {
+            if self.turns.get(&sync).is_some_and(|turn| turn.paused_until.is_some()) {
+                self.look_at_pause(&sync, now).await?;
+            }
             // Refused credentials have rested, or a secret was changed: that need not wait for the next firing.
             let waits = self.turns.get(&sync).is_some_and(|turn| turn.refused);
             let waits_no_more = waits && self.put_off(&sync, now).await?.is_none();

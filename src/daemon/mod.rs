@@ -21,6 +21,7 @@ use self::control::Client;
 use self::dispatch::{Dispatcher, Parts, Turn};
 use self::http::HttpState;
 use self::notify::Notifier;
+use self::pausing::Retired;
 use self::pulse::Pulse;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
@@ -38,6 +39,7 @@ pub mod event;
 pub mod http;
 mod looking;
 pub mod notify;
+mod pausing;
 pub mod pulse;
 mod systemd;
 pub mod verifying;
@@ -89,11 +91,13 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
     let (loaded_sender, loaded_receiver) = watch::channel(loaded.clone());
     let (stop, stopped) = watch::channel(false);
     listen_for_signals(events.clone(), stop.clone())?;
+    let retired = Retired::default();
     let handle = Handle {
         store: store.clone(),
         events: events.clone(),
         loaded: loaded_receiver,
         stop: stopped.clone(),
+        retired: retired.clone(),
     };
     let serve_client: control::Serve = {
         let handle = handle.clone();
@@ -124,6 +128,7 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         notifier: Notifier::start(&loaded.config.daemon),
         metrics,
         secrets: secrets.clone(),
+        retired,
     });
     let mut daemon = Daemon {
         dispatcher,
@@ -284,6 +289,7 @@ impl Daemon {
             if let Some(turn) = dispatcher.turns.get_mut(name) {
                 turn.verifying.agenda = agenda;
             }
+            dispatcher.look_at_pause(name, now).await?;
         }
         Ok(())
     }
@@ -346,6 +352,7 @@ impl Daemon {
             Event::Heard { sync } => dispatcher.look(&sync, now).await?,
             Event::Soon { sync, reason } => dispatcher.soon(&sync, &reason, now),
             Event::Decided { sync } => dispatcher.decided(&sync),
+            Event::PauseSet { sync } => dispatcher.look_at_pause(&sync, now).await?,
             Event::Reload => self.reload().await,
             Event::Stop => {}
         }
@@ -394,7 +401,8 @@ impl Daemon {
         }
         self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
         self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
-        self.dispatcher.loaded.send_replace(loaded.clone());
+        let before = self.dispatcher.loaded.send_replace(loaded.clone());
+        self.dispatcher.retired.retire(before.sides.values());
         self.configs.send_replace(Arc::new(loaded.config.clone()));
         self.follow(&loaded);
         tracing::info!(file = %loaded.config.path.display(), "the configuration was read again");

@@ -43,6 +43,7 @@ impl Place {
         match error {
             HttpError::NotSent { message }
             | HttpError::Expired { message }
+            | HttpError::TakenBack { message }
             | HttpError::Distrusted { message }
             | HttpError::Unanswered { message } => SourceError::Unavailable(format!("{self}: {message}")),
             HttpError::TooLarge { message } | HttpError::ForeignOrigin { message } => {

@@ -129,6 +129,9 @@ ALTER TABLE pin ADD COLUMN decided_by TEXT;
 ALTER TABLE pin ADD COLUMN pinned_number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pin ADD COLUMN reminded_at INTEGER;
 
+-- When the pause was asked for: it lasts as long as was asked, whatever the clock did.
+ALTER TABLE sync ADD COLUMN paused_at INTEGER;
+
 -- The heartbeat of the workspace: when it last answered, and whose account was asked for.
 ALTER TABLE sync ADD COLUMN target_answered_at INTEGER;
 ALTER TABLE sync ADD COLUMN heartbeat_person TEXT;
