@@ -180,6 +180,8 @@ impl fmt::Debug for Notify {
 pub enum NotifyOn {
     /// Something waits for approval.
     Held,
+    /// Somebody who left still has access.
+    Leaver,
     /// A sync backs off.
     Quarantine,
     /// A sync is healthy again.

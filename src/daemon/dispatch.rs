@@ -14,16 +14,19 @@ use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
 use super::looking::{Rest, bystanders, pause_after};
 use super::notify::Notifier;
+use super::notify::notices::Lasting;
 use super::pausing::Retired;
 use super::verifying::Verifying;
 use crate::core::quarantine::LONGEST_WAIT;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::order::OrderNumber;
+use crate::model::owed::{OwedChange, WaitMeaning};
 use crate::model::report::{RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
 use crate::reconcile::{Finished, Order, Who, clear_up, put_off, quarantine_of};
+use crate::report::visible;
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
@@ -31,6 +34,9 @@ use crate::telemetry::metrics::Metrics;
 
 /// A full run that events ask for waits this long for further ones.
 const DEBOUNCE_MILLIS: i64 = 5_000;
+/// How often those who left and still have access are looked at while no run ends.
+const LEAVERS_SEEN_MILLIS: i64 = 60_000;
+
 /// What the loop knows of one sync.
 pub(super) struct Turn {
     pub agenda: Agenda,
@@ -51,6 +57,8 @@ pub(super) struct Turn {
     pub last_well: Option<Millis>,
     /// Until when writing is paused, as far as the loop knows.
     pub paused_until: Option<Millis>,
+    /// When those who left and still have access were last looked at.
+    leavers_seen_at: Millis,
     /// Full runs in a row that failed while one was owed.
     full_tries: u32,
     /// The credentials were refused in the last run, and rest.
@@ -120,6 +128,7 @@ impl Turn {
             bystanders: HashSet::new(),
             last_well,
             paused_until: None,
+            leavers_seen_at: Millis(0),
             full_tries: 0,
             refused: false,
             cleared: false,
@@ -192,11 +201,15 @@ impl Dispatcher {
                 turn.agenda.soon(now);
                 turn.look_at = Some(now);
             }
+            let leavers = now.since(turn.leavers_seen_at).abs() >= LEAVERS_SEEN_MILLIS;
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
             let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
                 agenda.look_at_the_clock(now);
                 agenda.is_due(now)
             });
+            if leavers {
+                self.look_at_what_lasts(&sync, now).await?;
+            }
             if look {
                 self.look(&sync, now).await?;
             }
@@ -428,15 +441,11 @@ impl Dispatcher {
                 self.store.note_revocations(&tenure, millis, now).await?;
             }
         }
-        let loaded = self.loaded.borrow().clone();
-        let quarantined = match loaded.sides.get(sync) {
-            Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
-            None => false,
-        };
         let whole = full && order.only.is_none();
         if whole || looked.is_some() {
             self.end_looks(sync, began, looked, finished, now).await?;
         }
+        let lasting = self.look_at_what_lasts(sync, now).await?;
         let refused = !self.store.snapshot().health(sync).await?.refused.is_empty();
         if let Some(turn) = self.turns.get_mut(sync) {
             turn.refused = refused;
@@ -454,12 +463,34 @@ impl Dispatcher {
             }
         }
         if whole {
-            self.plan_next_full_run(sync, well, quarantined, now).await?;
+            self.plan_next_full_run(sync, well, lasting.quarantined, now).await?;
         }
         self.metrics.run_ended(&facts);
-        self.notifier.run_ended(&facts, exit::of_run(&facts, false), quarantined);
+        self.notifier.run_ended(&facts, exit::of_run(&facts, false), lasting);
+        log_failure(&facts);
         self.last = sentence(&facts);
         Ok(())
+    }
+
+    /// What lasts beyond the runs of a sync; leavers who keep access for too long are told of.
+    pub(super) async fn look_at_what_lasts(
+        &mut self,
+        sync: &str,
+        now: Millis,
+    ) -> Result<Lasting, StoreError> {
+        let loaded = self.loaded.borrow().clone();
+        let quarantined = match loaded.sides.get(sync) {
+            Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
+            None => false,
+        };
+        let owed = self.store.snapshot().owed(sync).await?;
+        self.notifier.look_at_leavers(sync, &owed, now);
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.leavers_seen_at = now;
+        }
+        let undone = |change: &OwedChange| change.waits_for.meaning() == WaitMeaning::Undone;
+        let failing = owed.iter().any(|change| change.attempts > 0 && undone(change));
+        Ok(Lasting { quarantined, failing })
     }
 
     /// After a full run: one that is still asked for comes again soon, and a sync in quarantine is tried once an hour
@@ -506,6 +537,14 @@ impl Dispatcher {
         };
         format!("{going_on}{}; {next}{held}", self.last)
     }
+}
+
+/// A run that failed is logged with its reason and what to do about it.
+fn log_failure(facts: &RunFacts) {
+    let Some(problem) = facts.problem() else { return };
+    let problem: Vec<&str> = problem.lines().map(str::trim).collect();
+    let (sync, run, result) = (&facts.sync, facts.run, facts.result.as_str());
+    tracing::error!(sync, run, result, "run failed: {}", visible(&problem.join("; ")));
 }
 
 pub(super) fn sentence(facts: &RunFacts) -> String {

@@ -104,6 +104,7 @@ fn check_listen(section: &Section<'_>, public: bool) -> Option<SocketAddr> {
 
 const NOTIFY_ON: &[(&str, NotifyOn)] = &[
     ("held", NotifyOn::Held),
+    ("leaver", NotifyOn::Leaver),
     ("quarantine", NotifyOn::Quarantine),
     ("recovered", NotifyOn::Recovered),
     ("failed", NotifyOn::Failed),
