@@ -222,12 +222,14 @@ fn who_waits_for_a_retry_is_deferred_and_what_waits_for_approval_stays_held() {
         Case::new(qualifies(), None, Match::None),
         Case::new(qualifies(), None, one(MatchBy::UserName)),
         Case::new(qualifies(), in_state(LinkState::Deactivated(NOW)), Match::None),
-        Case::new(leaver, in_state(LinkState::Active), Match::None),
     ];
     for case in table {
         let action = Case { waits, ..case }.action();
         assert_eq!(action.disposition, Disposition::Deferred("failed 2 times".to_owned()), "{action:?}");
     }
+    // A removal is tried in every run: no wait of another try keeps a leaver in.
+    let leaves = Case { waits, ..Case::new(leaver, in_state(LinkState::Active), Match::None) };
+    assert_eq!(leaves.action().disposition, Disposition::Send);
     let relink = Case::new(qualifies(), in_state(LinkState::Gone(NOW)), one(MatchBy::UserName));
     assert!(matches!(Case { waits, ..relink }.action().disposition, Disposition::Held(_)));
 }

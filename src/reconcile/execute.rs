@@ -242,12 +242,12 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     async fn one(&self, action: PlannedAction) -> Ended {
         let started = Instant::now();
-        let mut ended = self.decide(action).await;
+        let mut ended = Box::pin(self.decide(action)).await;
         // A 409 leads to an adoption, which is a planned action like any other and is asked everything again.
         for _ in 0..MOST_FOLLOWERS {
             let Some(next) = ended.done.next.take() else { break };
             let attempts = ended.done.record.attempts;
-            ended = self.decide(*next).await;
+            ended = Box::pin(self.decide(*next)).await;
             ended.done.record.attempts += attempts;
         }
         self.context.watcher.tell(&RunEvent::Acted {
@@ -360,7 +360,12 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     async fn remove(&self, approved: Approved, is_approved: bool) -> Ended {
         let action = approved.action();
-        let not_listed = action.cause == Some(RemovalCause::NotListed);
+        // A complete read lists everybody who is assigned.
+        let not_listed = !self.context.reads_one_by_one
+            && matches!(
+                action.cause,
+                Some(RemovalCause::NotListed | RemovalCause::NotAssigned | RemovalCause::Deleted)
+            );
         let link = match self.context.link(&action.source_id).await {
             Ok(Some(link)) => link,
             Ok(None) => {
@@ -395,8 +400,11 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             };
             match verdict {
                 Verdict::Proven(proven) => {
-                    let waits =
-                        (!is_approved).then(|| self.judgement.reason_to_hold(proven.action())).flatten();
+                    let waits = proven
+                        .needs_approval()
+                        .map(str::to_owned)
+                        .or_else(|| self.judgement.reason_to_hold(proven.action()))
+                        .filter(|_| !is_approved);
                     if let Some(reason) = waits {
                         return self.held(proven.action(), reason);
                     }

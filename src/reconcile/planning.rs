@@ -27,7 +27,7 @@ use crate::model::owed::OwedChange;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 use crate::store::Spool;
-use crate::target::{Criterion, Observe};
+use crate::target::{Criterion, Observe, TargetError};
 
 /// People looked up or planned at a time: bounds memory, not correctness.
 const CHUNK: usize = 512;
@@ -202,8 +202,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 }
             }
         }
-        let Looked { seen, unseen, list_was_short } = unlisted.look(self.context).await?;
-        plan.list_was_short += list_was_short;
+        let Looked { seen, unseen } = unlisted.look(self.context).await?;
         for (candidate, link) in seen {
             plan.causes.extend(cause_seen(&candidate));
             plan.looks.push((candidate.id.clone(), candidate.observation));
@@ -581,8 +580,16 @@ impl<O: Observe> Planner<'_, '_, O> {
     async fn settle_renames(&mut self) -> Result<HashSet<TargetId>, RunError> {
         let mut pending = Vec::new();
         for rename in std::mem::take(&mut self.renames) {
-            let holders = self.holders_of(&rename).await?;
-            pending.push((rename, holders));
+            match self.holders_of(&rename).await {
+                Ok(holders) => pending.push((rename, holders)),
+                // That the workspace does not tell about one login is one person's matter.
+                Err(RunError::Target(TargetError::Unanswerable(why))) => {
+                    let mut action = rename.action;
+                    action.disposition = Disposition::Failed(why);
+                    self.file_in_order(action)?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         // Each rename that cannot be done keeps its old name, which may be what another one waits for.
         loop {

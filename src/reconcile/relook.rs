@@ -5,12 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::people::one;
 use super::planning::Plan;
 use super::roster::Candidate;
 use super::rulings::Rulings;
+use super::unlisted::cause_by_own_record;
 use super::{Context, RunError};
-use crate::core::planner::removal_cause;
 use crate::core::standing::Standing;
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
@@ -56,13 +55,22 @@ pub(super) fn split_kept(
     Ok(kept)
 }
 
+/// What the looks at those who are kept showed.
+#[derive(Debug, Default)]
+pub(super) struct Relooked {
+    /// Whose cause has changed, with what the look showed.
+    pub changed: Vec<(Candidate, Link)>,
+    /// Who was looked at, and when.
+    pub looks: Vec<(SourceId, Observation)>,
+}
+
 /// Asks about those who are kept, the longest not asked first; takes whose cause has changed out of the spools, and gives
 /// them with what the look showed.
 pub(super) async fn causes_that_changed<O: Observe>(
     context: &Context<'_, O>,
     kept: &mut Spool<PlannedAction>,
     quiet: &mut Spool<PlannedAction>,
-) -> Result<Vec<(Candidate, Link)>, RunError> {
+) -> Result<Relooked, RunError> {
     let mut people: Vec<(SourceId, Option<RemovalCause>)> = Vec::new();
     for spool in [&mut *kept, &mut *quiet] {
         for action in spool.iter()? {
@@ -75,11 +83,11 @@ pub(super) async fn causes_that_changed<O: Observe>(
         }
     }
     if people.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Relooked::default());
     }
     let looks: HashMap<SourceId, Observation> = context.snapshot.looks(context.sync_name()).await?;
     people.sort_by_key(|(id, _)| looks.get(id).map(|look| look.number));
-    let mut changed = Vec::new();
+    let (mut changed, mut seen) = (Vec::new(), Vec::new());
     for (id, judged) in people.into_iter().take(LOOKS) {
         let Some(link) = context.link(&id).await?.filter(|link| link.state == LinkState::Active) else {
             continue;
@@ -88,15 +96,18 @@ pub(super) async fn causes_that_changed<O: Observe>(
         if link.cause.is_none() {
             continue;
         }
-        let Ok(Some(fresh)) = one(context, &id, Some(&link)).await else { continue };
-        let leaves = match &fresh.standing {
-            Standing::Leaver(_) | Standing::Suspended | Standing::OutOfScope => true,
-            Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => {
-                false
-            }
-        };
-        if leaves && judged.or(link.cause) != Some(removal_cause(&fresh.standing)) {
-            changed.push((fresh, link));
+        let Ok(Some((cause, observation))) = cause_by_own_record(context, &id).await else { continue };
+        seen.push((id.clone(), observation));
+        if judged.or(link.cause) != Some(cause) {
+            let candidate = Candidate {
+                user: link.user_name.clone(),
+                standing: Standing::Leaver(cause),
+                linked: true,
+                observation,
+                assigned_at: None,
+                id,
+            };
+            changed.push((candidate, link));
         }
     }
     let ids: HashSet<&SourceId> = changed.iter().map(|(candidate, _)| &candidate.id).collect();
@@ -110,5 +121,5 @@ pub(super) async fn causes_that_changed<O: Observe>(
         }
         *spool = rest;
     }
-    Ok(changed)
+    Ok(Relooked { changed, looks: seen })
 }

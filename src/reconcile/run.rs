@@ -16,7 +16,7 @@ use super::narrowing::Narrowing;
 use super::people::{Gathered, by_id, everybody, named};
 use super::planning::{Plan, PlanMaker, plan_changed_causes};
 use super::prove::{Judge, Prover};
-use super::relook::{causes_that_changed, split_kept};
+use super::relook::{Relooked, causes_that_changed, split_kept};
 use super::rulings::Rulings;
 use super::settle::{look_after_overtaken, recover};
 use super::telling::{
@@ -330,13 +330,16 @@ async fn pass<O: Observe, P: Provision>(
     written: Option<&Written<'_, P>>,
     tally: &mut Tally,
 ) -> Result<(), RunError> {
+    // Names of groups are resolved afresh, once a pass.
+    context.source.begin_pass();
     let gathered = match who {
         Who::ReturnOf { run, .. } => return super::undo::pass(context, *run, written, tally).await,
         Who::Everybody => everybody(context).await?,
         Who::Named(names) => named(context, names).await?,
         Who::Ids(ids) => by_id(context, ids.clone()).await?,
     };
-    plan_and_carry_out(context, who, gathered, only, written, tally).await
+    // Boxed: the whole of a run is a deep type otherwise.
+    Box::pin(plan_and_carry_out(context, who, gathered, only, written, tally)).await
 }
 
 /// The second half of a pass: plan, guard, prove, apply; who leaves before everybody else is looked up.
@@ -464,7 +467,11 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         let mut kept = split_kept(plan, &mut quiet, self.rulings)?;
         self.go_on(plan, carried).await?;
         if carried.stop.is_none() && self.asks_everybody() {
-            let changed = causes_that_changed(self.context, &mut kept, &mut quiet).await?;
+            let Relooked { changed, looks } =
+                causes_that_changed(self.context, &mut kept, &mut quiet).await?;
+            if let Some(Written { writing, tenure, .. }) = self.written {
+                writing.store.note_looks(tenure, looks).await?;
+            }
             if !changed.is_empty() {
                 let mut again =
                     plan_changed_causes(self.context, changed, self.rulings, Millis::now()).await?;

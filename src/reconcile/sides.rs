@@ -112,7 +112,7 @@ impl Sides {
         let provisioner = self.target.provisioner();
         let writing = Writing { store, provisioner: &provisioner };
         let request = self.request(order, store.snapshot(), watcher, interrupted);
-        let finished = run(request, Some(&writing)).await;
+        let finished = Box::pin(run(request, Some(&writing))).await;
         self.remember_profile(store).await;
         self.remember_secrets(store, &finished).await;
         self.remember_credentials(store).await;
@@ -128,7 +128,7 @@ impl Sides {
         interrupted: watch::Receiver<bool>,
     ) -> Finished {
         let nothing: Option<&Writing<'_, Provisioner>> = None;
-        run(self.request(order, snapshot, watcher, interrupted), nothing).await
+        Box::pin(run(self.request(order, snapshot, watcher, interrupted), nothing)).await
     }
 
     /// A verification. With a store it may repair, as far as the policies say so.
@@ -147,7 +147,7 @@ impl Sides {
                 let provisioner = self.target.provisioner();
                 let writing = Writing { store, provisioner: &provisioner };
                 let request = self.request(&order, store.snapshot(), watcher, interrupted);
-                let verified = verify(request, verification, Some(&writing)).await;
+                let verified = Box::pin(verify(request, verification, Some(&writing))).await;
                 self.remember_profile(store).await;
                 self.remember_credentials(store).await;
                 verified
@@ -155,7 +155,7 @@ impl Sides {
             State::Reading(snapshot) => {
                 let nothing: Option<&Writing<'_, Provisioner>> = None;
                 let request = self.request(&order, snapshot, watcher, interrupted);
-                verify(request, verification, nothing).await
+                Box::pin(verify(request, verification, nothing)).await
             }
         }
     }
@@ -176,7 +176,7 @@ impl Sides {
             only: None,
         };
         let request = self.request(&order, snapshot, &Silent, interrupted);
-        explain::fresh(&request, who, raw).await
+        Box::pin(explain::fresh(&request, who, raw)).await
     }
 
     fn request<'a>(

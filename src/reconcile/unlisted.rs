@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use super::people::one;
 use super::roster::Candidate;
 use super::{Context, RunError};
+use crate::core::lifecycle::{Lifecycle, lifecycle};
 use crate::core::standing::Standing;
+use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
 use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
+use crate::source::OwnState;
 use crate::target::Observe;
 
 /// Looks a run: people who are kept stay unlisted for good, and must not cost every run a request each.
@@ -31,8 +34,6 @@ pub struct Looked {
     pub seen: Vec<(Candidate, Link)>,
     /// Not looked at in this run, or the look told nothing.
     pub unseen: Vec<(Candidate, Link)>,
-    /// Assigned after all.
-    pub list_was_short: u64,
 }
 
 impl Unlisted {
@@ -71,11 +72,8 @@ impl Unlisted {
                 looked.unseen.push((candidate, link));
                 continue;
             }
-            match one(context, &candidate.id, Some(&link)).await {
-                Ok(Some(fresh)) => {
-                    looked.list_was_short += u64::from(matches!(fresh.standing, Standing::Qualifies(_)));
-                    looked.seen.push((explained(fresh, &candidate), link));
-                }
+            match look_at(context, &candidate, &link).await {
+                Ok(Some(fresh)) => looked.seen.push((fresh, link)),
                 Ok(None) => looked.unseen.push((candidate, link)),
                 Err(error) => {
                     tracing::debug!(%error, "somebody who is not listed could not be asked for");
@@ -88,22 +86,45 @@ impl Unlisted {
     }
 }
 
-/// What a look says of somebody who was not listed. Somebody who is found assigned keeps the question: the proof answers
-/// it, and the list was short.
-fn explained(fresh: Candidate, unlisted: &Candidate) -> Candidate {
-    match (&fresh.standing, &unlisted.standing) {
-        (Standing::Unknown(_), Standing::Leaver(cause)) => {
-            Candidate { standing: Standing::Leaver(*cause), ..fresh }
+/// Why somebody is not listed, by their own record alone; the assignment is left to the proof, because it shares the list's
+/// small bucket. Somebody whom nobody could judge is read whole.
+async fn look_at<O: Observe>(
+    context: &Context<'_, O>,
+    candidate: &Candidate,
+    link: &Link,
+) -> Result<Option<Candidate>, RunError> {
+    match &candidate.standing {
+        Standing::Unknown(_) => one(context, &candidate.id, Some(link)).await,
+        Standing::Leaver(_)
+        | Standing::Suspended
+        | Standing::OutOfScope
+        | Standing::Qualifies(_)
+        | Standing::Pending
+        | Standing::HeldBack(_) => {
+            let seen = cause_by_own_record(context, &candidate.id).await?;
+            Ok(seen.map(|(cause, observation)| Candidate {
+                standing: Standing::Leaver(cause),
+                observation,
+                ..candidate.clone()
+            }))
         }
-        (
-            Standing::Unknown(_)
-            | Standing::Leaver(_)
-            | Standing::Suspended
-            | Standing::OutOfScope
-            | Standing::Qualifies(_)
-            | Standing::Pending
-            | Standing::HeldBack(_),
-            _,
-        ) => fresh,
     }
+}
+
+/// Disabled, suspended, gone; all else counts as unassigned. `None` where the record tells nothing.
+pub(super) async fn cause_by_own_record<O: Observe>(
+    context: &Context<'_, O>,
+    person: &SourceId,
+) -> Result<Option<(RemovalCause, Observation)>, RunError> {
+    let record = context.source.own_record(person, Lane::General).await?;
+    let cause = match &record.state {
+        OwnState::Status(status) => match lifecycle(status, true) {
+            Lifecycle::Disabled => RemovalCause::Disabled,
+            Lifecycle::Suspended => RemovalCause::Suspended,
+            Lifecycle::Active | Lifecycle::Pending | Lifecycle::Unknown => RemovalCause::NotAssigned,
+        },
+        OwnState::UserGone => RemovalCause::Deleted,
+        OwnState::Inconclusive(_) => return Ok(None),
+    };
+    Ok(Some((cause, record.observation)))
 }

@@ -4,7 +4,7 @@
 //! requests (each vendor makes its own), and what is done about a hint.
 
 use super::SourceError;
-use super::fault::Place;
+use super::fault::{Failure, Place};
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::owed::EventMeaning;
@@ -73,7 +73,13 @@ impl PollError {
             400 | 404 | 410 | 422 if kept => PollError::CursorLost(format!(
                 "{told}; the place up to which the log was read is not accepted any more"
             )),
-            _ => PollError::Source(place.refused(answer, words, help)),
+            _ => place.refused(answer, words, help).into(),
         }
+    }
+}
+
+impl From<Failure> for PollError {
+    fn from(failure: Failure) -> PollError {
+        PollError::Source(failure.error)
     }
 }

@@ -242,7 +242,7 @@ impl Overlap {
     }
 
     async fn begin(&self, full: bool) -> i64 {
-        self.store.begin_run(&self.tenure, Trigger::Manual, full, Millis::now()).await.unwrap()
+        self.store.begin_run(&self.tenure, Trigger::Manual, full, false, Millis::now()).await.unwrap()
     }
 
     async fn note(&self, run: i64, of: ToldOf, lines: &[ActionRecord]) {

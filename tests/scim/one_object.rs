@@ -4,10 +4,10 @@ use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::plan::Verb;
 use rosterd::sim::{Cut, Effect, Fault, Peer, ScimHabits};
-use rosterd::target::{Criterion, ListCursor, Observe, Provision, RefusalClass, TargetError};
+use rosterd::target::{Criterion, ListCursor, Observe, RefusalClass, TargetError};
 use serde_json::json;
 
-use super::support::{applied, bare, change, proven, refused};
+use super::support::{ThroughTheDoor, applied, bare, change, proven, refused};
 use super::workspace::Workspace;
 
 const BLOCKED: &str = "<html><title>Access denied</title><h1>Request blocked</h1></html>";
@@ -133,7 +133,7 @@ async fn a_listing_that_is_refused_while_only_point_reads_work_is_no_outage_eith
     let error = workspace.target.list(&mut ListCursor::default()).await.unwrap_err();
     assert!(matches!(error, TargetError::Unanswerable(_)), "{error:?}");
     // A leaver can be removed at such a target.
-    applied(workspace.provisioner.deactivate(&proven(&ann, Verb::Deactivate)).await);
+    applied(workspace.provisioner.deactivate(proven(&ann, Verb::Deactivate)).await);
 }
 
 #[tokio::test]
@@ -178,8 +178,8 @@ async fn a_401_to_a_write_is_refused_credentials_with_the_same_help_as_one_to_a_
         provisioner.create(&bare("bob@acme.com")).await,
         provisioner.update(&ann, &changes, false).await,
         provisioner.update(&ann, &[], true).await,
-        provisioner.deactivate(&proven(&ann, Verb::Deactivate)).await,
-        provisioner.delete(&proven(&ann, Verb::Delete)).await,
+        provisioner.deactivate(proven(&ann, Verb::Deactivate)).await,
+        provisioner.delete(proven(&ann, Verb::Delete)).await,
     ] {
         let refusal = refused(outcome);
         assert_eq!((refusal.class, refusal.status), (RefusalClass::Credentials, 401), "{refusal:?}");
@@ -209,8 +209,8 @@ async fn no_seat_is_what_a_write_that_takes_one_is_told_in_words_that_name_one()
         assert_eq!(class(provisioner.update(&ann, &changes, true).await), for_a_seat, "{words}");
         let forbidden = RefusalClass::Forbidden;
         assert_eq!(class(provisioner.update(&ann, &changes, false).await), forbidden, "{words}");
-        let removal = provisioner.deactivate(&proven(&ann, Verb::Deactivate)).await;
+        let removal = provisioner.deactivate(proven(&ann, Verb::Deactivate)).await;
         assert_eq!(class(removal), forbidden, "{words}");
-        assert_eq!(class(provisioner.delete(&proven(&ann, Verb::Delete)).await), forbidden, "{words}");
+        assert_eq!(class(provisioner.delete(proven(&ann, Verb::Delete)).await), forbidden, "{words}");
     }
 }

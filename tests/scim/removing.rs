@@ -7,10 +7,10 @@ use rosterd::model::plan::Verb;
 use rosterd::model::time::Millis;
 use rosterd::sim::{Cut, Effect, Fault, PatchHabit, Peer, Reply, ScimHabits};
 use rosterd::target::scim::dialect::WriteStyle;
-use rosterd::target::{Acknowledgement, Observe, Provision, RefusalClass, WriteOutcome};
+use rosterd::target::{Acknowledgement, Observe, RefusalClass, WriteOutcome};
 use serde_json::json;
 
-use super::support::{applied, bare, proven, proven_at, refused};
+use super::support::{ThroughTheDoor, applied, bare, proven, proven_at, refused};
 use super::workspace::Workspace;
 
 async fn workspace(habits: ScimHabits) -> (Workspace, TargetId) {
@@ -21,11 +21,11 @@ async fn workspace(habits: ScimHabits) -> (Workspace, TargetId) {
 }
 
 async fn deactivate(workspace: &Workspace, id: &TargetId) -> WriteOutcome {
-    workspace.provisioner.deactivate(&proven(id, Verb::Deactivate)).await
+    workspace.provisioner.deactivate(proven(id, Verb::Deactivate)).await
 }
 
 async fn delete(workspace: &Workspace, id: &TargetId) -> WriteOutcome {
-    workspace.provisioner.delete(&proven(id, Verb::Delete)).await
+    workspace.provisioner.delete(proven(id, Verb::Delete)).await
 }
 
 fn methods(workspace: &Workspace) -> Vec<String> {
@@ -329,8 +329,8 @@ async fn a_removal_that_waits_for_the_rate_limit_beyond_its_proof_is_not_sent() 
         let proof = proven(&id, verb);
         let provisioner = &workspace.provisioner;
         let refusal = refused(match verb {
-            Verb::Delete => provisioner.delete(&proof).await,
-            _ => provisioner.deactivate(&proof).await,
+            Verb::Delete => provisioner.delete(proof).await,
+            _ => provisioner.deactivate(proof).await,
         });
         assert_eq!((refusal.class, refusal.status), (RefusalClass::Expired, 0), "{refusal:?}");
         assert!(
@@ -363,9 +363,9 @@ async fn a_proof_whose_time_is_over_sends_nothing() {
     for at in [-PROOF_VALID_MILLIS, 3_600_000] {
         // Too old, or taken before our clock was set back.
         let proof = proven_at(&id, Verb::Deactivate, Millis(Millis::now().0 + at));
-        assert_eq!(refused(workspace.provisioner.deactivate(&proof).await).class, RefusalClass::Expired);
+        assert_eq!(refused(workspace.provisioner.deactivate(proof).await).class, RefusalClass::Expired);
         let proof = proven_at(&id, Verb::Delete, Millis(Millis::now().0 + at));
-        assert_eq!(refused(workspace.provisioner.delete(&proof).await).class, RefusalClass::Expired);
+        assert_eq!(refused(workspace.provisioner.delete(proof).await).class, RefusalClass::Expired);
     }
     assert!(workspace.requests().is_empty());
 }

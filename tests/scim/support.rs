@@ -1,7 +1,12 @@
 //! What the tests of the SCIM adapter share: a target on a double or a real server, people, proofs, and the
 //! oracle that reads every body that was sent.
 
+#[path = "../support/door.rs"]
+mod door;
+
 use std::time::Duration;
+
+pub use door::ThroughTheDoor;
 
 use rosterd::config::secret::SecretRef;
 use rosterd::config::{self, Dialect, Environment};
@@ -132,6 +137,7 @@ lifecycle = {{ on_deleted = "{policy}" }}
         assigned_at: None,
         billable: true,
         source_digest: None,
+        kept_from: None,
     };
     let approved =
         judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;

@@ -476,7 +476,7 @@ impl Bench {
         let database = rusqlite::Connection::open(path).unwrap();
         database
             .execute_batch(&format!(
-                "UPDATE link SET state_since = state_since - {by}, absent_since = absent_since - {by},
+                "UPDATE link SET state_since = state_since - {by}, absent_since = absent_since - {by}, last_listed_at = last_listed_at - {by},
                                  observed_at = observed_at - {by};
                  UPDATE journal SET at = at - {by};
                  UPDATE run SET started_at = started_at - {by}, finished_at = finished_at - {by};
@@ -484,7 +484,9 @@ impl Bench {
                  UPDATE hold SET opened_at = opened_at - {by}, expires_at = expires_at - {by},
                                  reminded_at = reminded_at - {by}, decided_at = decided_at - {by};
                  UPDATE hold_pair SET joined_at = joined_at - {by}, approved_at = approved_at - {by};
-                 UPDATE failing SET first_at = first_at - {by}, last_at = last_at - {by};"
+                 UPDATE owed SET since = since - {by}, tried_at = tried_at - {by}, next_try_at = next_try_at - {by};
+                 UPDATE in_flight SET sent_at = sent_at - {by}, next_try_at = next_try_at - {by},
+                                      first_empty_at = first_empty_at - {by}, overtaken_at = overtaken_at - {by};"
             ))
             .unwrap();
         aging::age_texts(&database, "link", "memory", by);
