@@ -74,6 +74,7 @@ fn the_shortest_file_has_every_default() {
     assert_eq!((sync.name.as_str(), sync.schedule.as_str()), ("default", "*/15 * * * *"));
     assert_eq!((sync.timezone, sync.watch), (chrono_tz::Tz::UTC, Watch::Auto));
     assert_eq!((sync.jitter, sync.max_apply), (Duration::ZERO, Duration::from_secs(900)));
+    assert_eq!(sync.max_read, Duration::from_secs(1800));
     assert!(sync.user_type.is_none() && sync.attributes.is_empty());
     let source = &sync.source;
     assert!(matches!(&source.kind, SourceKind::OktaToken { api_token }

@@ -205,6 +205,8 @@ pub struct Sync {
     pub watch: Watch,
     /// Longest time one pass may apply before it reads afresh.
     pub max_apply: Duration,
+    /// Longest time that a read may make no progress.
+    pub max_read: Duration,
     /// Where people come from.
     pub source: Source,
     /// Where accounts live.

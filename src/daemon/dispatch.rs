@@ -357,6 +357,8 @@ impl Dispatcher {
         let mut all: Vec<Arc<dyn Watcher>> =
             vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
+        #[cfg(feature = "sim")]
+        all.push(Arc::new(super::sim_hooks::Defect));
         let (store, events, interrupted) =
             (self.store.clone(), self.events.clone(), self.interrupted.clone());
         let sync = sync.to_owned();

@@ -23,6 +23,7 @@ use self::http::HttpState;
 use self::notify::Notifier;
 use self::pausing::Retired;
 use self::pulse::Pulse;
+use self::sim_hooks::{clock, hold_still_for_tests};
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
 use crate::model::order::OrderNumber;
@@ -41,6 +42,7 @@ mod looking;
 pub mod notify;
 mod pausing;
 pub mod pulse;
+mod sim_hooks;
 mod systemd;
 pub mod verifying;
 mod watching;
@@ -448,29 +450,3 @@ impl Daemon {
         tracing::info!("stopped");
     }
 }
-
-/// The time as the loop sees it. A test may set the clock by so many milliseconds as this file says.
-#[cfg(feature = "sim")]
-fn clock() -> Millis {
-    let file = std::env::var_os("ROSTERD_SIM_CLOCK");
-    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
-    Millis(Millis::now().0 + text.and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or_default())
-}
-
-#[cfg(not(feature = "sim"))]
-fn clock() -> Millis {
-    Millis::now()
-}
-
-/// A test of the watchdog needs a loop that is stuck: it is, while this file exists.
-#[cfg(feature = "sim")]
-fn hold_still_for_tests() {
-    if let Some(file) = std::env::var_os("ROSTERD_SIM_STUCK_WHILE") {
-        while std::path::Path::new(&file).exists() {
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-}
-
-#[cfg(not(feature = "sim"))]
-fn hold_still_for_tests() {}

@@ -1,6 +1,8 @@
 //! Whom a run is about: everybody by a complete read, or named people by point reads.
 
 use std::collections::HashSet;
+use std::future::Future;
+use std::time::Duration;
 
 use super::event::RunEvent;
 use super::planning::People;
@@ -18,6 +20,8 @@ use crate::source::SourceError;
 use crate::store::Spool;
 use crate::target::Observe;
 
+/// How often a read is asked whether it makes progress.
+const PROGRESS_STEP: Duration = Duration::from_secs(1);
 /// Linked people who are asked for when a read shows nobody at all.
 const ASKED_WHEN_EMPTY: u32 = 5;
 /// So many people in a row whom the source cannot tell of, and nobody else yet: it tells of nobody.
@@ -76,11 +80,11 @@ async fn read<O: Observe>(
         closely,
     );
     let mut interrupted = context.interrupted.clone();
-    let mut reader = context.source.open().await?;
+    let mut reader = with_progress(context, context.source.open()).await?;
     let mut pages = 0;
     loop {
         let page = tokio::select! {
-            page = reader.next() => page?,
+            page = with_progress(context, reader.next()) => page?,
             _ = interrupted.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
         };
         let Some(page) = page else { break };
@@ -98,6 +102,32 @@ async fn read<O: Observe>(
     }
     let roster = builder.seal(read)?;
     Ok(gathered(roster))
+}
+
+/// What the source gives next. A read that makes no progress ends; it may take as long as its pages need, and waits that
+/// the source's own rate headers ask for do not count.
+async fn with_progress<O: Observe, T>(
+    context: &Context<'_, O>,
+    next: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    let mut next = std::pin::pin!(next);
+    let mut left = context.config.max_read;
+    while !left.is_zero() {
+        let step = left.min(PROGRESS_STEP);
+        tokio::select! {
+            given = &mut next => return given,
+            () = tokio::time::sleep(step) => {}
+        }
+        if !context.source.is_kept_back(Lane::General) {
+            left = left.saturating_sub(step);
+        }
+    }
+    Err(SourceError::Incomplete(format!(
+        "{}: no new page for {} s, which is max_read\nhelp: look at the vendor's status page; a slower network may need \
+         a longer max_read",
+        context.source.vendor().display_name(),
+        context.config.max_read.as_secs()
+    )))
 }
 
 fn gathered(roster: Roster) -> Gathered {

@@ -40,6 +40,12 @@ impl<'a> Service<'a> {
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.stage.home.path().join("log")).unwrap_or_default()
     }
