@@ -59,6 +59,10 @@ pub(super) struct Turn {
     pub paused_until: Option<Millis>,
     /// When those who left and still have access were last looked at.
     leavers_seen_at: Millis,
+    /// When the full run begins that is owed, if none has done it by then.
+    full_at: Option<Millis>,
+    /// A full run of everything under way.
+    whole: Option<u64>,
     /// Full runs in a row that failed while one was owed.
     full_tries: u32,
     /// The credentials were refused in the last run, and rest.
@@ -129,6 +133,8 @@ impl Turn {
             last_well,
             paused_until: None,
             leavers_seen_at: Millis(0),
+            full_at: None,
+            whole: None,
             full_tries: 0,
             refused: false,
             cleared: false,
@@ -141,6 +147,21 @@ impl Turn {
         // What the old watch stored and did not tell any more.
         self.look_at = Some(Millis(0));
         self.look_rest.ended();
+    }
+
+    /// A full run is owed, and begins no later than `at`.
+    pub(super) fn owes_full_run(&mut self, at: Millis) {
+        self.full_at = Some(self.full_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Whether it is time for the full run that is owed. What the end of one under way leaves owed is planned then.
+    fn is_full_run_due(&mut self, now: Millis) -> bool {
+        let due = |at: Millis| at <= now || at.since(now) > LONGEST_WAIT.as_millis() as i64;
+        if !self.full_at.is_some_and(due) {
+            return false;
+        }
+        self.full_at = None;
+        self.whole.is_none()
     }
 
     /// Somebody started or reloaded the daemon, and so looked after it: credentials that were refused are tried at once.
@@ -179,7 +200,7 @@ impl Dispatcher {
         let turns = self.turns.values();
         let due = |turn: &Turn| {
             let verification = turn.verifying.agenda.as_ref().and_then(Agenda::next_at);
-            [turn.agenda.next_at(), turn.look_at, turn.paused_until, verification]
+            [turn.agenda.next_at(), turn.full_at, turn.look_at, turn.paused_until, verification]
         };
         turns.flat_map(due).flatten().min()
     }
@@ -202,6 +223,7 @@ impl Dispatcher {
                 turn.look_at = Some(now);
             }
             let leavers = now.since(turn.leavers_seen_at).abs() >= LEAVERS_SEEN_MILLIS;
+            let owed = turn.is_full_run_due(now);
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
             let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
                 agenda.look_at_the_clock(now);
@@ -213,7 +235,8 @@ impl Dispatcher {
             if look {
                 self.look(&sync, now).await?;
             }
-            if due {
+            let owed = owed && !due && self.store.snapshot().owed_full_run(&sync).await?.is_some();
+            if due || owed {
                 self.due(&sync, now).await?;
             }
             if verify {
@@ -282,7 +305,7 @@ impl Dispatcher {
     pub(super) fn soon(&mut self, sync: &str, reason: &str, now: Millis) {
         tracing::info!(sync, reason, "a full run comes soon");
         if let Some(turn) = self.turns.get_mut(sync) {
-            turn.agenda.soon(Millis(now.0 + DEBOUNCE_MILLIS));
+            turn.owes_full_run(Millis(now.0.saturating_add(DEBOUNCE_MILLIS)));
         }
     }
 
@@ -354,6 +377,9 @@ impl Dispatcher {
         let sides = loaded.sides.get(sync)?.clone();
         let Queued { order, watchers, replies } = queued;
         let id = self.new_id(Running { replies });
+        if let Some(turn) = self.turns.get_mut(sync).filter(|_| is_whole(&order)) {
+            turn.whole = Some(id);
+        }
         let mut all: Vec<Arc<dyn Watcher>> =
             vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
@@ -381,6 +407,7 @@ impl Dispatcher {
             (Who::Ids(_) | Who::Named(_) | Who::Everybody | Who::ReturnOf { .. }, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
+            turn.whole = turn.whole.filter(|whole| *whole != id);
             turn.cleared = false;
             if let Some(ids) = &looked {
                 turn.look_runs -= 1;
@@ -434,7 +461,6 @@ impl Dispatcher {
     ) -> Result<(), StoreError> {
         let facts = finished.facts.clone();
         let well = facts.result.reached_both_sides();
-        let full = order.who == Who::Everybody;
         // Who loses an account because a run is taken back has not left.
         if order.trigger != Trigger::Undo {
             let millis = self.tell_revocations(sync, looked.is_some(), finished, now).await?;
@@ -443,7 +469,7 @@ impl Dispatcher {
                 self.store.note_revocations(&tenure, millis, now).await?;
             }
         }
-        let whole = full && order.only.is_none();
+        let whole = is_whole(order);
         if whole || looked.is_some() {
             self.end_looks(sync, began, looked, finished, now).await?;
         }
@@ -507,13 +533,13 @@ impl Dispatcher {
         let owed = self.store.snapshot().owed_full_run(sync).await?.is_some();
         let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
         turn.full_tries = if well { 0 } else { turn.full_tries.saturating_add(1) };
-        let pause = match (quarantined, owed, well) {
-            (true, _, _) => LONGEST_WAIT.as_millis() as i64,
-            (false, true, true) => DEBOUNCE_MILLIS,
-            (false, true, false) => pause_after(turn.full_tries.saturating_sub(1)),
-            (false, false, _) => return Ok(()),
-        };
-        turn.agenda.soon(Millis(now.0.saturating_add(pause)));
+        let hourly = Millis(now.0.saturating_add(LONGEST_WAIT.as_millis() as i64));
+        let pause = if well { DEBOUNCE_MILLIS } else { pause_after(turn.full_tries.saturating_sub(1)) };
+        match (quarantined, owed) {
+            (true, _) => turn.agenda.soon(hourly),
+            (false, true) => turn.owes_full_run(Millis(now.0.saturating_add(pause))),
+            (false, false) => {}
+        }
         Ok(())
     }
 
@@ -539,6 +565,11 @@ impl Dispatcher {
         };
         format!("{going_on}{}; {next}{held}", self.last)
     }
+}
+
+/// Whether an order is about everybody and everything.
+fn is_whole(order: &Order) -> bool {
+    order.who == Who::Everybody && order.only.is_none()
 }
 
 /// A run that failed is logged with its reason and what to do about it.

@@ -285,7 +285,7 @@ impl Daemon {
             }
             // Asked for before a crash, a stop or a reload, and not done since.
             if dispatcher.store.snapshot().owed_full_run(name).await?.is_some() {
-                turn.agenda.soon(now);
+                turn.owes_full_run(now);
             }
             let agenda = verifying::agenda(&sides.config, &dispatcher.store, now).await?;
             if let Some(turn) = dispatcher.turns.get_mut(name) {

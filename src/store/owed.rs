@@ -116,6 +116,9 @@ pub(super) fn put(
     now: Millis,
 ) -> Result<(), StoreError> {
     let Some(class) = entry.class() else { return Ok(()) };
+    if is_done_meanwhile(transaction, tenure, entry)? {
+        return Ok(());
+    }
     let known: Option<(u32, u32, Option<i64>)> = transaction
         .prepare_cached(
             "SELECT attempts, refusals, retry_run FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = ?3",
@@ -175,6 +178,23 @@ pub(super) fn put(
             number.in_epoch(tenure.epoch).get(),
         ])?;
     Ok(())
+}
+
+/// Whether another run has taken the access that this one left for its next try, because it met that run's write.
+fn is_done_meanwhile(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    entry: &OwedEntry,
+) -> Result<bool, StoreError> {
+    if entry.verb != Verb::Deactivate || entry.attempted || entry.waits_for != WaitsFor::Retry {
+        return Ok(false);
+    }
+    Ok(transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND state <> 'active'
+                              AND removal_seen)",
+        )?
+        .query_row(params![tenure.sync, entry.source_id.as_str()], |row| row.get(0))?)
 }
 
 /// How long a removal waits for its next try by itself.
