@@ -10,7 +10,7 @@ use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::{hold_for_seats, seats_of_changes};
-use super::unlisted::{Looked, Unlisted};
+use super::unlisted::{Looked, Question, Unlisted};
 use super::{Context, RunError};
 use crate::core::guard::{Intent, Judgement, Ledger, judge, judge_others, judge_removals};
 use crate::core::normalize::fold_address;
@@ -195,7 +195,12 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 continue;
             }
             match link {
-                Some(link) if Unlisted::is_unexplained(&candidate, &link) => unlisted.push(candidate, link),
+                Some(link) if self.needs_whole_look(&candidate, &link) => {
+                    unlisted.push(candidate, link, Question::Whole);
+                }
+                Some(link) if Unlisted::is_unexplained(&candidate, &link) => {
+                    unlisted.push(candidate, link, Question::OwnRecord);
+                }
                 link => {
                     let mut planner = self.planner(&mut plan, &mut intent, narrowing.as_deref_mut());
                     planner.take(&candidate, link.as_ref(), &Match::None)?;
@@ -219,6 +224,21 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         plan.judgement = judge(&intent, &ledger, &self.context.config.guard);
         plan.writes = intent.total();
         Ok(plan)
+    }
+
+    /// Whether record and assignment are asked for: of somebody whom a decision binds and whom the list leaves out, and
+    /// of somebody with access whom nobody could judge.
+    fn needs_whole_look(&self, candidate: &Candidate, link: &Link) -> bool {
+        match &candidate.standing {
+            Standing::Unknown(_) => link.state == LinkState::Active,
+            Standing::Leaver(RemovalCause::NotListed) => self.rulings.is_pinned(&candidate.id),
+            Standing::Leaver(_)
+            | Standing::Suspended
+            | Standing::OutOfScope
+            | Standing::Qualifies(_)
+            | Standing::Pending
+            | Standing::HeldBack(_) => false,
+        }
     }
 
     /// The plan of everybody else: whoever has no account is looked for at the target.

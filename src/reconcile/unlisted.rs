@@ -9,6 +9,7 @@ use super::people::one;
 use super::roster::Candidate;
 use super::{Context, RunError};
 use crate::core::lifecycle::{Lifecycle, lifecycle};
+use crate::core::planner::removal_verb;
 use crate::core::standing::Standing;
 use crate::http::Lane;
 use crate::model::id::SourceId;
@@ -24,7 +25,17 @@ const LOOKS: usize = 200;
 /// Linked people whom the list leaves out, or whom nobody can judge.
 #[derive(Debug, Default)]
 pub struct Unlisted {
-    people: Vec<(Candidate, Link)>,
+    people: Vec<(Candidate, Link, Question)>,
+}
+
+/// How somebody is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// By their own record alone: why they are not listed.
+    OwnRecord,
+    /// Record and assignment: a list that is short must not end a decision about somebody, and nobody could judge the
+    /// other ones.
+    Whole,
 }
 
 /// What the looks showed.
@@ -52,8 +63,8 @@ impl Unlisted {
     }
 
     /// Takes somebody in.
-    pub fn push(&mut self, candidate: Candidate, link: Link) {
-        self.people.push((candidate, link));
+    pub fn push(&mut self, candidate: Candidate, link: Link, question: Question) {
+        self.people.push((candidate, link, question));
     }
 
     /// Looks at those who were not looked at for the longest time. A person who cannot be read is that person's matter.
@@ -63,16 +74,16 @@ impl Unlisted {
             return Ok(looked);
         }
         let looks: HashMap<SourceId, Observation> = context.snapshot.looks(context.sync_name()).await?;
-        self.people.sort_by_key(|(candidate, _)| looks.get(&candidate.id).map(|look| look.number));
+        self.people.sort_by_key(|(candidate, ..)| looks.get(&candidate.id).map(|look| look.number));
         let mut refused = false;
-        for (index, (candidate, link)) in self.people.into_iter().enumerate() {
+        for (index, (candidate, link, question)) in self.people.into_iter().enumerate() {
             // Whom this very run has read one by one was looked at just now.
             let is_fresh = context.reads_one_by_one;
             if refused || is_fresh || index >= LOOKS {
                 looked.unseen.push((candidate, link));
                 continue;
             }
-            match look_at(context, &candidate, &link).await {
+            match look_at(context, &candidate, &link, question).await {
                 Ok(Some(fresh)) => looked.seen.push((fresh, link)),
                 Ok(None) => looked.unseen.push((candidate, link)),
                 Err(error) => {
@@ -92,15 +103,11 @@ async fn look_at<O: Observe>(
     context: &Context<'_, O>,
     candidate: &Candidate,
     link: &Link,
+    question: Question,
 ) -> Result<Option<Candidate>, RunError> {
-    match &candidate.standing {
-        Standing::Unknown(_) => one(context, &candidate.id, Some(link)).await,
-        Standing::Leaver(_)
-        | Standing::Suspended
-        | Standing::OutOfScope
-        | Standing::Qualifies(_)
-        | Standing::Pending
-        | Standing::HeldBack(_) => {
+    match question {
+        Question::Whole => one(context, &candidate.id, Some(link)).await,
+        Question::OwnRecord => {
             let seen = cause_by_own_record(context, &candidate.id).await?;
             Ok(seen.map(|(cause, observation)| Candidate {
                 standing: Standing::Leaver(cause),
@@ -117,11 +124,18 @@ pub(super) async fn cause_by_own_record<O: Observe>(
     person: &SourceId,
 ) -> Result<Option<(RemovalCause, Observation)>, RunError> {
     let record = context.source.own_record(person, Lane::General).await?;
+    let policy = &context.config.lifecycle;
     let cause = match &record.state {
         OwnState::Status(status) => match lifecycle(status, true) {
             Lifecycle::Disabled => RemovalCause::Disabled,
-            Lifecycle::Suspended => RemovalCause::Suspended,
-            Lifecycle::Active | Lifecycle::Pending | Lifecycle::Unknown => RemovalCause::NotAssigned,
+            // Where suspended people are kept, whether this one is also unassigned decides, and that is the proof's to
+            // tell.
+            Lifecycle::Suspended if removal_verb(RemovalCause::Suspended, policy).is_some() => {
+                RemovalCause::Suspended
+            }
+            Lifecycle::Suspended | Lifecycle::Active | Lifecycle::Pending | Lifecycle::Unknown => {
+                RemovalCause::NotAssigned
+            }
         },
         OwnState::UserGone => RemovalCause::Deleted,
         OwnState::Inconclusive(_) => return Ok(None),

@@ -158,9 +158,9 @@ impl Door<'_, '_> {
         let questions = [
             self.is_paused()?,
             self.is_protected(action, link.as_ref()),
+            self.is_decided_meanwhile(action)?,
             self.is_stale(action, link.as_ref())?,
             self.is_on_the_wire(action)?,
-            self.is_decided_meanwhile(action)?,
         ];
         if let Some(refusal) = questions.into_iter().find_map(Result::err) {
             return Ok(Err(refusal));

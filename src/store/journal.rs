@@ -153,6 +153,12 @@ impl Store {
                 if approved && settlement.settled == Settled::NotSent {
                     give_back_approval(transaction, &tenure, &action, run)?;
                 }
+                // What waited for this to be known is tried at once.
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'retry', attempts = 0, retry_run = NULL
+                     WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
+                    params![tenure.sync, action.source_id.as_str()],
+                )?;
                 if settlement.settled == Settled::Applied {
                     owed::end_acknowledged(transaction, &tenure.sync, &action.source_id, action.verb)?;
                     if action.verb.is_removal() {
@@ -181,7 +187,7 @@ impl Store {
                 let tries: Option<(u32, String)> = transaction
                     .query_row(
                         "SELECT tries, journal.payload FROM in_flight JOIN journal ON journal.seq = in_flight.intent
-                         WHERE intent = ?1",
+                         WHERE in_flight.intent = ?1",
                         [intent.0],
                         |row| Ok((row.get(0)?, row.get(1)?)),
                     )

@@ -1,0 +1,1 @@
+//! One person, one account, one record concerns one person.
