@@ -16,7 +16,7 @@ const REFUSED_APART_MILLIS: i64 = 60_000;
 /// A sync in quarantine is tried at least so often, whatever its schedule says.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Refused credentials are tried at most so often, by whatever run.
-const REFUSED_PAUSE_MILLIS: i64 = 5 * 60_000;
+pub const REFUSED_PAUSE_MILLIS: i64 = 5 * 60_000;
 
 /// A side of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

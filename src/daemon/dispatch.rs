@@ -3,7 +3,7 @@
 //!
 //! What lives here: the state between runs. What must not: waiting (the loop must turn), and how a run goes.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
-use super::looking::{Rest, bystanders, pause_after};
+use super::looking::{bystanders, pause_after};
 use super::notify::Notifier;
 use super::notify::notices::Lasting;
 use super::pausing::Retired;
-use super::verifying::Verifying;
-use crate::core::quarantine::LONGEST_WAIT;
+use super::turn::Turn;
+use crate::core::quarantine::{LONGEST_WAIT, REFUSED_PAUSE_MILLIS};
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::order::OrderNumber;
@@ -25,7 +25,7 @@ use crate::model::owed::{OwedChange, WaitMeaning};
 use crate::model::report::{RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who, clear_up, put_off, quarantine_of};
+use crate::reconcile::{Finished, Order, Who, clear_up, is_secret_changed, put_off, quarantine_of};
 use crate::report::visible;
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
@@ -36,40 +36,6 @@ use crate::telemetry::metrics::Metrics;
 const DEBOUNCE_MILLIS: i64 = 5_000;
 /// How often those who left and still have access are looked at while no run ends.
 const LEAVERS_SEEN_MILLIS: i64 = 60_000;
-
-/// What the loop knows of one sync.
-pub(super) struct Turn {
-    pub agenda: Agenda,
-    pub verifying: Verifying,
-    /// The full run or verification under way.
-    full: Option<u64>,
-    queue: VecDeque<Queued>,
-    /// Whom runs of the watch are about right now.
-    pub looking: HashSet<SourceId>,
-    pub look_runs: usize,
-    /// When to look again at single people.
-    pub look_at: Option<Millis>,
-    /// Looks come to nothing for everybody.
-    pub look_rest: Rest,
-    /// People without a link whom the last full run told of: waiting or held back.
-    pub bystanders: HashSet<SourceId>,
-    /// When the last good full run began: whoever it still showed had access until then at least.
-    pub last_well: Option<Millis>,
-    /// Until when writing is paused, as far as the loop knows.
-    pub paused_until: Option<Millis>,
-    /// When those who left and still have access were last looked at.
-    leavers_seen_at: Millis,
-    /// When the full run begins that is owed, if none has done it by then.
-    full_at: Option<Millis>,
-    /// A full run of everything under way.
-    whole: Option<u64>,
-    /// Full runs in a row that failed while one was owed.
-    full_tries: u32,
-    /// The credentials were refused in the last run, and rest.
-    refused: bool,
-    /// Somebody did something about refused credentials.
-    cleared: bool,
-}
 
 pub(super) struct Queued {
     pub order: Order,
@@ -117,60 +83,6 @@ pub(super) struct Dispatcher {
     pub(super) last: String,
 }
 
-impl Turn {
-    pub(super) fn new(agenda: Agenda, last_well: Option<Millis>) -> Turn {
-        Turn {
-            agenda,
-            verifying: Verifying::default(),
-            full: None,
-            queue: VecDeque::new(),
-            looking: HashSet::new(),
-            look_runs: 0,
-            // What was heard before a restart has not been looked at.
-            look_at: Some(Millis(0)),
-            look_rest: Rest::default(),
-            bystanders: HashSet::new(),
-            last_well,
-            paused_until: None,
-            leavers_seen_at: Millis(0),
-            full_at: None,
-            whole: None,
-            full_tries: 0,
-            refused: false,
-            cleared: false,
-        }
-    }
-
-    /// The same turn with a new agenda: runs under way and what is known go on.
-    pub(super) fn reloaded(&mut self, agenda: Agenda) {
-        self.agenda = agenda;
-        // What the old watch stored and did not tell any more.
-        self.look_at = Some(Millis(0));
-        self.look_rest.ended();
-    }
-
-    /// A full run is owed, and begins no later than `at`.
-    pub(super) fn owes_full_run(&mut self, at: Millis) {
-        self.full_at = Some(self.full_at.map_or(at, |known| known.min(at)));
-    }
-
-    /// Whether it is time for the full run that is owed. What the end of one under way leaves owed is planned then.
-    fn is_full_run_due(&mut self, now: Millis) -> bool {
-        let due = |at: Millis| at <= now || at.since(now) > LONGEST_WAIT.as_millis() as i64;
-        if !self.full_at.is_some_and(due) {
-            return false;
-        }
-        self.full_at = None;
-        self.whole.is_none()
-    }
-
-    /// Somebody started or reloaded the daemon, and so looked after it: credentials that were refused are tried at once.
-    pub(super) fn try_at_once(&mut self, now: Millis) {
-        self.cleared = true;
-        self.agenda.soon(now);
-    }
-}
-
 impl Dispatcher {
     pub(super) fn new(parts: Parts) -> Dispatcher {
         let Parts { store, loaded, events, interrupted, notifier, metrics, secrets, retired } = parts;
@@ -212,9 +124,9 @@ impl Dispatcher {
             if self.turns.get(&sync).is_some_and(|turn| turn.paused_until.is_some()) {
                 self.look_at_pause(&sync, now).await?;
             }
-            // Refused credentials have rested, or a secret was changed: that need not wait for the next firing.
+            // A changed secret need not wait for the next firing.
             let waits = self.turns.get(&sync).is_some_and(|turn| turn.refused);
-            let waits_no_more = waits && self.put_off(&sync, now).await?.is_none();
+            let waits_no_more = waits && self.is_secret_changed(&sync).await?;
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
             turn.agenda.look_at_the_clock(now);
             if waits_no_more {
@@ -271,6 +183,13 @@ impl Dispatcher {
         }
         let resting = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
         Ok(resting.map(|resting| resting.until))
+    }
+
+    /// Whether a secret is another one than the one that was refused.
+    async fn is_secret_changed(&self, sync: &str) -> Result<bool, StoreError> {
+        let loaded = self.loaded.borrow().clone();
+        let Some(sides) = loaded.sides.get(sync) else { return Ok(false) };
+        is_secret_changed(self.store.snapshot(), &sides.config, &self.secrets).await
     }
 
     /// Somebody wants a run.
@@ -477,6 +396,10 @@ impl Dispatcher {
         let refused = !self.store.snapshot().health(sync).await?.refused.is_empty();
         if let Some(turn) = self.turns.get_mut(sync) {
             turn.refused = refused;
+            if refused && !lasting.quarantined {
+                // Once more, as soon as they have rested: then it is known to last.
+                turn.agenda.soon(Millis(now.0.saturating_add(REFUSED_PAUSE_MILLIS)));
+            }
             // What a run left owed, and whom the watch heard of meanwhile.
             turn.look_at = Some(now);
             if well && whole {

@@ -18,12 +18,13 @@ use tokio::task::JoinHandle;
 
 use self::agenda::Agenda;
 use self::control::Client;
-use self::dispatch::{Dispatcher, Parts, Turn};
+use self::dispatch::{Dispatcher, Parts};
 use self::http::HttpState;
 use self::notify::Notifier;
 use self::pausing::Retired;
 use self::pulse::Pulse;
 use self::sim_hooks::{clock, hold_still_for_tests};
+use self::turn::Turn;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
 use crate::model::order::OrderNumber;
@@ -44,6 +45,7 @@ mod pausing;
 pub mod pulse;
 mod sim_hooks;
 mod systemd;
+mod turn;
 pub mod verifying;
 mod watching;
 

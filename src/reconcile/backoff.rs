@@ -52,9 +52,18 @@ pub async fn put_off(
         Some(Resting { until, reason: refused.reason, side: refused.side })
     });
     let Some(resting) = resting.max_by_key(|resting| resting.until) else { return Ok(None) };
-    let then = snapshot.secrets_at_failure(&sync.name).await?;
-    let changed = then.is_some_and(|then| then != secrets_digest(sync, secrets, &snapshot.digest_key()));
+    let changed = is_secret_changed(snapshot, sync, secrets).await?;
     Ok((!changed).then_some(resting))
+}
+
+/// Whether a secret is another one than in the run that failed last.
+pub async fn is_secret_changed(
+    snapshot: &Snapshot,
+    sync: &config::Sync,
+    secrets: &ResolveSecret,
+) -> Result<bool, StoreError> {
+    let then = snapshot.secrets_at_failure(&sync.name).await?;
+    Ok(then.is_some_and(|then| then != secrets_digest(sync, secrets, &snapshot.digest_key())))
 }
 
 /// A keyed digest over the secrets as they are now, to see later that one was changed. Nothing can be read from it.

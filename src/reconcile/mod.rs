@@ -50,7 +50,7 @@ mod undo;
 mod unlisted;
 mod verify;
 
-pub use backoff::{Resting, put_off, quarantine_of, unreadable_secret};
+pub use backoff::{Resting, is_secret_changed, put_off, quarantine_of, unreadable_secret};
 pub use clearing::clear_up;
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, State, mapping_of, vendor};
