@@ -230,7 +230,7 @@ fn a_full_daemon_table_is_read() {
     assert_eq!(public.daemon.listen, Some("0.0.0.0:9464".parse::<SocketAddr>().unwrap()));
     assert!(public.daemon.listen_public && !good(&sync_with("")).daemon.listen_public);
     let all = good(&format!("[daemon]\nnotify.url = \"https://hooks.example/\"\n{}", sync_with("")));
-    assert_eq!(all.daemon.notify.unwrap().on.len(), 4);
+    assert_eq!(all.daemon.notify.unwrap().on.len(), 5);
 }
 
 #[test]

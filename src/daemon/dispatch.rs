@@ -349,6 +349,7 @@ impl Dispatcher {
                 self.store.give_up_tenure(&sync).await;
                 if let Some(turn) = self.turns.get_mut(&sync) {
                     turn.look_rest.failed(now);
+                    turn.owes_full_run(Millis(now.0.saturating_add(pause_after(0))));
                 }
             }
         }
@@ -385,7 +386,9 @@ impl Dispatcher {
             let millis = self.tell_revocations(sync, looked.is_some(), finished, now).await?;
             if !millis.is_empty() {
                 let tenure = self.store.tenure(sync).await?;
-                self.store.note_revocations(&tenure, millis, now).await?;
+                self.store.note_revocations(&tenure, millis.clone(), now).await?;
+                // Once it is on record: the page and the metric are read together.
+                millis.iter().for_each(|millis| self.metrics.revoked(sync, *millis as f64 / 1000.0));
             }
         }
         let whole = is_whole(order);

@@ -271,7 +271,6 @@ impl Dispatcher {
                 let millis = now.since(since).max(0);
                 let seconds = millis as f64 / 1000.0;
                 all.push(millis);
-                self.metrics.revoked(sync, seconds);
                 tracing::info!(sync, by_watch, seconds, "access ended");
             }
         }

@@ -134,9 +134,8 @@ pub(super) fn put(
         (true, false) => 0,
         (false, _) => known_refusals,
     };
-    let undone = entry.waits_for.meaning() == WaitMeaning::Undone;
-    let next_try_at = (class == OwedClass::Removal && undone)
-        .then(|| now.0.saturating_add(removal_pause(attempts, refusals)));
+    let tries = class == OwedClass::Removal && entry.waits_for.meaning() == WaitMeaning::Undone;
+    let next_try_at = tries.then(|| now.0.saturating_add(removal_pause(attempts, refusals)));
     let runs: i64 = transaction
         .query_row("SELECT runs FROM sync WHERE name = ?1", [&tenure.sync], |row| row.get(0))
         .optional()?

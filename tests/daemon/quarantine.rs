@@ -2,7 +2,7 @@
 //! and are tried at once where somebody did something about it.
 
 use crate::service::{
-    EVERY_SECOND, NEVER, Service, configure, configure_syncs, logins, run_rows, socket, stage,
+    EVERY_SECOND, NEVER, Service, configure, configure_syncs, logins, run_rows, socket, stage, stays,
 };
 use crate::support::Stage;
 use rosterd::sim::{Effect, Fault, Peer};
@@ -61,10 +61,10 @@ fn refused_credentials_rest_whatever_asks_for_a_run_and_a_changed_secret_is_trie
     revoke(&stage);
     let service = Service::start(&stage.home);
     service.says(0, "run 1 of default: source_unavailable");
-    let requests = stage.sim.requests(Peer::Okta).len();
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    assert_eq!(run_rows(&stage.home.state()).len(), 1, "the schedule fired, and they rest");
-    assert_eq!(stage.sim.requests(Peer::Okta).len(), requests);
+    // The schedule fires, and they rest.
+    let seen = || (run_rows(&stage.home.state()).len(), stage.sim.requests(Peer::Okta).len());
+    stays(std::time::Duration::from_secs(4), seen);
+    assert_eq!(seen().0, 1);
     assert!(stage.sim.requests(Peer::Scim).is_empty());
     write_tokens(&stage);
     let from = service.mark();

@@ -134,8 +134,7 @@ fn the_first_start_without_a_cursor_makes_up_for_what_the_log_does_not_tell() {
         service.stop();
         // The next start has a place in the log, and runs nothing.
         let service = Service::start(&stage);
-        std::thread::sleep(Duration::from_secs(7));
-        assert_eq!(service.runs(), (2, 0), "{}", service.log());
+        service.stays(Duration::from_secs(7), || service.runs() == (2, 0));
         service.stop();
     }
 }
@@ -158,8 +157,7 @@ fn a_look_that_contradicts_its_event_is_repeated() {
     assert_eq!(service.runs().0, 2, "no full run was needed:\n{}", service.log());
     // It came to something final: no further looks.
     service.until("the end of the second look", || service.runs().1 == 2);
-    std::thread::sleep(Duration::from_secs(12));
-    assert_eq!(service.runs().1, 2, "{}", service.log());
+    service.stays(Duration::from_secs(12), || service.runs().1 == 2);
     service.stop();
 }
 

@@ -66,6 +66,16 @@ impl<'a> Service<'a> {
         began.elapsed()
     }
 
+    /// Looks for so long that something stays so.
+    #[track_caller]
+    pub(crate) fn stays(&self, long: Duration, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + long;
+        while Instant::now() < deadline {
+            assert!(is_so(), "{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
     /// Full runs and runs of the watch so far.
     pub(crate) fn runs(&self) -> (i64, i64) {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
