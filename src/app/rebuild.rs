@@ -162,6 +162,7 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
         | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::Interrupted => exit::FAILURE,
     };
     match error {
@@ -173,6 +174,7 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
         | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::Interrupted => (format!("sync \"{sync}\": {error}"), code),
     }
 }

@@ -124,7 +124,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         held: holds.iter().map(|hold| hold.count).sum(),
         holds,
         failing,
-        leavers_with_access: owed.iter().filter(|change| change.is_removal()).map(leaver).collect(),
+        leavers_with_access: owed.iter().filter(|change| change.keeps_access()).map(leaver).collect(),
         owed: owed_counts(&owed),
         pins,
         target_answered_at,
@@ -271,7 +271,7 @@ fn problems(
 
 /// Leavers who still have access although nobody wants it so: the first thing that anybody should know.
 fn leavers_problem(owed: &[OwedChange]) -> Option<String> {
-    let keeps = |change: &&OwedChange| change.is_removal() && change.waits_for.needs_attention();
+    let keeps = |change: &&OwedChange| change.keeps_access() && change.waits_for.needs_attention();
     let mut waits: Vec<&str> = Vec::new();
     let mut people = 0u64;
     for change in owed.iter().filter(keeps) {

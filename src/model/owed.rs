@@ -218,9 +218,14 @@ pub struct OwedChange {
 }
 
 impl OwedChange {
-    /// Whether somebody who left still has access.
+    /// Whether it is about access that ends.
     pub fn is_removal(&self) -> bool {
         self.class == OwedClass::Removal
+    }
+
+    /// Whether somebody who left still has access. A deletion that waits for its date has taken the access already.
+    pub fn keeps_access(&self) -> bool {
+        self.is_removal() && !(self.verb == Some(Verb::Delete) && self.waits_for == WaitsFor::Date)
     }
 }
 

@@ -435,9 +435,28 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     }
 
     async fn send_proven(&self, proven: Proven, link: &Link, billable: bool, is_approved: bool) -> Ended {
+        let proven = match self.without_irreversible(proven) {
+            Ok(proven) => proven,
+            Err(ended) => return *ended,
+        };
         let done = self.hand.remove(proven, link, is_approved).await;
         let unsent_removal = done.record.outcome == Outcome::Deferred;
         Ended { unsent_removal, billable, ..Ended::of(done) }
+    }
+}
+
+impl<O: Observe, H: Hand, J: Judge> Executor<'_, O, H, J> {
+    /// What cannot be taken back needs a clock that a witness confirmed in this run. Without one the access of a leaver is
+    /// taken all the same, by a deactivation on the same proof.
+    fn without_irreversible(&self, proven: Proven) -> Result<Proven, Box<Ended>> {
+        if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
+            return Ok(proven);
+        }
+        if proven.action().cause == Some(RemovalCause::DeleteAfter) {
+            let why = "a deletion waits for a clock that a witness confirms".to_owned();
+            return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
+        }
+        Ok(proven.as_deactivation())
     }
 }
 

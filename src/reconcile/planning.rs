@@ -29,6 +29,7 @@ use crate::model::time::Millis;
 use crate::store::Spool;
 use crate::target::{Criterion, Observe, TargetError};
 
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 /// People looked up or planned at a time: bounds memory, not correctness.
 const CHUNK: usize = 512;
 
@@ -104,6 +105,8 @@ pub struct PlanMaker<'a, 'c, O> {
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
     refused_removals: HashSet<SourceId>,
+    /// Deletions after a while that an earlier run came to, and when it did first.
+    dated: HashMap<SourceId, Millis>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
     /// People whose turn comes after the leavers.
     others: Spool<Candidate>,
@@ -122,9 +125,11 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         now: Millis,
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
-        let mut refused_removals = HashSet::new();
+        let (mut refused_removals, mut dated) = (HashSet::new(), HashMap::new());
         for change in context.snapshot.owed(context.sync_name()).await? {
-            if !change.is_removal() {
+            if change.is_removal() && !change.keeps_access() {
+                dated.insert(change.source_id, change.since);
+            } else if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
                 refused_removals.insert(change.source_id);
@@ -139,6 +144,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             now,
             owed,
             refused_removals,
+            dated,
             taken: context.snapshot.taken_accounts(context.sync_name()).await?,
             others: Spool::default(),
             to_look_up: 0,
@@ -167,6 +173,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             context: self.context,
             owed: &self.owed,
             refused_removals: &self.refused_removals,
+            dated: &self.dated,
             rulings: self.rulings,
             narrowing,
             now: self.now,
@@ -404,6 +411,7 @@ pub async fn plan_changed_causes<O: Observe>(
         now,
         owed: HashMap::new(),
         refused_removals: HashSet::new(),
+        dated: HashMap::new(),
         taken: HashMap::new(),
         others: Spool::default(),
         to_look_up: 0,
@@ -434,11 +442,12 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, refused_removals) = (HashMap::new(), HashSet::new());
+    let (owed, refused_removals, dated) = (HashMap::new(), HashSet::new(), HashMap::new());
     let mut planner = Planner {
         context,
         owed: &owed,
         refused_removals: &refused_removals,
+        dated: &dated,
         rulings,
         narrowing: None,
         now,
@@ -474,6 +483,7 @@ struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
     refused_removals: &'a HashSet<SourceId>,
+    dated: &'a HashMap<SourceId, Millis>,
     rulings: &'a Rulings,
     narrowing: Option<&'a mut Narrowing>,
     now: Millis,
@@ -523,7 +533,7 @@ impl<O: Observe> Planner<'_, '_, O> {
                 Ok(())
             }
             Decision::Act(action) => {
-                let action = self.rulings.apply(*action, candidate, link);
+                let action = self.rulings.apply(self.dated(*action), candidate, link);
                 if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
                     return Ok(());
                 }
@@ -558,6 +568,20 @@ impl<O: Observe> Planner<'_, '_, O> {
                 owed.detail
             )
         })
+    }
+
+    /// A deletion after a while cannot be taken back: an earlier run, at least a day before, must have come to the same.
+    fn dated(&self, mut action: PlannedAction) -> PlannedAction {
+        let is_dated = action.cause == Some(RemovalCause::DeleteAfter);
+        let waited =
+            self.dated.get(&action.source_id).is_some_and(|since| self.now.since(*since) >= DAY_MILLIS);
+        if is_dated && !waited && action.disposition == Disposition::Send {
+            action.disposition = Disposition::Dated(
+                "lifecycle.delete_after has passed; a run a day later deletes, if it comes to the same"
+                    .to_owned(),
+            );
+        }
+        action
     }
 
     fn file(&mut self, action: PlannedAction, link: Option<&Link>) -> Result<(), RunError> {

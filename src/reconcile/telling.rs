@@ -142,6 +142,7 @@ pub(super) fn blame(facts: &mut RunFacts, error: &RunError) {
         | RunError::Spool(_)
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
+        | RunError::Clock(_)
         | RunError::StalePlan(_)
         | RunError::Defect(_) => {
             facts.notes.push(error.to_string());

@@ -294,6 +294,7 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
         | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }

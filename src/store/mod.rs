@@ -16,6 +16,7 @@ mod audit;
 mod backup;
 mod chain;
 mod claims;
+mod clock;
 mod credentials;
 mod door;
 mod drift;
