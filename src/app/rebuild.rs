@@ -161,6 +161,7 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::Spool(_)
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
         | RunError::Clock(_)
         | RunError::Interrupted => exit::FAILURE,
     };
@@ -172,6 +173,7 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::Spool(_)
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
         | RunError::Clock(_)
         | RunError::Interrupted => (format!("sync \"{sync}\": {error}"), code),
     }

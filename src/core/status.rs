@@ -182,10 +182,10 @@ pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     SourceWords { kind, url, app_id: sync.source.app_id.clone() }
 }
 
-/// The first firing of the schedule after now, and not before a quarantine ends.
+/// The first firing of the schedule after now; in quarantine the hourly try where that comes first.
 fn next_run_at(sync: &config::Sync, quarantine: Option<&Quarantine>, now: Millis) -> Option<Millis> {
-    let earliest = quarantine.map_or(now, |quarantine| now.max(Millis(quarantine.until.0.saturating_sub(1))));
-    firings(sync, earliest, 1).pop()
+    let hourly = quarantine.map(|quarantine| quarantine.until).filter(|until| *until > now);
+    firings(sync, now, 1).pop().into_iter().chain(hourly).min()
 }
 
 /// The next firings of the schedule, without jitter.

@@ -55,7 +55,7 @@ mod undo;
 mod unlisted;
 mod verify;
 
-pub use backoff::{put_off, quarantine_of, unreadable_secret};
+pub use backoff::{Resting, is_secret_changed, put_off, quarantine_of, unreadable_secret};
 pub use clearing::clear_up;
 pub use keep::CauseNow;
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
@@ -164,6 +164,12 @@ pub enum RunError {
     /// A signal.
     #[error("interrupted")]
     Interrupted,
+    /// The program itself: a panic.
+    #[error(
+        "a defect of rosterd broke the run off: {0}\nhelp: report it with the log; what it left open is settled by \
+         reading in the next run"
+    )]
+    Defect(String),
 }
 
 impl RunError {
@@ -181,7 +187,8 @@ impl RunError {
             | RunError::Binding(_)
             | RunError::NobodyNamed(_)
             | RunError::Clock(_)
-            | RunError::StalePlan(_) => RunResult::Error,
+            | RunError::StalePlan(_)
+            | RunError::Defect(_) => RunResult::Error,
         }
     }
 }

@@ -1,8 +1,11 @@
 //! One run of one sync, phase by phase.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::apply::WriteHand;
@@ -172,7 +175,9 @@ pub async fn run<O: Observe, P: Provision>(
     };
     let mut tally = Tally::default();
     let mut written = None;
-    let outcome = Box::pin(phases(&request, writing, &mut written, &mut tally)).await;
+    // A defect ends the run like any other failure: on record, counted, and told.
+    let phases = AssertUnwindSafe(Box::pin(phases(&request, writing, &mut written, &mut tally)));
+    let outcome = phases.catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     // A run that failed before it had a number is no dry run.
     facts.mode = if writing.is_some() { Mode::Apply } else { Mode::DryRun };
@@ -206,6 +211,7 @@ pub async fn run<O: Observe, P: Provision>(
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::NobodyNamed(_)
+            | RunError::Defect(_)
             | RunError::Clock(_)
             | RunError::Interrupted,
         ) => None,
@@ -227,10 +233,18 @@ pub(super) fn verdict(outcome: &Result<(), RunError>) -> Verdict {
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::Binding(_)
+            | RunError::Defect(_)
             | RunError::Clock(_)
             | RunError::Interrupted,
         ) => Verdict::ByResult,
     }
+}
+
+/// A panic as the error of a run.
+pub(super) fn defect(panic: &(dyn Any + Send)) -> RunError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    RunError::Defect(text.unwrap_or_else(|| "a panic without words".to_owned()))
 }
 
 async fn phases<'a, O: Observe, P: Provision>(

@@ -66,7 +66,7 @@ pub use history::{Past, RunAgain};
 pub use holds::{Approvals, Decided, HeldPair, Hold, HoldScope, Waiting, Wanted};
 pub use journal::{InFlight, IntentId, LinkOutcome, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
-pub use looks::{NamedPerson, OwedFullRun, OwedLook};
+pub use looks::{LookAgain, NamedPerson, OwedFullRun, OwedLook};
 pub use overview::Overview;
 pub use owed::{OwedRemovals, OwedScope};
 pub use pins::{KeptAccount, Pin};

@@ -70,6 +70,8 @@ pub struct Bench {
     pub retry: RetryPolicy,
     /// Shorter than the configuration would accept.
     pub max_apply: Option<Duration>,
+    /// The same.
+    pub max_read: Option<Duration>,
     /// Runs as a timer would start them.
     pub unattended: bool,
     /// What is said to have started the runs, where that is neither a person nor a timer.
@@ -116,6 +118,7 @@ impl Bench {
                 longest_delay: Duration::from_millis(2),
             },
             max_apply: None,
+            max_read: None,
             unattended: false,
             trigger: None,
             only: std::sync::Mutex::new(None),
@@ -364,6 +367,7 @@ impl Bench {
                 .unwrap_or_else(|errors| panic!("{errors}"));
         for sync in &mut config.syncs {
             sync.max_apply = self.max_apply.unwrap_or(sync.max_apply);
+            sync.max_read = self.max_read.unwrap_or(sync.max_read);
         }
         config
     }
