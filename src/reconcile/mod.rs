@@ -31,6 +31,7 @@ mod heartbeat;
 mod look;
 mod matches;
 mod narrowing;
+mod owners;
 mod people;
 mod planning;
 mod prove;
