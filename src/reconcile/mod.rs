@@ -36,6 +36,7 @@ mod look;
 mod matches;
 mod narrowing;
 mod owed;
+mod owners;
 mod people;
 mod planning;
 mod prove;

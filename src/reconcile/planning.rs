@@ -3,21 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use super::event::RunEvent;
-use super::look::{Found, LookupResult, Owner, choose_finder, climb_all, judge_hits};
+use super::look::{Found, LookupResult, choose_finder, climb_all, judge_hits};
 use super::matches::{AccountClaims, MatchedPerson};
 use super::narrowing::Narrowing;
+use super::owners::{Owner, owner_of};
 use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::{hold_for_seats, seats_of_changes};
 use super::unlisted::{Looked, Question, Unlisted};
 use super::{Context, RunError};
+use crate::config::MatchBy;
 use crate::core::guard::{Intent, Judgement, Ledger, judge, judge_others, judge_removals};
 use crate::core::normalize::fold_address;
 use crate::core::order::{Rename, order_renames};
 use crate::core::planner::{Decision, Match, Person, Policy, changes_login, plan, removal_cause};
 use crate::core::standing::Standing;
-use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
@@ -341,19 +342,26 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
         let found = match found {
             Ok(found) => found,
-            Err(why) => return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why) }),
+            Err(why) => {
+                return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why), marked: None });
+            }
         };
         if let Some(hits) = self.taken_before(&candidate, &found) {
-            return Ok(MatchedPerson { candidate, link, hits });
+            return Ok(MatchedPerson { candidate, link, hits, marked: None });
         }
-        let mut owners = HashMap::new();
+        let (mut owners, mut marked) = (HashMap::new(), None);
         if let Some((_, accounts)) = &found
             && let [account] = accounts.as_slice()
         {
             let owner = owner_of(self.context, &candidate.id, account, &self.people.listed, prover).await?;
+            if let (Owner::Marked(mark), true) =
+                (&owner, self.context.config.adopt.ladder.contains(&MatchBy::ExternalId))
+            {
+                marked = Some((mark.clone(), account.clone()));
+            }
             owners.insert(account.id.clone(), owner);
         }
-        Ok(MatchedPerson { hits: judge_hits(found, &owners), candidate, link })
+        Ok(MatchedPerson { hits: judge_hits(found, &owners), candidate, link, marked })
     }
 
     /// A creation that was answered with somebody else's account is not sent again until the person's values, or that
@@ -689,28 +697,6 @@ impl<O: Observe> Planner<'_, '_, O> {
         let others = hits.accounts.into_iter().map(|account| account.id);
         Ok(others.filter(|id| Some(id) != rename.action.target_id.as_ref()).collect())
     }
-}
-
-/// Who an account is linked to, as seen from a person.
-pub(super) async fn owner_of<O: Observe>(
-    context: &Context<'_, O>,
-    person: &SourceId,
-    account: &Account,
-    listed: &HashSet<SourceId>,
-    prover: &Prover<'_>,
-) -> Result<Owner, RunError> {
-    let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
-    let Some((sync, link)) = owner else { return Ok(Owner::Nobody) };
-    if sync != context.sync_name() {
-        return Ok(Owner::OtherSync(sync));
-    }
-    if link.source_id == *person {
-        return Ok(Owner::Same);
-    }
-    if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
-        return Ok(Owner::ProvenGone(link.source_id));
-    }
-    Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
 }
 
 /// The login that an action gives.

@@ -340,6 +340,20 @@ impl Bench {
         all
     }
 
+    /// Runs every sync of a configuration at the same time, as the daemon does.
+    pub async fn all_at_once(&self, text: &str) -> Vec<Ended> {
+        let config = self.parse(text);
+        let pacers = Pacers::with_retry(self.retry);
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        let runs = config
+            .syncs
+            .iter()
+            .map(|sync| self.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)));
+        let all = futures_util::future::join_all(runs).await;
+        store.close().await.unwrap();
+        all
+    }
+
     /// Runs every sync of a configuration against the world of the bench with its vendor.
     pub async fn all_with(&self, text: &str, other: &Bench) -> Vec<Ended> {
         let config = self.parse(text);
