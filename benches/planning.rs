@@ -156,6 +156,9 @@ fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link
         digest: None,
         memory: AttributeMemory::default(),
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         billable: true,
         observation: Observation::before_numbers(NOW),
     }
