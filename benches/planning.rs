@@ -144,7 +144,8 @@ fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => Default::default(),
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => Default::default(),
     };
     acknowledged.retain(|path, _| path.as_str() != "title");
     Link {
