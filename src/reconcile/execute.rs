@@ -273,7 +273,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             ..Intent::default()
         };
         intent.add(action);
-        Ok(self.judgement.clone().and(judge_others(&intent, &ledger, &self.context.config.guard)))
+        Ok(self.judgement.clone().with_one_alone(judge_others(&intent, &ledger, &self.context.config.guard)))
     }
 
     async fn decide(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
