@@ -83,6 +83,8 @@ pub struct People {
     pub listed: HashSet<SourceId>,
     /// Who shares a login with somebody else.
     pub shared_logins: HashSet<SourceId>,
+    /// Whose login the source cannot be asked for, and why: whether somebody shares it is not known.
+    pub untold_logins: HashMap<SourceId, String>,
     /// Names of `scope.filter` that nobody had.
     pub scope_names_nobody_has: Vec<String>,
     /// Whom a run of named people is about.
@@ -191,7 +193,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
                 let shares = self.people.shared_logins.contains(&candidate.id);
                 let free = link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)));
-                self.to_look_up += u64::from(qualifies && free && !shares);
+                let untold = self.people.untold_logins.contains_key(&candidate.id);
+                self.to_look_up += u64::from(qualifies && free && !shares && !untold);
                 self.others.push(&candidate)?;
                 continue;
             }
@@ -262,6 +265,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 if self.people.shared_logins.contains(&candidate.id) {
                     let hits = Match::Several(shared_login(&candidate));
                     planner.take(&candidate, link.as_ref(), &hits)?;
+                } else if let Some(why) = self.people.untold_logins.get(&candidate.id) {
+                    planner.take(&candidate, link.as_ref(), &Match::Unreadable(why.clone()))?;
                 } else if qualifies
                     && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)))
                 {
@@ -401,6 +406,7 @@ pub async fn plan_changed_causes<O: Observe>(
         unchanged: 0,
         listed: HashSet::new(),
         shared_logins: HashSet::new(),
+        untold_logins: HashMap::new(),
         scope_names_nobody_has: Vec::new(),
         named: HashSet::new(),
     };
