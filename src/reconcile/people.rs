@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::event::RunEvent;
 use super::planning::People;
 use super::roster::{Candidate, Roster, RosterBuilder, candidate};
+use super::uncertain::Uncertain;
 use super::{Context, RunError};
 use crate::core::normalize::fold_address;
 use crate::core::standing::{ScopeNames, Standing, standing};
@@ -47,8 +48,10 @@ pub struct Gathered {
 /// Reads everybody. Complete or nothing.
 pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
-    let pinned = context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
-    read(context, links, pinned).await
+    let mut closely: HashSet<SourceId> =
+        context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
+    closely.extend(Uncertain::of(&context.snapshot.owed(context.sync_name()).await?).ids().cloned());
+    read(context, links, closely).await
 }
 
 /// Reads everybody and gives every linked person who is listed a closer look, whether anything differs or not.

@@ -11,6 +11,7 @@ use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::{hold_for_seats, seats_of_changes};
+use super::uncertain::Uncertain;
 use super::unlisted::{Looked, Question, Unlisted};
 use super::{Context, RunError};
 use crate::config::MatchBy;
@@ -106,6 +107,8 @@ pub struct PlanMaker<'a, 'c, O> {
     nobody_to_compare: bool,
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
+    uncertain: Uncertain,
+    complete_read: Option<Observation>,
     refused_removals: HashSet<SourceId>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
     /// People whose turn comes after the leavers.
@@ -126,7 +129,9 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
         let mut refused_removals = HashSet::new();
-        for change in context.snapshot.owed(context.sync_name()).await? {
+        let changes = context.snapshot.owed(context.sync_name()).await?;
+        let uncertain = Uncertain::of(&changes);
+        for change in changes {
             if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
@@ -141,6 +146,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             nobody_to_compare: prover.has_nobody_to_ask(),
             now,
             owed,
+            uncertain,
+            complete_read: prover.complete_read(),
             refused_removals,
             taken: context.snapshot.taken_accounts(context.sync_name()).await?,
             others: Spool::default(),
@@ -169,6 +176,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         Planner {
             context: self.context,
             owed: &self.owed,
+            uncertain: &self.uncertain,
             refused_removals: &self.refused_removals,
             rulings: self.rulings,
             narrowing,
@@ -186,9 +194,14 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         let mut intent = self.intent(&ledger);
         let mut candidates = std::mem::take(&mut self.people.candidates);
         let mut unlisted = Unlisted::default();
+        let mut uncertain = HashSet::new();
         for candidate in candidates.iter()? {
             let candidate = candidate?;
             let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
+            let link = link.map(|link| self.uncertain.at_worst(link));
+            if self.uncertain.ids().any(|id| *id == candidate.id) {
+                uncertain.insert(candidate.id.clone());
+            }
             if !leaves(&candidate, link.as_ref()) || self.people.shared_logins.contains(&candidate.id) {
                 let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
                 let shares = self.people.shared_logins.contains(&candidate.id);
@@ -209,6 +222,15 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                     let mut planner = self.planner(&mut plan, &mut intent, narrowing.as_deref_mut());
                     planner.take(&candidate, link.as_ref(), &Match::None)?;
                 }
+            }
+        }
+        if let Some(read) = self.complete_read {
+            for candidate in self.uncertain.unlisted(&uncertain, read) {
+                self.planner(&mut plan, &mut intent, narrowing.as_deref_mut()).take(
+                    &candidate,
+                    None,
+                    &Match::None,
+                )?;
             }
         }
         let Looked { seen, unseen } = unlisted.look(self.context).await?;
@@ -417,6 +439,8 @@ pub async fn plan_changed_causes<O: Observe>(
         nobody_to_compare: false,
         now,
         owed: HashMap::new(),
+        uncertain: Uncertain::default(),
+        complete_read: None,
         refused_removals: HashSet::new(),
         taken: HashMap::new(),
         others: Spool::default(),
@@ -448,10 +472,11 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, refused_removals) = (HashMap::new(), HashSet::new());
+    let (owed, uncertain, refused_removals) = (HashMap::new(), Uncertain::default(), HashSet::new());
     let mut planner = Planner {
         context,
         owed: &owed,
+        uncertain: &uncertain,
         refused_removals: &refused_removals,
         rulings,
         narrowing: None,
@@ -487,6 +512,7 @@ fn shared_login(candidate: &Candidate) -> String {
 struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
+    uncertain: &'a Uncertain,
     refused_removals: &'a HashSet<SourceId>,
     rulings: &'a Rulings,
     narrowing: Option<&'a mut Narrowing>,
@@ -499,6 +525,9 @@ struct Planner<'a, 'c, O> {
 impl<O: Observe> Planner<'_, '_, O> {
     /// Plans one person and files the action.
     fn take(&mut self, candidate: &Candidate, link: Option<&Link>, hits: &Match) -> Result<(), RunError> {
+        if let (None, Some(action)) = (link, self.uncertain.hold_back(candidate)) {
+            return self.file(action, None);
+        }
         // Several people for one login: all of them are held back, whether linked or not.
         let shared;
         let standing = match (hits, link) {
