@@ -9,7 +9,7 @@ use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{ActionRecord, Outcome, RunResult};
 use rosterd::model::time::Millis;
 use rosterd::reconcile::Who;
-use rosterd::sim::{DuplicateHabit, Effect, Fault, Peer, PersonId, Reply, World, okta_error};
+use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, Peer, PersonId, Reply, World, okta_error};
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 use serde_json::{Value, json};
 
@@ -656,5 +656,143 @@ async fn an_account_behind_a_409_in_place_of_a_deleted_one_waits_for_approval() 
         approve_and_run(&bench).await.assert_end(exit::OK, RunResult::Ok);
         assert_eq!(bench.account("ann").at("/title"), json!("Lead"));
         bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_adoptions_at_once_after_a_409_one_activates_where_one_may() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables("[sync.guard]\nmax_reactivations = 1");
+        bench.staff(["ann", "ben"]);
+        for login in ["ann@acme.example", "ben@acme.example"] {
+            appear_before_the_creation(&bench, account_by_hand(login, false));
+        }
+        // Both look at what stands in their way at the same time, and both write at the same time.
+        for method in ["GET", "PATCH"] {
+            let slow = Fault::on(Peer::Scim).method(method);
+            bench.sim.faults().add(slow.then(Effect::Delay(Duration::from_millis(100))));
+        }
+        let ended = bench.run().await;
+        assert_eq!(ended.code, exit::HELD, "{ended:#?}");
+        let active = ["ann", "ben"].into_iter().filter(|name| bench.is_active(name)).count();
+        assert_eq!(active, 1, "{ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_two_syncs_give_at_the_same_time_is_given_once() {
+    let mut bench = Bench::okta().await.habits(|habits| habits.duplicates = DuplicateHabit::Accepted);
+    let text = two_syncs(&mut bench);
+    // Each of them is another person's twin by login: one has the app at Okta, the other one at OneLogin.
+    let [ann, ben] = bench.staff(["ann", "ben"]);
+    for (person, name) in [(ann, "ann"), (ben, "ben")] {
+        bench.world().edit(person, |person| {
+            let other = format!("{name}.onelogin@acme.example");
+            person.extra_onelogin.insert("username".to_owned(), json!(other));
+            person.extra_onelogin.insert("email".to_owned(), json!(other));
+        });
+    }
+    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    assert!(ended.iter().all(|ended| ended.facts.summary.create == 2), "{ended:#?}");
+    bench.world().edit(ann, |person| person.app_username = Some("lead@acme.example".to_owned()));
+    bench.world().edit(ben, |person| {
+        person.extra_onelogin.insert("username".to_owned(), json!("lead@acme.example"));
+    });
+    let slow = Fault::on(Peer::Scim).method("PATCH");
+    bench.sim.faults().add(slow.then(Effect::Delay(Duration::from_millis(150))));
+    let ended = bench.all_at_once(&text).await;
+    assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
+    let leads = || {
+        bench.world().accounts().iter().filter(|account| account.user_name() == "lead@acme.example").count()
+    };
+    assert_eq!(leads(), 1, "{ended:#?}");
+    assert_eq!(ended.iter().map(|ended| ended.facts.summary.held_back).sum::<u64>(), 1, "{ended:#?}");
+    bench.sim.faults().clear();
+    let again = bench.all(&text, Who::Everybody, Mode::Real).await;
+    assert!(again.iter().all(|ended| ended.code == exit::OK), "{again:#?}");
+    assert_eq!(leads(), 1, "{again:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_creation_that_nobody_can_tell_about_stays_claimed() {
+    let mut bench = Bench::okta().await.habits(|habits| habits.duplicates = DuplicateHabit::Accepted);
+    let text = two_syncs(&mut bench);
+    bench.hire("ann");
+    // The creation is done and its reply is lost, and the workspace indexes late.
+    bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").nth(1).then(Effect::Cut(Cut::LostReply)));
+    let empty = Effect::edit(|reply| {
+        reply.edit_json(|body| {
+            if body.get("Resources").is_some() {
+                body["Resources"] = json!([]);
+                body["totalResults"] = json!(0);
+            }
+        });
+    });
+    bench.sim.faults().add(Fault::on(Peer::Scim).method("GET").then(empty));
+    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    assert_eq!(ended[0].code, exit::PARTIAL, "{ended:#?}");
+    assert_eq!((ended[1].code, ended[1].facts.summary.held_back), (exit::OK, 1), "{ended:#?}");
+    assert_eq!(bench.accounts().len(), 1);
+    bench.sim.faults().clear();
+    for _ in 0..2 {
+        let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+        assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
+        assert_eq!(bench.accounts().len(), 1, "{ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehire_in_a_run_of_named_people_is_held_and_approved_like_any_other() {
+    for vendor in BOTH {
+        for (what, leave) in ways_to_be_gone() {
+            let bench = Bench::new(vendor).await;
+            let (old, again) = rehired(&bench, leave).await;
+            let id = bench.source_id(again);
+            let ended = bench.run_who(Who::Ids(vec![id, old.clone()])).await;
+            assert_eq!(ended.code, exit::HELD, "{vendor:?} {what}: {ended:#?}");
+            assert_line_of(&ended, &bench, again, SUCCESSION_HELD);
+            assert!(!bench.is_active("ann"), "the predecessor is removed");
+            approve_and_run(&bench).await.assert_end(exit::OK, RunResult::Ok);
+            assert!(bench.is_active("ann") && link_of(&bench, &old).await.is_none());
+            bench.assert_quiet().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_succession_that_was_rejected_is_not_planned_again_and_the_account_stays_off() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let (_, again) = rehired(&bench, |world, person| world.delete(person)).await;
+        bench.run().await;
+        let hold = open_holds(&bench).await.remove(0);
+        let store = Store::open(&state_of(&bench), false).await.unwrap();
+        store.reject(hold.number, "uid 0", Millis::now()).await.unwrap();
+        store.close().await.unwrap();
+        for _ in 0..2 {
+            let ended = bench.run().await;
+            ended.assert_end(exit::OK, RunResult::Ok);
+            assert_eq!(line_of(&ended, &bench, again).outcome, Outcome::Skipped, "{ended:#?}");
+        }
+        assert!(!bench.is_active("ann"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approved_succession_is_dropped_where_the_predecessor_came_back() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        bench.begin().await;
+        bench.world().deactivate(ann);
+        bench.world().rename(ann, "ann.before@acme.example");
+        let again = bench.hire("ann");
+        bench.run().await;
+        let decided = approve(&bench).await;
+        bench.world().reactivate(ann);
+        let ended = bench.run_who(Who::Ids(decided.people)).await;
+        assert_line_of(&ended, &bench, again, TAKEN);
+        assert!(bench.link(ann).await.is_some() && bench.link(again).await.is_none());
+        assert!(!bench.is_active("ann"), "{ended:#?}");
     }
 }
