@@ -20,32 +20,29 @@ const FLOOR: u64 = 3;
 /// Under so many accounts "more than half" stands in for the percentages, and updates are not limited.
 const SMALL: u64 = 10;
 
-/// An action that the guards let through. Cannot be deserialized.
+/// An action that the guards let through, and whether it was judged alone. Cannot be deserialized.
 #[derive(Debug)]
-pub struct Approved {
-    action: PlannedAction,
-    judged_alone: bool,
-}
+pub struct Approved(PlannedAction, bool);
 
 impl Approved {
     /// The action.
     pub fn action(&self) -> &PlannedAction {
-        &self.action
+        &self.0
     }
 
-    /// Whether the plan did not count it: it was judged by itself, and the limits are asked for again as it is written.
+    /// Whether its plan did not count it: the limits are asked again as it is written.
     pub fn is_judged_alone(&self) -> bool {
-        self.judged_alone
+        self.1
     }
 
     /// The action, given up for its proof or its write.
     pub fn into_action(self) -> PlannedAction {
-        self.action
+        self.0
     }
 
     /// The part of a proven removal that writes earlier values.
     pub(super) fn part_of_proven(action: PlannedAction) -> Approved {
-        Approved { action, judged_alone: false }
+        Approved(action, false)
     }
 }
 
@@ -327,15 +324,13 @@ impl Judgement {
     /// released exactly this action for exactly this account.
     pub fn release(&self, mut action: PlannedAction, is_approved: bool) -> Result<Released, Box<HeldAction>> {
         if is_approved {
-            let approved = Approved { action, judged_alone: self.judged_alone };
-            return Ok(Released { approved, left_out: Vec::new() });
+            return Ok(Released { approved: Approved(action, self.judged_alone), left_out: Vec::new() });
         }
         if let Some(reason) = self.reason_to_hold(&action) {
             return Err(Box::new(HeldAction { action, reason }));
         }
         let left_out = if action.verb == Verb::Adopt { self.trim_adoption(&mut action) } else { Vec::new() };
-        let approved = Approved { action, judged_alone: self.judged_alone };
-        Ok(Released { approved, left_out })
+        Ok(Released { approved: Approved(action, self.judged_alone), left_out })
     }
 
     /// An adoption whose update or activation is held still stores the link.
