@@ -20,14 +20,19 @@ const FLOOR: u64 = 3;
 /// Under so many accounts "more than half" stands in for the percentages, and updates are not limited.
 const SMALL: u64 = 10;
 
-/// An action that the guards let through. Cannot be deserialized.
+/// An action that the guards let through, and whether it was judged alone. Cannot be deserialized.
 #[derive(Debug)]
-pub struct Approved(PlannedAction);
+pub struct Approved(PlannedAction, bool);
 
 impl Approved {
     /// The action.
     pub fn action(&self) -> &PlannedAction {
         &self.0
+    }
+
+    /// Whether its plan did not count it: the limits are asked again as it is written.
+    pub fn is_judged_alone(&self) -> bool {
+        self.1
     }
 
     /// The action, given up for its proof or its write.
@@ -37,7 +42,7 @@ impl Approved {
 
     /// The part of a proven removal that writes earlier values.
     pub(super) fn part_of_proven(action: PlannedAction) -> Approved {
-        Approved(action)
+        Approved(action, false)
     }
 }
 
@@ -265,9 +270,16 @@ pub struct Judgement {
     filter: Option<String>,
     approval: Vec<Verb>,
     as_of: i64,
+    judged_alone: bool,
 }
 
 impl Judgement {
+    /// The same with one action that the plan did not count, judged by itself.
+    #[must_use]
+    pub fn with_one_alone(self, other: Judgement) -> Judgement {
+        Judgement { judged_alone: true, ..self.and(other) }
+    }
+
     /// The numbers, for the report.
     pub fn facts(&self) -> &[GuardFact] {
         &self.facts
@@ -281,7 +293,7 @@ impl Judgement {
     /// The verdict on two parts of one plan, each of which was judged when its turn came.
     #[must_use]
     pub fn and(mut self, other: Judgement) -> Judgement {
-        let Judgement { facts, held, filter, approval, as_of } = other;
+        let Judgement { facts, held, filter, approval, as_of, judged_alone: _ } = other;
         facts.into_iter().for_each(|fact| self.note_fact(fact));
         self.held.extend(held);
         self.filter = self.filter.or(filter);
@@ -312,13 +324,13 @@ impl Judgement {
     /// released exactly this action for exactly this account.
     pub fn release(&self, mut action: PlannedAction, is_approved: bool) -> Result<Released, Box<HeldAction>> {
         if is_approved {
-            return Ok(Released { approved: Approved(action), left_out: Vec::new() });
+            return Ok(Released { approved: Approved(action, self.judged_alone), left_out: Vec::new() });
         }
         if let Some(reason) = self.reason_to_hold(&action) {
             return Err(Box::new(HeldAction { action, reason }));
         }
         let left_out = if action.verb == Verb::Adopt { self.trim_adoption(&mut action) } else { Vec::new() };
-        Ok(Released { approved: Approved(action), left_out })
+        Ok(Released { approved: Approved(action, self.judged_alone), left_out })
     }
 
     /// An adoption whose update or activation is held still stores the link.

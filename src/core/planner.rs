@@ -72,7 +72,7 @@ pub enum Match {
     Several(String),
     /// Linked to a living identity or by another sync; the text says whom.
     LinkedElsewhere(String),
-    /// The target could not be asked about this person; the text says why.
+    /// Target or source could not be asked who has this person's login; the text says why.
     Unreadable(String),
     /// Of an identity that is proven gone.
     LinkedToGone {
@@ -476,7 +476,7 @@ fn hold_back(person: &Person<'_>, situation: Situation, reason: String) -> Decis
     act(bare(person, Verb::HoldBack, situation, reason))
 }
 
-/// Somebody whom the target could not be asked about: that person waits, and nobody else.
+/// Somebody whose login could not be asked for: that person waits, and nobody else.
 fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decision {
     let mapped = match person.standing {
         Standing::Qualifies(mapped) => Some(&**mapped),
@@ -488,7 +488,7 @@ fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decisio
         | Standing::Unknown(_) => None,
     };
     let mut action = action(person, Verb::Create, Situation::Absent, policy, mapped);
-    action.reason = format!("the workspace could not be asked whether there is an account: {why}");
+    action.reason = format!("whether there is an account cannot be told: {why}");
     action.target_id = None;
     action.disposition = Disposition::Failed(why.to_owned());
     act(action)

@@ -20,7 +20,7 @@ use crate::core::mapping::Mapping;
 use crate::core::proof::{Proven, Verdict};
 use crate::model::link::Link;
 use crate::model::owed::{OwedEntry, WaitsFor};
-use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Verb};
+use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome, Summary};
 use crate::model::time::Millis;
 use crate::store::{HeldPair, Spool, Wanted};
@@ -281,7 +281,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             ..Intent::default()
         };
         intent.add(action);
-        Ok(self.judgement.clone().and(judge_others(&intent, &ledger, &self.context.config.guard)))
+        Ok(self.judgement.clone().with_one_alone(judge_others(&intent, &ledger, &self.context.config.guard)))
     }
 
     async fn decide(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
@@ -345,10 +345,12 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     /// A line without a write: blocked, skipped, or kept by a decision.
     fn nothing_to_send(&self, action: &PlannedAction) -> Ended {
         match (action.kept_from, action.verb) {
-            // Nobody can judge somebody with an active account: it may be a leaver who is hidden.
+            // Nobody can judge somebody with an active account: it may be a leaver who is hidden. Or somebody left, and
+            // nobody can tell whether there is an account.
             (Some(_), Verb::HoldBack) => {
                 let mut ended = unsent(record(action, Outcome::Skipped, None), true);
-                ended.done.record.waits_for = Some(WaitsFor::Look);
+                let left = action.situation == Situation::Leaver;
+                ended.done.record.waits_for = Some(if left { WaitsFor::Unsettled } else { WaitsFor::Look });
                 ended
             }
             (Some(_), _) => {

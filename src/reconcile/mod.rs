@@ -52,6 +52,7 @@ mod settle;
 mod sides;
 mod telling;
 pub mod transfer;
+mod uncertain;
 mod undo;
 mod unlisted;
 mod verify;

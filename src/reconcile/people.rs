@@ -1,12 +1,13 @@
 //! Whom a run is about: everybody by a complete read, or named people by point reads.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
 
 use super::event::RunEvent;
 use super::planning::People;
 use super::roster::{Candidate, Roster, RosterBuilder, candidate};
+use super::uncertain::Uncertain;
 use super::{Context, RunError};
 use crate::core::normalize::fold_address;
 use crate::core::standing::{ScopeNames, Standing, standing};
@@ -53,8 +54,10 @@ pub struct Gathered {
 /// Reads everybody. Complete or nothing.
 pub async fn everybody<O: Observe>(context: &Context<'_, O>) -> Result<Gathered, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
-    let pinned = context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
-    read(context, links, pinned).await
+    let mut closely: HashSet<SourceId> =
+        context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
+    closely.extend(Uncertain::of(&context.snapshot.owed(context.sync_name()).await?).ids().cloned());
+    read(context, links, closely).await
 }
 
 /// Reads everybody and gives every linked person who is listed a closer look, whether anything differs or not.
@@ -148,6 +151,7 @@ fn gathered(roster: Roster) -> Gathered {
             unchanged,
             listed,
             shared_logins,
+            untold_logins: HashMap::new(),
             scope_names_nobody_has,
             named: HashSet::new(),
         },
@@ -268,30 +272,25 @@ pub async fn gather<O: Observe>(
     let mut listed = HashSet::new();
     let mut unchanged = 0;
     let mut looks = Vec::new();
-    let mut shared_logins = HashSet::new();
+    let (mut shared_logins, mut untold_logins) = (HashSet::new(), HashMap::new());
     let ids: Vec<SourceId> = seen.iter().map(|(id, _)| id.clone()).collect();
     for (id, candidate) in seen {
         match candidate {
-            Some(mut candidate) => {
-                if !candidate.linked {
-                    match shares_its_login(context, &candidate).await {
-                        Ok(false) => {}
-                        Ok(true) => {
-                            shared_logins.insert(id.clone());
-                        }
-                        Err(RunError::Source(
-                            error @ (SourceError::Unavailable(_) | SourceError::Incomplete(_)),
-                        )) => {
-                            let why =
-                                format!("whether somebody else has the same login cannot be told: {error}");
-                            candidate.standing = Standing::Unknown(why);
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
+            Some(candidate) => {
                 // A look that could not decide is no observation: it makes no older one stale.
                 if !matches!(candidate.standing, Standing::Unknown(_)) {
                     looks.push((id.clone(), candidate.observation));
+                }
+                if !candidate.linked {
+                    match shares_its_login(context, &candidate).await? {
+                        Ok(true) => {
+                            shared_logins.insert(id.clone());
+                        }
+                        Ok(false) => {}
+                        Err(why) => {
+                            untold_logins.insert(id.clone(), why);
+                        }
+                    }
                 }
                 if !matches!(candidate.standing, Standing::Leaver(_)) {
                     listed.insert(id.clone());
@@ -316,6 +315,7 @@ pub async fn gather<O: Observe>(
             unchanged,
             listed,
             shared_logins,
+            untold_logins,
             scope_names_nobody_has: Vec::new(),
             named: ids.into_iter().collect(),
         },
@@ -328,14 +328,20 @@ pub async fn gather<O: Observe>(
     })
 }
 
-/// Whether the source knows somebody else who qualifies and maps to the same login. A full read sees that for itself.
+/// Whether the source knows somebody else who qualifies and maps to the same login. A full read sees that for itself. The
+/// inner error is why the source cannot answer for this login, which is this person's matter.
 async fn shares_its_login<O: Observe>(
     context: &Context<'_, O>,
     candidate: &Candidate,
-) -> Result<bool, RunError> {
-    let Standing::Qualifies(mapped) = &candidate.standing else { return Ok(false) };
+) -> Result<Result<bool, String>, RunError> {
+    let Standing::Qualifies(mapped) = &candidate.standing else { return Ok(Ok(false)) };
     let login = fold_address(mapped.desired.user_name());
-    for other in context.source.with_login(mapped.desired.user_name()).await? {
+    let others = match context.source.with_login(mapped.desired.user_name()).await {
+        Ok(others) => others,
+        Err(SourceError::Incomplete(why)) => return Ok(Err(why)),
+        Err(error) => return Err(error.into()),
+    };
+    for other in others {
         if other == candidate.id {
             continue;
         }
@@ -344,10 +350,10 @@ async fn shares_its_login<O: Observe>(
             one(context, &other, link.as_ref()).await?
             && fold_address(theirs.desired.user_name()) == login
         {
-            return Ok(true);
+            return Ok(Ok(true));
         }
     }
-    Ok(false)
+    Ok(Ok(false))
 }
 
 /// Everybody whom a login, an e-mail, a source id or a target id means, by links and by the source.
@@ -360,7 +366,14 @@ pub async fn ids_of<O: Observe>(context: &Context<'_, O>, who: &str) -> Result<V
         context.snapshot.link_by_account(sync, who).await?,
     ];
     ids.extend(by_link.into_iter().flatten().map(|link| link.source_id));
-    ids.extend(context.source.find(who).await?);
+    match context.source.find(who).await {
+        Ok(found) => ids.extend(found),
+        // The source cannot answer for this one name, and a link does.
+        Err(SourceError::Incomplete(why)) if !ids.is_empty() => {
+            tracing::debug!(%why, "a name is known by its link alone");
+        }
+        Err(error) => return Err(error.into()),
+    }
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));
     Ok(ids)

@@ -11,6 +11,7 @@ use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::{hold_for_seats, seats_of_changes};
+use super::uncertain::Uncertain;
 use super::unlisted::{Looked, Question, Unlisted};
 use super::{Context, RunError};
 use crate::config::MatchBy;
@@ -84,6 +85,8 @@ pub struct People {
     pub listed: HashSet<SourceId>,
     /// Who shares a login with somebody else.
     pub shared_logins: HashSet<SourceId>,
+    /// Whose login the source cannot be asked for, and why: whether somebody shares it is not known.
+    pub untold_logins: HashMap<SourceId, String>,
     /// Names of `scope.filter` that nobody had.
     pub scope_names_nobody_has: Vec<String>,
     /// Whom a run of named people is about.
@@ -105,6 +108,8 @@ pub struct PlanMaker<'a, 'c, O> {
     nobody_to_compare: bool,
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
+    uncertain: Uncertain,
+    complete_read: Option<Observation>,
     refused_removals: HashSet<SourceId>,
     /// Deletions after a while that an earlier run came to, and when it did first.
     dated: HashMap<SourceId, Millis>,
@@ -127,7 +132,9 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
         let (mut refused_removals, mut dated) = (HashSet::new(), HashMap::new());
-        for change in context.snapshot.owed(context.sync_name()).await? {
+        let changes = context.snapshot.owed(context.sync_name()).await?;
+        let uncertain = Uncertain::of(&changes);
+        for change in changes {
             if change.is_removal() && !change.keeps_access() {
                 dated.insert(change.source_id, change.since);
             } else if !change.is_removal() {
@@ -144,6 +151,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             nobody_to_compare: prover.has_nobody_to_ask(),
             now,
             owed,
+            uncertain,
+            complete_read: prover.complete_read(),
             refused_removals,
             dated,
             taken: context.snapshot.taken_accounts(context.sync_name()).await?,
@@ -173,6 +182,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         Planner {
             context: self.context,
             owed: &self.owed,
+            uncertain: &self.uncertain,
             refused_removals: &self.refused_removals,
             dated: &self.dated,
             rulings: self.rulings,
@@ -191,14 +201,20 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         let mut intent = self.intent(&ledger);
         let mut candidates = std::mem::take(&mut self.people.candidates);
         let mut unlisted = Unlisted::default();
+        let mut uncertain = HashSet::new();
         for candidate in candidates.iter()? {
             let candidate = candidate?;
             let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
+            let link = link.map(|link| self.uncertain.at_worst(link));
+            if self.uncertain.ids().any(|id| *id == candidate.id) {
+                uncertain.insert(candidate.id.clone());
+            }
             if !leaves(&candidate, link.as_ref()) || self.people.shared_logins.contains(&candidate.id) {
                 let qualifies = matches!(candidate.standing, Standing::Qualifies(_));
                 let shares = self.people.shared_logins.contains(&candidate.id);
                 let free = link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)));
-                self.to_look_up += u64::from(qualifies && free && !shares);
+                let untold = self.people.untold_logins.contains_key(&candidate.id);
+                self.to_look_up += u64::from(qualifies && free && !shares && !untold);
                 self.others.push(&candidate)?;
                 continue;
             }
@@ -213,6 +229,15 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                     let mut planner = self.planner(&mut plan, &mut intent, narrowing.as_deref_mut());
                     planner.take(&candidate, link.as_ref(), &Match::None)?;
                 }
+            }
+        }
+        if let Some(read) = self.complete_read {
+            for candidate in self.uncertain.unlisted(&uncertain, read) {
+                self.planner(&mut plan, &mut intent, narrowing.as_deref_mut()).take(
+                    &candidate,
+                    None,
+                    &Match::None,
+                )?;
             }
         }
         let Looked { seen, unseen } = unlisted.look(self.context).await?;
@@ -269,6 +294,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 if self.people.shared_logins.contains(&candidate.id) {
                     let hits = Match::Several(shared_login(&candidate));
                     planner.take(&candidate, link.as_ref(), &hits)?;
+                } else if let Some(why) = self.people.untold_logins.get(&candidate.id) {
+                    planner.take(&candidate, link.as_ref(), &Match::Unreadable(why.clone()))?;
                 } else if qualifies
                     && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)))
                 {
@@ -408,6 +435,7 @@ pub async fn plan_changed_causes<O: Observe>(
         unchanged: 0,
         listed: HashSet::new(),
         shared_logins: HashSet::new(),
+        untold_logins: HashMap::new(),
         scope_names_nobody_has: Vec::new(),
         named: HashSet::new(),
     };
@@ -418,6 +446,8 @@ pub async fn plan_changed_causes<O: Observe>(
         nobody_to_compare: false,
         now,
         owed: HashMap::new(),
+        uncertain: Uncertain::default(),
+        complete_read: None,
         refused_removals: HashSet::new(),
         dated: HashMap::new(),
         taken: HashMap::new(),
@@ -450,10 +480,12 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, refused_removals, dated) = (HashMap::new(), HashSet::new(), HashMap::new());
+    let (owed, uncertain, refused_removals) = (HashMap::new(), Uncertain::default(), HashSet::new());
+    let dated = HashMap::new();
     let mut planner = Planner {
         context,
         owed: &owed,
+        uncertain: &uncertain,
         refused_removals: &refused_removals,
         dated: &dated,
         rulings,
@@ -490,6 +522,7 @@ fn shared_login(candidate: &Candidate) -> String {
 struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
+    uncertain: &'a Uncertain,
     refused_removals: &'a HashSet<SourceId>,
     dated: &'a HashMap<SourceId, Millis>,
     rulings: &'a Rulings,
@@ -503,6 +536,9 @@ struct Planner<'a, 'c, O> {
 impl<O: Observe> Planner<'_, '_, O> {
     /// Plans one person and files the action.
     fn take(&mut self, candidate: &Candidate, link: Option<&Link>, hits: &Match) -> Result<(), RunError> {
+        if let (None, Some(action)) = (link, self.uncertain.hold_back(candidate)) {
+            return self.file(action, None);
+        }
         // Several people for one login: all of them are held back, whether linked or not.
         let shared;
         let standing = match (hits, link) {

@@ -78,6 +78,11 @@ impl<'a> Prover<'a> {
         Prover { source, mapping, policy, witnesses, complete_read_at, control: OnceCell::new() }
     }
 
+    /// When the complete read began that this pass rests on; `None` in a run of named people.
+    pub fn complete_read(&self) -> Option<Observation> {
+        self.complete_read_at
+    }
+
     /// Whether there is nobody to serve as a positive control.
     pub fn has_nobody_to_ask(&self) -> bool {
         self.witnesses.is_empty()

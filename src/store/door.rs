@@ -30,11 +30,20 @@ use crate::model::time::Millis;
 pub trait Permit: Send + 'static {
     /// What is to be sent.
     fn action(&self) -> &PlannedAction;
+
+    /// Whether its plan did not count it, so that the limits are asked whoever sent something since.
+    fn is_judged_alone(&self) -> bool {
+        false
+    }
 }
 
 impl Permit for Approved {
     fn action(&self) -> &PlannedAction {
         Approved::action(self)
+    }
+
+    fn is_judged_alone(&self) -> bool {
+        Approved::is_judged_alone(self)
     }
 }
 
@@ -120,14 +129,16 @@ impl Store {
         terms: DoorTerms,
     ) -> Result<Result<Recorded<T>, DoorRefusal>, StoreError> {
         let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
-        let action = permit.action().clone();
+        let (action, judged_alone) = (permit.action().clone(), permit.is_judged_alone());
         let passed = self
             .snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 let mut action = action;
                 action.observation = action.observation.in_epoch(tenure.epoch);
-                match (Door { transaction, tenure: &tenure, key: &key, terms: &terms }).pass(&action)? {
+                match (Door { transaction, tenure: &tenure, key: &key, terms: &terms, judged_alone })
+                    .pass(&action)?
+                {
                     // Nothing that was changed while asking may stay.
                     Err(refusal) => Err(StoreError::Refused(refusal)),
                     Ok(intent) => Ok(intent),
@@ -147,6 +158,7 @@ struct Door<'a, 't> {
     tenure: &'a Tenure,
     key: &'a crate::model::digest::DigestKey,
     terms: &'a DoorTerms,
+    judged_alone: bool,
 }
 
 type Asked = Result<(), DoorRefusal>;
@@ -267,7 +279,7 @@ impl Door<'_, '_> {
                 "SELECT EXISTS (SELECT 1 FROM run WHERE sync = ?1 AND last_intent > ?2 AND id <> ?3)",
             )?
             .query_row(params![self.tenure.sync, budget.as_of, self.terms.run], |row| row.get(0))?;
-        if !others {
+        if !others && !self.judged_alone {
             return Ok(Ok(()));
         }
         if let Some(reason) =

@@ -9,7 +9,7 @@ use rosterd::model::owed::WaitsFor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::reconcile::Who;
-use rosterd::sim::{Effect, Fault, Peer, PersonId, html_page, okta_error, scim_error};
+use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, Peer, PersonId, html_page, okta_error, scim_error};
 use rosterd::store::Snapshot;
 use serde_json::json;
 
@@ -333,5 +333,234 @@ async fn a_search_that_ignores_its_filter_finds_nobody_who_is_not_called_so() {
         assert_eq!(bench.account("ann").at("/title"), json!("Engineer"));
         // Whoever is called so is found all the same, by the link.
         bench.run_for(&["ann"]).await.assert_line("ann", Verb::Update, Outcome::Applied);
+    }
+}
+
+/// Every search that names somebody is refused by something in between.
+fn refuse_searches_for(bench: &Bench, peer: Peer, name: &'static str) -> usize {
+    let fault = Fault::on(peer)
+        .when(move |path, query| path.contains(name) || query.iter().any(|(_, value)| value.contains(name)));
+    bench.sim.faults().add(fault.then(html_page(403)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joiner_whom_the_source_cannot_be_searched_for_delays_no_leaver_of_the_same_batch() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables(WIDE_LIMITS);
+        let [ann, ben] = bench.staff(["ann", "ben"]);
+        bench.crowd(10);
+        bench.begin().await;
+        bench.world().unassign(ann);
+        bench.world().edit(ben, |person| person.title = Some("Lead".to_owned()));
+        let ohara = bench.hire("o'hara@acme.example");
+        let dan = bench.hire("dan");
+        let number = refuse_searches_for(&bench, source_of(vendor), "o'hara");
+        let ids = [ohara, ann, ben, dan].map(|person| bench.source_id(person)).to_vec();
+        let ended = bench.run_who(Who::Ids(ids.clone())).await;
+        assert!(bench.sim.faults().fired(number) > 0, "{ended:#?}");
+        ended.assert_end(exit::PARTIAL, RunResult::Partial);
+        ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+        ended.assert_line("ben", Verb::Update, Outcome::Applied);
+        ended.assert_line("dan", Verb::Create, Outcome::Applied);
+        assert_eq!(line_of(&ended, &bench, ohara).outcome, Outcome::Failed, "{ended:#?}");
+        assert_eq!(waits_of(&bench, ohara).await, [WaitsFor::Retry]);
+        bench.sim.faults().clear();
+        let ended = bench.run_who(Who::Ids(ids)).await;
+        assert_eq!((ended.code, ended.facts.summary.create), (exit::OK, 1), "{ended:#?}");
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_linked_is_found_by_name_where_the_source_cannot_be_searched_for_the_name() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let [ann, ben] = bench.staff(["o'hara@acme.example", "ben"]);
+        bench.begin().await;
+        for person in [ann, ben] {
+            bench.world().edit(person, |person| person.title = Some("Lead".to_owned()));
+        }
+        refuse_searches_for(&bench, source_of(vendor), "hara@acme");
+        let ended = bench.run_for(&["o'hara@acme.example", "ben"]).await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(ended.facts.summary.update, 2, "{ended:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_whose_login_cannot_be_looked_up_is_its_persons() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let [ann, ben, cleo] = bench.staff(["ann", "ben", "cleo"]);
+        bench.begin().await;
+        bench.world().rename(ann, "o'hara@acme.example");
+        bench.world().rename(ben, "benjamin@acme.example");
+        bench.world().edit(cleo, |person| person.title = Some("Lead".to_owned()));
+        refuse_searches_for(&bench, Peer::Scim, "hara@acme");
+        let ended = bench.run().await;
+        ended.assert_end(exit::PARTIAL, RunResult::Partial);
+        assert_eq!(line_of(&ended, &bench, ann).outcome, Outcome::Failed, "{ended:#?}");
+        assert_eq!(ended.facts.summary.update, 2, "{ended:#?}");
+        bench.sim.faults().clear();
+        bench.run_for(&["ann"]).await.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(bench.account("o'hara@acme.example").at("/userName"), json!("o'hara@acme.example"));
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivation_that_nobody_can_tell_about_is_one_persons_until_it_can_be_told() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables(WIDE_LIMITS);
+        let [ann, ben] = bench.staff(["ann", "ben"]);
+        bench.crowd(10);
+        bench.begin().await;
+        let account = bench.account("ann").id;
+        break_account(&bench, None, &account);
+        bench.world().unassign(ann);
+        bench.world().unassign(ben);
+        for joiner in ["dan", "eve"] {
+            bench.hire(joiner);
+            let ended = bench.run().await;
+            ended.assert_end(exit::PARTIAL, RunResult::Partial);
+            ended.assert_line(joiner, Verb::Create, Outcome::Applied);
+            assert!(!bench.is_active("ben"), "{ended:#?}");
+        }
+        bench.sim.faults().clear();
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert!(!bench.is_active("ann"));
+        bench.pass(Duration::from_secs(11 * 60));
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_before_anybody_can_tell_of_the_creation_is_removed_as_soon_as_it_can_be_told() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables(WIDE_LIMITS);
+        let ben = bench.staff(["ben"])[0];
+        bench.crowd(10);
+        bench.begin().await;
+        let ann = bench.hire("ann");
+        // The account is made, the reply is lost, and from then on neither search nor list tells anything.
+        let faults = bench.sim.faults().clone();
+        let silence = Effect::after(move |_| {
+            let asked = Fault::on(Peer::Scim).method("GET").when(|path, _| path.ends_with("/Users"));
+            faults.add(asked.then(html_page(500)));
+        });
+        let lost = Fault::on(Peer::Scim).method("POST").nth(1);
+        bench.sim.faults().add(lost.then(silence).then(Effect::Cut(Cut::LostReply)));
+        bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+        bench.world().unassign(ann);
+        bench.world().edit(ben, |person| person.title = Some("Lead".to_owned()));
+        for _ in 0..2 {
+            let ended = bench.run().await;
+            assert_eq!(ended.code, exit::PARTIAL, "nobody can tell yet: {ended:#?}");
+            assert_eq!(bench.account("ben").at("/title"), json!("Lead"), "{ended:#?}");
+            assert!(bench.is_active("ann"));
+        }
+        bench.sim.faults().clear();
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert!(!bench.is_active("ann"), "{ended:#?}");
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_the_list_that_cannot_be_read_is_its_persons() {
+    for broken in [json!(5), json!(null), json!({"status": 7})] {
+        let bench = Bench::okta().await.tables(WIDE_LIMITS);
+        let [ann, ben] = bench.staff(["ann", "ben"]);
+        bench.crowd(10);
+        bench.begin().await;
+        let id = bench.source_id(ann).to_string();
+        bench.world().unassign(ben);
+        bench.hire("dan");
+        let edit = Effect::edit(move |reply| {
+            reply.edit_json(|body| {
+                let rows = body.as_array_mut().into_iter().flatten();
+                for row in rows.filter(|row| row["id"] == json!(id)) {
+                    row["_embedded"]["user"] = broken.clone();
+                    row["profile"] = json!("none");
+                }
+            });
+        });
+        let list = Fault::on(Peer::Okta)
+            .when(|path, _| path.starts_with("/api/v1/apps/") && path.ends_with("/users"));
+        let number = bench.sim.faults().add(list.then(edit));
+        let ended = bench.run().await;
+        assert!(bench.sim.faults().fired(number) > 0);
+        ended.assert_line("ben", Verb::Deactivate, Outcome::Applied);
+        ended.assert_line("dan", Verb::Create, Outcome::Applied);
+        assert!(bench.is_active("ann"), "{ended:#?}");
+        assert!([exit::OK, exit::PARTIAL].contains(&ended.code), "{ended:#?}");
+        bench.sim.faults().clear();
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_before_anybody_can_tell_of_the_return_is_removed_without_being_read() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables(WIDE_LIMITS);
+        let ann = bench.staff(["ann"])[0];
+        bench.crowd(10);
+        bench.begin().await;
+        bench.world().unassign(ann);
+        bench.run().await.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+        bench.world().assign(ann);
+        let account = bench.account("ann").id;
+        let lost = Fault::on(Peer::Scim).method("PATCH").then(Effect::Cut(Cut::LostReply));
+        bench.sim.faults().add(lost);
+        break_account(&bench, Some("GET"), &account);
+        bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+        assert!(bench.is_active("ann"), "it had happened");
+        bench.sim.faults().clear();
+        // Nothing about the account is answered: she may have access, and the run says so.
+        break_account(&bench, None, &account);
+        bench.world().unassign(ann);
+        bench.pass(Duration::from_secs(3600));
+        bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+        bench.sim.faults().clear();
+        break_account(&bench, Some("GET"), &account);
+        bench.run().await;
+        assert!(!bench.is_active("ann"), "{vendor:?}");
+        bench.sim.faults().clear();
+        bench.pass(Duration::from_secs(11 * 60));
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stays_while_nobody_can_tell_of_the_creation_gets_one_account() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.habits(|habits| habits.duplicates = DuplicateHabit::Accepted);
+        bench.crowd(3);
+        bench.begin().await;
+        let mark = bench.external_id(bench.hire("ann"));
+        bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(Effect::Cut(Cut::LostReply)));
+        let faults = bench.sim.faults().clone();
+        let silence = Effect::after(move |_| {
+            let mark = mark.clone();
+            let asked = Fault::on(Peer::Scim).method("GET").when(move |path, query| {
+                let about_ann = |value: &str| value.contains("ann@acme.example") || value.contains(&mark);
+                let filter = query.iter().find(|(name, _)| name == "filter");
+                path.ends_with("/Users") && filter.is_none_or(|(_, value)| about_ann(value))
+            });
+            faults.add(asked.then(html_page(500)));
+        });
+        bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").nth(1).then(silence));
+        for _ in 0..3 {
+            bench.pass(Duration::from_secs(3600));
+            bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+        }
+        bench.sim.faults().clear();
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(bench.accounts().len(), 4);
+        bench.assert_quiet().await;
     }
 }
