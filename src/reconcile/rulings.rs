@@ -192,7 +192,7 @@ impl Rulings {
     pub fn cause_for_pin(&self, candidate: &Candidate) -> Option<RemovalCause> {
         let pin = self.pins.get(&candidate.id)?;
         let cause = leaving(&candidate.standing)?;
-        let binds_removal = pin.verb.is_some_and(Verb::is_removal);
+        let binds_removal = pin.verb.is_none_or(Verb::is_removal) && !self.is_stale(pin, &candidate.standing);
         (pin.cause.is_none() && binds_removal && cause != RemovalCause::NotListed).then_some(cause)
     }
 
