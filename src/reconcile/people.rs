@@ -224,7 +224,7 @@ pub async fn gather<O: Observe>(
         }
     }
     let others =
-        context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
+        context.snapshot.some_assigned(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
     let witnesses = others
         .into_iter()
         .map(|link| link.source_id)
