@@ -460,7 +460,9 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
             }
             if !changed.is_empty() {
                 let mut again =
-                    plan_changed_causes(self.context, changed, self.rulings, Millis::now()).await?;
+                let nobody_to_compare = self.prover.has_nobody_to_ask();
+                let now = Millis::now();
+                    plan_changed_causes(self.context, changed, self.rulings, nobody_to_compare, now).await?;
                 self.note_plan(&mut again).await?;
                 tally.judgement = std::mem::take(&mut tally.judgement).and(again.judgement.clone());
                 self.go_on(&mut again, carried).await?;
