@@ -103,7 +103,8 @@ pub struct PlanMaker<'a, 'c, O> {
     nobody_to_compare: bool,
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
-    refused_removals: HashSet<SourceId>,
+    /// Removals that the target refused before, with the tries so far.
+    refused_removals: HashMap<SourceId, u32>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
     /// People whose turn comes after the leavers.
     others: Spool<Candidate>,
@@ -122,12 +123,12 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         now: Millis,
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
-        let mut refused_removals = HashSet::new();
+        let mut refused_removals = HashMap::new();
         for change in context.snapshot.owed(context.sync_name()).await? {
             if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
-                refused_removals.insert(change.source_id);
+                refused_removals.insert(change.source_id, change.attempts);
             }
         }
         let listed_names = std::mem::take(&mut people.scope_names_nobody_has);
@@ -221,6 +222,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         }
         // Somebody who turned out to be assigned after all may be owed an update.
         let judge = if intent.plain > 0 { judge } else { judge_removals };
+        self.put_in_turn(&mut plan.refused_removals)?;
         plan.judgement = judge(&intent, &ledger, &self.context.config.guard);
         plan.writes = intent.total();
         Ok(plan)
@@ -228,6 +230,16 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
 
     /// Whether record and assignment are asked for: of somebody whom a decision binds and whom the list leaves out, and
     /// of somebody with access whom nobody could judge.
+    /// Whoever was tried least often comes first, so that each of them gets a turn.
+    fn put_in_turn(&self, refused: &mut Spool<PlannedAction>) -> Result<(), RunError> {
+        let mut actions: Vec<PlannedAction> = refused.iter()?.collect::<Result<_, _>>()?;
+        actions.sort_by_key(|action| self.refused_removals.get(&action.source_id).copied().unwrap_or(0));
+        let mut in_turn = Spool::default();
+        actions.iter().try_for_each(|action| in_turn.push(action).map(drop))?;
+        *refused = in_turn;
+        Ok(())
+    }
+
     fn needs_whole_look(&self, candidate: &Candidate, link: &Link) -> bool {
         match &candidate.standing {
             Standing::Unknown(_) => link.state == LinkState::Active,
@@ -404,7 +416,7 @@ pub async fn plan_changed_causes<O: Observe>(
         nobody_to_compare,
         now,
         owed: HashMap::new(),
-        refused_removals: HashSet::new(),
+        refused_removals: HashMap::new(),
         taken: HashMap::new(),
         others: Spool::default(),
         to_look_up: 0,
@@ -435,7 +447,7 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, refused_removals) = (HashMap::new(), HashSet::new());
+    let (owed, refused_removals) = (HashMap::new(), HashMap::new());
     let mut planner = Planner {
         context,
         owed: &owed,
@@ -474,7 +486,7 @@ fn shared_login(candidate: &Candidate) -> String {
 struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
-    refused_removals: &'a HashSet<SourceId>,
+    refused_removals: &'a HashMap<SourceId, u32>,
     rulings: &'a Rulings,
     narrowing: Option<&'a mut Narrowing>,
     now: Millis,
@@ -576,7 +588,7 @@ impl<O: Observe> Planner<'_, '_, O> {
 
     fn file_in_order(&mut self, action: PlannedAction) -> Result<(), RunError> {
         self.count(&action);
-        let refused_before = self.refused_removals.contains(&action.source_id);
+        let refused_before = self.refused_removals.contains_key(&action.source_id);
         let stage = match action.verb {
             Verb::Deactivate | Verb::Delete if refused_before => &mut self.plan.refused_removals,
             Verb::Deactivate | Verb::Delete => &mut self.plan.removals,
