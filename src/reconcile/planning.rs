@@ -69,6 +69,8 @@ pub struct Plan {
     pub pin_causes: Vec<(SourceId, RemovalCause)>,
     /// People whom the list left out although they are assigned.
     pub list_was_short: u64,
+    /// Why this plan leaves something to a full run, if it does.
+    pub left_to_full_run: Option<String>,
 }
 
 /// Everybody a plan is made for.
@@ -220,16 +222,14 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             let mut planner = self.planner(&mut plan, &mut intent, narrowing.as_deref_mut());
             planner.take(&candidate, Some(&link), &Match::None)?;
         }
+        self.put_in_turn(&mut plan.refused_removals)?;
         // Somebody who turned out to be assigned after all may be owed an update.
         let judge = if intent.plain > 0 { judge } else { judge_removals };
-        self.put_in_turn(&mut plan.refused_removals)?;
         plan.judgement = judge(&intent, &ledger, &self.context.config.guard);
         plan.writes = intent.total();
         Ok(plan)
     }
 
-    /// Whether record and assignment are asked for: of somebody whom a decision binds and whom the list leaves out, and
-    /// of somebody with access whom nobody could judge.
     /// Whoever was tried least often comes first, so that each of them gets a turn.
     fn put_in_turn(&self, refused: &mut Spool<PlannedAction>) -> Result<(), RunError> {
         let mut actions: Vec<PlannedAction> = refused.iter()?.collect::<Result<_, _>>()?;
@@ -240,6 +240,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         Ok(())
     }
 
+    /// Whether record and assignment are asked for: of somebody whom a decision binds and whom the list leaves out, and
+    /// of somebody with access whom nobody could judge.
     fn needs_whole_look(&self, candidate: &Candidate, link: &Link) -> bool {
         match &candidate.standing {
             Standing::Unknown(_) => link.state == LinkState::Active,
@@ -398,6 +400,7 @@ pub async fn plan_changed_causes<O: Observe>(
     context: &Context<'_, O>,
     changed: Vec<(Candidate, Link)>,
     rulings: &Rulings,
+    nobody_to_compare: bool,
     now: Millis,
 ) -> Result<Plan, RunError> {
     let people = People {
@@ -412,7 +415,6 @@ pub async fn plan_changed_causes<O: Observe>(
         context,
         rulings,
         people,
-    nobody_to_compare: bool,
         nobody_to_compare,
         now,
         owed: HashMap::new(),
@@ -537,12 +539,32 @@ impl<O: Observe> Planner<'_, '_, O> {
             }
             Decision::Act(action) => {
                 let action = self.rulings.apply(*action, candidate, link);
+                let action = self.leave_to_full_run(action, candidate);
                 if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
                     return Ok(());
                 }
                 self.file(action, link)
             }
         }
+    }
+
+    /// A record that lacks a name of `scope.filter` may lack it because the attribute was renamed for everybody. A run of
+    /// named people cannot tell; a full run can, and holds everybody then.
+    fn leave_to_full_run(&mut self, mut action: PlannedAction, candidate: &Candidate) -> PlannedAction {
+        let goes = action.verb.is_removal()
+            && action.cause == Some(RemovalCause::OutOfScope)
+            && action.disposition == Disposition::Send
+            && !self.rulings.is_approved(&action);
+        if goes && self.context.reads_one_by_one && !candidate.lacks.is_empty() {
+            let why = format!(
+                "the record has no {}, which scope.filter uses: a full run decides whether one person lacks it or \
+                 everybody",
+                candidate.lacks.join(", ")
+            );
+            self.plan.left_to_full_run = Some(why.clone());
+            action.disposition = Disposition::Deferred(why);
+        }
+        action
     }
 
     /// A person to whom something was sent in vain waits a growing number of runs, at most a day, and not at all where the

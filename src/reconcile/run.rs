@@ -506,6 +506,9 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         store.note_pin_causes(tenure, std::mem::take(&mut plan.pin_causes)).await?;
         store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
         let mut judged: Vec<OwedEntry> = Vec::new();
+        if let Some(why) = plan.left_to_full_run.take() {
+            store.owe_full_run(tenure.sync(), why, Millis::now()).await?;
+        }
         for stage in [&mut plan.removals, &mut plan.refused_removals] {
             for action in stage.iter()? {
                 let action: PlannedAction = action?;
