@@ -9,7 +9,7 @@ use rosterd::reconcile::Who;
 use rosterd::sim::PersonId;
 use rosterd::store::{Hold, Store};
 
-use super::{assert_gone_for_good, assert_kept, open_holds, owed};
+use super::{approve_and_run, assert_gone_for_good, assert_kept, open_holds, owed};
 use crate::support::Bench;
 
 async fn reject(bench: &Bench, hold: &Hold) {
@@ -177,4 +177,30 @@ async fn what_somebody_wants_so_is_owed_without_a_code_and_done_once_nobody_want
         ended.assert_end(exit::OK, RunResult::Ok);
         assert_gone_for_good(&bench, "ann").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_are_kept_though_they_left_are_nobody_to_compare_a_named_leaver_with() {
+    let bench = Bench::okta().await;
+    let crowd = bench.crowd(6);
+    bench.begin().await;
+    crowd[..5].iter().for_each(|person| bench.world().unassign(*person));
+    assert_eq!(bench.run().await.code, exit::HELD);
+    reject(&bench, &open_holds(&bench).await[0]).await;
+    assert_eq!(bench.run().await.code, exit::OK);
+    // The five prove nothing of the source: so it is held, and can be approved.
+    bench.world().deactivate(crowd[5]);
+    let ended = bench.run_for(&["person5@acme.example"]).await;
+    ended.assert_end(exit::HELD, RunResult::Held);
+    assert_kept(&bench, "person5@acme.example", WaitsFor::Approval).await;
+    let ended = approve_and_run(&bench).await;
+    ended.assert_end(exit::OK, RunResult::Ok);
+    assert_gone_for_good_beside(&bench, "person5@acme.example").await;
+}
+
+/// Gone, while others are kept by a decision.
+async fn assert_gone_for_good_beside(bench: &Bench, name: &str) {
+    assert!(!bench.is_active(name));
+    assert!(owed(bench).await.iter().all(|row| row.waits_for == WaitsFor::Decision));
+    bench.assert_quiet().await;
 }
