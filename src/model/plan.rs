@@ -262,6 +262,18 @@ impl RemovalCause {
         }
     }
 
+    /// Whether it says where somebody stands at the source, so that a decision can bind it.
+    pub fn is_at_the_source(self) -> bool {
+        match self {
+            RemovalCause::NotAssigned
+            | RemovalCause::Disabled
+            | RemovalCause::Suspended
+            | RemovalCause::OutOfScope
+            | RemovalCause::Deleted => true,
+            RemovalCause::NotListed | RemovalCause::DeleteAfter | RemovalCause::Undone => false,
+        }
+    }
+
     /// The standing that a decision about somebody binds. Disabled and deleted are one: vendors delete only who is
     /// disabled.
     pub fn bound_by_decision(self) -> RemovalCause {

@@ -402,6 +402,10 @@ fn happened(
 }
 
 impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
+    fn begin_refused_before(&self) {
+        self.stops.begin_refused_before();
+    }
+
     async fn remove(&self, proven: Proven, link: &Link, is_approved: bool) -> Done {
         match proven.values() {
             None => self.take_access(proven, link, is_approved).await,

@@ -261,6 +261,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 linked: true,
                 observation: self.read_at,
                 assigned_at: None,
+                lacks: Vec::new(),
             }),
         }
     }

@@ -131,6 +131,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         carried.list_was_short += plan.list_was_short;
         self.stage(&mut plan.removals, carried).await?;
         // Accounts that were not refused before come first: those that nobody may change keep nobody else in.
+        self.hand.begin_refused_before();
         self.stage(&mut plan.refused_removals, carried).await?;
         self.chains(&mut plan.chains, carried).await?;
         for stage in [

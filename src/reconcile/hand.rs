@@ -86,6 +86,8 @@ pub trait Hand {
 
     /// Removes access; `link` is the pair it is about. `is_approved`: it goes by an approval alone.
     fn remove(&self, proven: Proven, link: &Link, is_approved: bool) -> impl Future<Output = Done>;
+    /// What comes now are removals of accounts that were refused before.
+    fn begin_refused_before(&self) {}
     /// Creates, adopts, updates or reactivates.
     fn write(&self, approved: Approved, is_approved: bool) -> impl Future<Output = Done>;
 }

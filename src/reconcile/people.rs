@@ -260,6 +260,7 @@ fn unreadable(id: &SourceId, link: Option<&Link>, error: &SourceError) -> Candid
         linked: link.is_some(),
         observation: Observation::now(),
         assigned_at: None,
+        lacks: Vec::new(),
     }
 }
 
@@ -301,7 +302,7 @@ pub async fn gather<O: Observe>(
         }
     }
     let others =
-        context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
+        context.snapshot.some_assigned(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
     let witnesses = others
         .into_iter()
         .map(|link| link.source_id)
@@ -404,12 +405,22 @@ pub fn candidate_of<O: Observe>(
         linked,
         observation: read.observation,
         assigned_at: None,
+        lacks: Vec::new(),
     };
     match &read.finding {
         Finding::Assigned(identity) | Finding::NotAssigned(identity) => {
             let mut seen = ScopeNames::new(context.mapping);
             let standing = standing(identity, linked, context.mapping, &context.config.lifecycle, &mut seen);
-            Some(candidate(identity, standing, linked))
+            let lacks = match standing {
+                Standing::OutOfScope => seen.never_seen().to_vec(),
+                Standing::Qualifies(_)
+                | Standing::Pending
+                | Standing::Suspended
+                | Standing::Leaver(_)
+                | Standing::HeldBack(_)
+                | Standing::Unknown(_) => Vec::new(),
+            };
+            Some(Candidate { lacks, ..candidate(identity, standing, linked) })
         }
         Finding::UserGone if linked => Some(bare(Standing::Leaver(RemovalCause::Deleted))),
         Finding::UserGone => None,

@@ -72,6 +72,8 @@ pub struct Plan {
     pub pin_causes: Vec<(SourceId, RemovalCause)>,
     /// People whom the list left out although they are assigned.
     pub list_was_short: u64,
+    /// Why this plan leaves something to a full run, if it does.
+    pub left_to_full_run: Option<String>,
 }
 
 /// Everybody a plan is made for.
@@ -110,7 +112,8 @@ pub struct PlanMaker<'a, 'c, O> {
     owed: HashMap<SourceId, OwedChange>,
     uncertain: Uncertain,
     complete_read: Option<Observation>,
-    refused_removals: HashSet<SourceId>,
+    /// Removals that the target refused before, with the tries so far.
+    refused_removals: HashMap<SourceId, u32>,
     /// Deletions after a while that an earlier run came to, and when it did first.
     dated: HashMap<SourceId, Millis>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
@@ -131,7 +134,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         now: Millis,
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
-        let (mut refused_removals, mut dated) = (HashSet::new(), HashMap::new());
+        let (mut refused_removals, mut dated) = (HashMap::new(), HashMap::new());
         let changes = context.snapshot.owed(context.sync_name()).await?;
         let uncertain = Uncertain::of(&changes);
         for change in changes {
@@ -140,7 +143,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             } else if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
-                refused_removals.insert(change.source_id);
+                refused_removals.insert(change.source_id, change.attempts);
             }
         }
         let listed_names = std::mem::take(&mut people.scope_names_nobody_has);
@@ -252,11 +255,22 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             let mut planner = self.planner(&mut plan, &mut intent, narrowing.as_deref_mut());
             planner.take(&candidate, Some(&link), &Match::None)?;
         }
+        self.put_in_turn(&mut plan.refused_removals)?;
         // Somebody who turned out to be assigned after all may be owed an update.
         let judge = if intent.plain > 0 { judge } else { judge_removals };
         plan.judgement = judge(&intent, &ledger, &self.context.config.guard);
         plan.writes = intent.total();
         Ok(plan)
+    }
+
+    /// Whoever was tried least often comes first, so that each of them gets a turn.
+    fn put_in_turn(&self, refused: &mut Spool<PlannedAction>) -> Result<(), RunError> {
+        let mut actions: Vec<PlannedAction> = refused.iter()?.collect::<Result<_, _>>()?;
+        actions.sort_by_key(|action| self.refused_removals.get(&action.source_id).copied().unwrap_or(0));
+        let mut in_turn = Spool::default();
+        actions.iter().try_for_each(|action| in_turn.push(action).map(drop))?;
+        *refused = in_turn;
+        Ok(())
     }
 
     /// Whether record and assignment are asked for: of somebody whom a decision binds and whom the list leaves out, and
@@ -428,6 +442,7 @@ pub async fn plan_changed_causes<O: Observe>(
     context: &Context<'_, O>,
     changed: Vec<(Candidate, Link)>,
     rulings: &Rulings,
+    nobody_to_compare: bool,
     now: Millis,
 ) -> Result<Plan, RunError> {
     let people = People {
@@ -443,12 +458,12 @@ pub async fn plan_changed_causes<O: Observe>(
         context,
         rulings,
         people,
-        nobody_to_compare: false,
+        nobody_to_compare,
         now,
         owed: HashMap::new(),
         uncertain: Uncertain::default(),
         complete_read: None,
-        refused_removals: HashSet::new(),
+        refused_removals: HashMap::new(),
         dated: HashMap::new(),
         taken: HashMap::new(),
         others: Spool::default(),
@@ -480,7 +495,7 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, uncertain, refused_removals) = (HashMap::new(), Uncertain::default(), HashSet::new());
+    let (owed, uncertain, refused_removals) = (HashMap::new(), Uncertain::default(), HashMap::new());
     let dated = HashMap::new();
     let mut planner = Planner {
         context,
@@ -523,7 +538,7 @@ struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
     uncertain: &'a Uncertain,
-    refused_removals: &'a HashSet<SourceId>,
+    refused_removals: &'a HashMap<SourceId, u32>,
     dated: &'a HashMap<SourceId, Millis>,
     rulings: &'a Rulings,
     narrowing: Option<&'a mut Narrowing>,
@@ -578,12 +593,32 @@ impl<O: Observe> Planner<'_, '_, O> {
             }
             Decision::Act(action) => {
                 let action = self.rulings.apply(self.dated(*action), candidate, link);
+                let action = self.leave_to_full_run(action, candidate);
                 if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
                     return Ok(());
                 }
                 self.file(action, link)
             }
         }
+    }
+
+    /// A record that lacks a name of `scope.filter` may lack it because the attribute was renamed for everybody. A run of
+    /// named people cannot tell; a full run can, and holds everybody then.
+    fn leave_to_full_run(&mut self, mut action: PlannedAction, candidate: &Candidate) -> PlannedAction {
+        let goes = action.verb.is_removal()
+            && action.cause == Some(RemovalCause::OutOfScope)
+            && action.disposition == Disposition::Send
+            && !self.rulings.is_approved(&action);
+        if goes && self.context.reads_one_by_one && !candidate.lacks.is_empty() {
+            let why = format!(
+                "the record has no {}, which scope.filter uses: a full run decides whether one person lacks it or \
+                 everybody",
+                candidate.lacks.join(", ")
+            );
+            self.plan.left_to_full_run = Some(why.clone());
+            action.disposition = Disposition::Deferred(why);
+        }
+        action
     }
 
     /// A person to whom something was sent in vain waits a growing number of runs, at most a day, and not at all where the
@@ -643,7 +678,7 @@ impl<O: Observe> Planner<'_, '_, O> {
 
     fn file_in_order(&mut self, action: PlannedAction) -> Result<(), RunError> {
         self.count(&action);
-        let refused_before = self.refused_removals.contains(&action.source_id);
+        let refused_before = self.refused_removals.contains_key(&action.source_id);
         let stage = match action.verb {
             Verb::Deactivate | Verb::Delete if refused_before => &mut self.plan.refused_removals,
             Verb::Deactivate | Verb::Delete => &mut self.plan.removals,

@@ -27,6 +27,13 @@ pub(super) struct ClassStops {
     rows: Mutex<HashMap<OwedClass, Row>>,
 }
 
+impl ClassStops {
+    /// The accounts that were refused before have a count of their own: what became of the others says nothing of them.
+    pub fn begin_refused_before(&self) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(&OwedClass::Removal);
+    }
+}
+
 #[derive(Debug, Default, Clone)]
 struct Row {
     status: u16,
@@ -59,7 +66,8 @@ impl ClassStops {
     }
 
     fn refused(&self, action: &PlannedAction, refusal: &Refusal) {
-        if refusal.status < 400 {
+        // What an answer says of one account for good says nothing of the token.
+        if refusal.status < 400 || refusal.class == RefusalClass::Permanent {
             return;
         }
         let Some(class) = OwedClass::of(action.verb) else { return };

@@ -75,8 +75,8 @@ pub(super) async fn causes_that_changed<O: Observe>(
     for spool in [&mut *kept, &mut *quiet] {
         for action in spool.iter()? {
             let action: PlannedAction = action?;
-            let is_kept =
-                matches!(action.situation, Situation::Leaver | Situation::OutOfScope | Situation::Suspended);
+            // Who is out of scope is listed and was read by this very run; the own record alone knows no scope.
+            let is_kept = matches!(action.situation, Situation::Leaver | Situation::Suspended);
             if is_kept {
                 people.push((action.source_id, action.cause));
             }
@@ -105,6 +105,7 @@ pub(super) async fn causes_that_changed<O: Observe>(
                 linked: true,
                 observation,
                 assigned_at: None,
+                lacks: Vec::new(),
                 id,
             };
             changed.push((candidate, link));

@@ -40,6 +40,9 @@ pub struct Candidate {
     pub observation: Observation,
     /// When the person was assigned.
     pub assigned_at: Option<Millis>,
+    /// Names of `scope.filter` that the record of somebody out of scope lacks, where the person was read alone.
+    #[serde(default)]
+    pub lacks: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -277,11 +280,20 @@ pub fn candidate(identity: &Identity, standing: Standing, linked: bool) -> Candi
         linked,
         observation: identity.observation,
         assigned_at: identity.assigned_at,
+        lacks: Vec::new(),
     }
 }
 
 fn missed(id: SourceId, standing: Standing, observation: Observation) -> Candidate {
-    Candidate { user: id.to_string(), id, standing, linked: true, observation, assigned_at: None }
+    Candidate {
+        user: id.to_string(),
+        id,
+        standing,
+        linked: true,
+        observation,
+        assigned_at: None,
+        lacks: Vec::new(),
+    }
 }
 
 fn shares_a_login(id: &SourceId, observation: Observation) -> Candidate {

@@ -207,7 +207,9 @@ impl Rulings {
     pub fn cause_for_pin(&self, candidate: &Candidate) -> Option<RemovalCause> {
         let pin = self.pins.get(&candidate.id)?;
         let cause = leaving(&candidate.standing)?;
-        let binds_removal = pin.verb.is_some_and(Verb::is_removal);
+        // A pin of an undo binds any verb; one of `forget` without a standing binds the person, whatever the cause.
+        let binds_removal = pin.verb.map_or(pin.digest.is_some(), Verb::is_removal);
+        let binds_removal = binds_removal && !self.is_stale(pin, &candidate.standing);
         (pin.cause.is_none() && binds_removal && cause != RemovalCause::NotListed).then_some(cause)
     }
 

@@ -22,7 +22,8 @@ use super::relook::{Relooked, causes_that_changed, split_kept};
 use super::rulings::Rulings;
 use super::settle::{look_after_overtaken, recover};
 use super::telling::{
-    blame, facts, hold_fact, holds_to_come, keep_lines, quarantine_notes, remind, tell_holds, told_of,
+    blame, facts, fill_owed_since, hold_fact, holds_to_come, keep_lines, quarantine_notes, remind,
+    tell_holds, told_of,
 };
 use super::{Context, RunError, Waiting};
 use crate::config;
@@ -487,8 +488,10 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
                 writing.store.note_looks(tenure, looks).await?;
             }
             if !changed.is_empty() {
+                let nobody_to_compare = self.prover.has_nobody_to_ask();
+                let now = Millis::now();
                 let mut again =
-                    plan_changed_causes(self.context, changed, self.rulings, Millis::now()).await?;
+                    plan_changed_causes(self.context, changed, self.rulings, nobody_to_compare, now).await?;
                 self.note_plan(&mut again).await?;
                 tally.judgement = std::mem::take(&mut tally.judgement).and(again.judgement.clone());
                 self.go_on(&mut again, carried).await?;
@@ -557,6 +560,9 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         store.note_causes(tenure, std::mem::take(&mut plan.causes)).await?;
         store.note_pin_causes(tenure, std::mem::take(&mut plan.pin_causes)).await?;
         store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
+        if let Some(why) = plan.left_to_full_run.take() {
+            store.owe_full_run(tenure.sync(), why, Millis::now()).await?;
+        }
         let mut judged: Vec<OwedEntry> = Vec::new();
         for stage in [&mut plan.removals, &mut plan.refused_removals] {
             for action in stage.iter()? {
@@ -592,7 +598,11 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         tally: &mut Tally,
     ) -> Result<(), RunError> {
         match self.written {
-            None => tally.holds = holds_to_come(self.context, &carried.held).await?,
+            None => {
+                tally.holds = holds_to_come(self.context, &carried.held).await?;
+                let sync = self.context.sync_name();
+                fill_owed_since(self.context.snapshot, sync, &mut carried.records).await?;
+            }
             Some(written) => {
                 hold_what_is_held(written, carried, scopes.holds.clone(), tally).await?;
                 note_what_is_owed(written, carried, scopes.owed.clone(), tally).await?;
@@ -619,8 +629,9 @@ pub(super) async fn note_what_is_owed<P>(
     // A pass that stopped has not been asked about everybody.
     let scope = if carried.stop.is_none() { scope } else { OwedScope::OnlyMore };
     writing.store.note_owed(tenure, &mut carried.owed, scope, Millis::now()).await?;
-    tally.owed = writing.store.snapshot().owed_removals(tenure.sync(), people).await?;
-    Ok(())
+    let snapshot = writing.store.snapshot();
+    tally.owed = snapshot.owed_removals(tenure.sync(), people).await?;
+    fill_owed_since(snapshot, tenure.sync(), &mut carried.records).await
 }
 
 /// A full run that ended well does what had asked for one.

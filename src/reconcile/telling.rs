@@ -1,17 +1,20 @@
 //! What a run tells of itself: its facts, its holds, its health, and who is to blame.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::planning::People;
 use super::run::{Beginning, Request, Tally, Who, Written};
 use super::{Context, RunError};
 use crate::core::quarantine::quarantine;
+use crate::model::id::SourceId;
+use crate::model::owed::OwedClass;
 use crate::model::plan::Verb;
 use crate::model::report::{
     ActionRecord, HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts,
 };
 use crate::model::time::Millis;
-use crate::store::{HeldPair, Hold, Store, ToldOf, Verdict};
+use crate::store::{HeldPair, Hold, Snapshot, Spool, Store, ToldOf, Verdict};
 use crate::target::Observe;
 
 /// Whose lines a pass gives.
@@ -35,6 +38,32 @@ pub(super) async fn keep_lines<P>(written: &Written<'_, P>, tally: &mut Tally, f
             .notes
             .push(format!("what was told of people for whom nothing was done is not on record: {error}"));
     }
+}
+
+/// The lines of what is still owed say since when.
+pub(super) async fn fill_owed_since(
+    snapshot: &Snapshot,
+    sync: &str,
+    records: &mut Spool<ActionRecord>,
+) -> Result<(), RunError> {
+    let rows = snapshot.owed(sync).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let since: HashMap<(SourceId, OwedClass), Millis> =
+        rows.into_iter().map(|row| ((row.source_id, row.class), row.since)).collect();
+    let mut filled = Spool::default();
+    for record in records.iter()? {
+        let mut record: ActionRecord = record?;
+        if let (Some(_), Some(id)) = (record.waits_for, &record.source_id) {
+            // A line that sends nothing speaks of a removal that is kept from being sent.
+            let class = OwedClass::of(record.action).unwrap_or(OwedClass::Removal);
+            record.owed_since = since.get(&(id.clone(), class)).copied();
+        }
+        filled.push(&record)?;
+    }
+    *records = filled;
+    Ok(())
 }
 
 /// Entering and leaving quarantine is told once, in the run that does it.

@@ -58,6 +58,7 @@ impl Uncertain {
                 linked: false,
                 observation: read,
                 assigned_at: None,
+                lacks: Vec::new(),
             })
             .collect();
         unlisted.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));

@@ -273,6 +273,12 @@ impl Door<'_, '_> {
             return Ok(Err(DoorRefusal::Held(why)));
         }
         let budget = &self.terms.budget;
+        // A run that only held something has sent nothing, and this person may wait in what it held.
+        if let Some(reason) =
+            approval_waits(self.transaction, &self.tenure.sync, action, budget.as_of_number)?
+        {
+            return Ok(Err(DoorRefusal::Held(reason)));
+        }
         let others: bool = self
             .transaction
             .prepare_cached(
@@ -281,11 +287,6 @@ impl Door<'_, '_> {
             .query_row(params![self.tenure.sync, budget.as_of, self.terms.run], |row| row.get(0))?;
         if !others && !self.judged_alone {
             return Ok(Ok(()));
-        }
-        if let Some(reason) =
-            approval_waits(self.transaction, &self.tenure.sync, action, budget.as_of_number)?
-        {
-            return Ok(Err(DoorRefusal::Held(reason)));
         }
         let ledger = ledger_in(self.transaction, &self.tenure.sync, self.terms.at)?;
         Ok(match budget.overrun(action, &ledger) {

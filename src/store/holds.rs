@@ -139,6 +139,14 @@ impl HoldScope {
         }
     }
 
+    /// Whether the guards were asked with the numbers of the whole class.
+    fn knows_the_numbers(&self) -> bool {
+        match self {
+            HoldScope::Everybody(_) | HoldScope::ReturnOf(_) => true,
+            HoldScope::Named(_) | HoldScope::OnlyMore => false,
+        }
+    }
+
     /// The run that is taken back, for a return.
     fn undoes(&self) -> Option<i64> {
         match self {

@@ -67,6 +67,14 @@ pub enum Settled {
 }
 
 impl Settled {
+    /// Whether it is proven that nothing happened.
+    fn did_nothing(self) -> bool {
+        match self {
+            Settled::Refused | Settled::NotSent => true,
+            Settled::Applied | Settled::GivenUp => false,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Settled::Applied => "applied",
@@ -152,7 +160,7 @@ impl Store {
                 append_outcome(transaction, &tenure, &key, run, &action, &settlement, &outcome)?;
                 transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
                 end_claims(transaction, settlement.intent)?;
-                if approved && settlement.settled == Settled::NotSent {
+                if approved && settlement.settled.did_nothing() {
                     give_back_approval(transaction, &tenure, &action, run)?;
                 }
                 // What waited for this to be known is tried at once.

@@ -112,6 +112,24 @@ impl Snapshot {
         .await
     }
 
+    /// Some people with an active account of whom nothing says that they left: they may serve as a positive control.
+    pub async fn some_assigned(&self, sync: &str, limit: u32) -> Result<Vec<Link>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM link
+                 WHERE sync = ?1 AND state = 'active' AND absent_since IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.sync = link.sync
+                                     AND owed.source_id = link.source_id AND owed.class = 'removal')
+                 ORDER BY random() LIMIT ?2"
+            );
+            let mut statement = transaction.prepare(&sql)?;
+            let rows = statement.query_map(params![sync, limit], |row| Ok(link(row)))?;
+            rows.map(|row| row?).collect()
+        })
+        .await
+    }
+
     async fn one(&self, condition: &str, sync: &str, value: &str) -> Result<Option<Link>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM link {condition}");
         let (sync, value) = (sync.to_owned(), value.to_owned());

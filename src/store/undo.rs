@@ -18,7 +18,7 @@ use crate::core::undo::written_paths;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
-use crate::model::plan::PlannedAction;
+use crate::model::plan::{PlannedAction, RemovalCause};
 use crate::model::report::Trigger;
 use crate::model::time::Millis;
 
@@ -219,11 +219,12 @@ pub(super) fn pin_return(
     if returns_in_a_row(transaction, run)? % 2 == 0 {
         return Ok(());
     }
+    let cause = cause_taken_back(transaction, action, run)?;
     transaction.execute(
         "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, run, user_name, target_id,
-                                     pinned_number)
+                                     pinned_number, cause)
          SELECT ?1, ?2, 'undone by ' || coalesce(undone_by, '') || ' on ' || ?3 || ' (run ' || id
-                        || ' took back run ' || undoes || ')', NULL, ?4, ?5, id, ?6, ?7, ?9
+                        || ' took back run ' || undoes || ')', NULL, ?4, ?5, id, ?6, ?7, ?9, ?10
          FROM run WHERE id = ?8",
         params![
             tenure.sync,
@@ -235,9 +236,30 @@ pub(super) fn pin_return(
             action.target_id.as_ref().map(|id| id.as_str()),
             run,
             number_now(transaction, &tenure.sync)?,
+            cause.map(|cause| cause.bound_by_decision().as_str()),
         ],
     )?;
     Ok(())
+}
+
+/// Why the removal was sent that a return takes back: the decision binds that cause, and no later one.
+fn cause_taken_back(
+    transaction: &Transaction<'_>,
+    action: &PlannedAction,
+    run: i64,
+) -> Result<Option<RemovalCause>, StoreError> {
+    let payload: Option<String> = transaction
+        .query_row(
+            "SELECT payload FROM journal
+             WHERE run = (SELECT undoes FROM run WHERE id = ?1) AND source_id = ?2 AND kind = 'intent'
+               AND verb IN ('deactivate', 'delete') AND payload IS NOT NULL
+             ORDER BY seq DESC LIMIT 1",
+            params![run, action.source_id.as_str()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let removal: Option<PlannedAction> = payload.map(|payload| serde_json::from_str(&payload)).transpose()?;
+    Ok(removal.and_then(|removal| removal.cause).filter(|cause| cause.is_at_the_source()))
 }
 
 /// Takes the pin of a return away where it came to nothing, and lifts the pin of a return that was itself taken back.

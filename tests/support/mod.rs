@@ -527,6 +527,11 @@ impl Shared<'_> {
         self.store.close().await.unwrap();
     }
 
+    /// The state, for decisions while runs are under way.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// A run that may write.
     pub async fn run(&self, who: Who) -> Ended {
         let snapshot = self.store.snapshot();

@@ -125,10 +125,12 @@ impl Pass<'_, '_> {
         }
         let count = people.len() as i64;
         let hex = digest_of(self.key, people);
+        // Only who is asked about everybody knows the numbers; another run was told that these people wait.
+        let reason = held.first().map(|pair| pair.reason.as_str()).filter(|_| self.scope.knows_the_numbers());
         self.transaction.execute(
             "UPDATE hold SET revision = ?2, digest = ?3, reason = coalesce(?4, reason), largest = max(largest, ?5)
              WHERE id = ?1",
-            params![number, revision.max(1), hex, held.first().map(|pair| pair.reason.as_str()), count],
+            params![number, revision.max(1), hex, reason, count],
         )?;
         Ok(())
     }
