@@ -355,9 +355,22 @@ impl Dispatcher {
             }
         }
         self.clear_up();
+        self.drop_what_has_to_rest(&sync, now).await?;
         self.start_next(&sync);
         if self.is_idle() {
             self.store.release_cache().await?;
+        }
+        Ok(())
+    }
+
+    /// A firing that came while a run was under way waits like every other one where that run was refused.
+    async fn drop_what_has_to_rest(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
+        let Some(until) = self.put_off(sync, now).await? else { return Ok(()) };
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        let before = turn.queue.len();
+        turn.queue.retain(|queued| !queued.replies.is_empty());
+        if turn.queue.len() < before {
+            turn.agenda.soon(until);
         }
         Ok(())
     }

@@ -30,7 +30,8 @@ const HAPPENED: &[(&str, &str)] = &[
     ("in_flight", "sent_at"),
     ("in_flight", "first_empty_at"),
     ("sync", "failed_at"),
-    ("sync", "refused_since"),
+    ("refused_credentials", "since"),
+    ("refused_credentials", "refused_at"),
     ("taken_account", "noted_at"),
     ("full_look", "noted_at"),
 ];
