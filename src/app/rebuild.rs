@@ -161,6 +161,8 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::Spool(_)
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::Interrupted => exit::FAILURE,
     };
     match error {
@@ -171,6 +173,8 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::Spool(_)
         | RunError::StalePlan(_)
         | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::Interrupted => (format!("sync \"{sync}\": {error}"), code),
     }
 }

@@ -13,6 +13,7 @@ use super::desk::{Desk, Writing};
 use super::signal::Signals;
 use super::{Complaint, secrets, state_complaint};
 use crate::config;
+use crate::core::quarantine::Side;
 use crate::daemon::Done;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -219,7 +220,7 @@ async fn by_the_daemon(
     Ok(())
 }
 
-/// A run that nobody started by hand keeps to the slower cadence of a sync in quarantine.
+/// A run that nobody started by hand does not try credentials that were refused just now.
 async fn quarantined(
     store: &Store,
     sync: &config::Sync,
@@ -229,15 +230,19 @@ async fn quarantined(
         return Ok(None);
     }
     let waits = put_off(store.snapshot(), sync, &secrets(), Millis::now()).await.map_err(state_complaint)?;
-    let Some(quarantine) = waits else { return Ok(None) };
-    let health = store.snapshot().health(&sync.name).await.map_err(state_complaint)?;
+    let Some(resting) = waits else { return Ok(None) };
     let text = format!(
-        "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
+        "sync \"{}\" is not tried before {}, because its credentials were refused: {}\nhelp: mend the cause; \
+         `rosterd --reconcile-now` tries at once",
         sync.name,
-        quarantine.until.rfc3339(),
-        visible(quarantine.reason.lines().next().unwrap_or_default())
+        resting.until.rfc3339(),
+        visible(resting.reason.lines().next().unwrap_or_default())
     );
-    Ok(Some((text, if health.target { exit::TARGET } else { exit::SOURCE })))
+    let code = match resting.side {
+        Side::Source => exit::SOURCE,
+        Side::Target => exit::TARGET,
+    };
+    Ok(Some((text, code)))
 }
 
 fn note(desk: &Desk<'_>, Done { report, refused }: Done, (reports, codes): &mut Ended) {

@@ -74,20 +74,43 @@ pub enum Match {
     LinkedElsewhere(String),
     /// The target could not be asked about this person; the text says why.
     Unreadable(String),
-    /// Linked to an identity that is proven gone.
+    /// Of an identity that is proven gone.
     LinkedToGone {
         /// The account.
         account: Account,
-        /// The identity it is linked to.
+        /// The rung it was found on.
+        by: MatchBy,
+        /// The identity whose it was.
         predecessor: SourceId,
+        /// What says so.
+        tie: Tie,
     },
+    /// One account that nobody is linked to, with a mark in the form of this source whose person the source does not know.
+    UnknownMark {
+        /// The account.
+        account: Account,
+        /// The rung it was found on.
+        by: MatchBy,
+        /// Whose mark it is.
+        mark: SourceId,
+    },
+}
+
+/// What ties an account to an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tie {
+    /// Our link.
+    Link,
+    /// The account's `externalId`.
+    Mark,
 }
 
 impl From<&Match> for MatchKind {
     fn from(hits: &Match) -> MatchKind {
         match hits {
             Match::None => MatchKind::None,
-            Match::One { .. } => MatchKind::One,
+            // Who may have it is not the table's to say: an unknown mark waits for approval.
+            Match::One { .. } | Match::UnknownMark { .. } => MatchKind::One,
             Match::Several(_) => MatchKind::Several,
             Match::LinkedElsewhere(_) => MatchKind::LinkedElsewhere,
             // Nobody may be created who could not be looked for.
@@ -232,8 +255,9 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
 
 fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now: Millis) -> Decision {
     let (account, by) = match person.hits {
-        Match::One { account, by } => (account, *by),
-        Match::LinkedToGone { account, .. } => (account, MatchBy::UserName),
+        Match::One { account, by }
+        | Match::LinkedToGone { account, by, .. }
+        | Match::UnknownMark { account, by, .. } => (account, *by),
         Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => {
             return hold_back(person, situation, match_text(person.hits));
         }
@@ -283,6 +307,12 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
                 "the account belonged to an identity that is gone: handing it on needs approval".to_owned(),
             );
         }
+        _ if matches!(person.hits, Match::UnknownMark { .. }) => {
+            action.disposition = Disposition::Held(
+                "the account is marked for somebody whom the source does not know: taking it over needs approval"
+                    .to_owned(),
+            );
+        }
         _ if policy.adopt.hold => {
             action.disposition = Disposition::Held("adopt.mode = \"hold\"".to_owned());
         }
@@ -298,8 +328,15 @@ fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> St
         MatchBy::Email => "e-mail",
     };
     match (situation, person.hits) {
-        (Situation::Successor, Match::LinkedToGone { predecessor, .. }) => {
-            format!("an account with this {rung} is linked to {predecessor}, who is gone from the source")
+        (Situation::Successor, Match::LinkedToGone { predecessor, tie, .. }) => {
+            let tied = match tie {
+                Tie::Link => "is linked to",
+                Tie::Mark => "bears the mark of",
+            };
+            format!("an account with this {rung} {tied} {predecessor}, who is gone from the source")
+        }
+        (_, Match::UnknownMark { mark, .. }) => {
+            format!("an account with this {rung} bears the mark of {mark}, whom the source does not know")
         }
         _ => format!("an account with this {rung} exists already"),
     }
@@ -516,8 +553,11 @@ fn match_text(hits: &Match) -> String {
         Match::Several(text) | Match::LinkedElsewhere(text) | Match::Unreadable(text) => text.clone(),
         Match::None => "no account matches".to_owned(),
         Match::One { account, .. } => format!("matches account {}", account.id),
-        Match::LinkedToGone { account, predecessor } => {
-            format!("matches account {}, linked to {predecessor}", account.id)
+        Match::LinkedToGone { account, predecessor, .. } => {
+            format!("matches account {}, which was {predecessor}'s", account.id)
+        }
+        Match::UnknownMark { account, mark, .. } => {
+            format!("matches account {}, which bears the mark of {mark}", account.id)
         }
     }
 }

@@ -134,7 +134,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         held: holds.iter().map(|hold| hold.count).sum(),
         holds,
         failing,
-        leavers_with_access: owed.iter().filter(|change| change.is_removal()).map(leaver).collect(),
+        leavers_with_access: owed.iter().filter(|change| change.keeps_access()).map(leaver).collect(),
         owed: owed_counts(&owed),
         pins,
         kept_by_configuration,
@@ -182,10 +182,10 @@ pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     SourceWords { kind, url, app_id: sync.source.app_id.clone() }
 }
 
-/// The first firing of the schedule after now, and not before a quarantine ends.
+/// The first firing of the schedule after now; in quarantine the hourly try where that comes first.
 fn next_run_at(sync: &config::Sync, quarantine: Option<&Quarantine>, now: Millis) -> Option<Millis> {
-    let earliest = quarantine.map_or(now, |quarantine| now.max(Millis(quarantine.until.0.saturating_sub(1))));
-    firings(sync, earliest, 1).pop()
+    let hourly = quarantine.map(|quarantine| quarantine.until).filter(|until| *until > now);
+    firings(sync, now, 1).pop().into_iter().chain(hourly).min()
 }
 
 /// The next firings of the schedule, without jitter.
@@ -296,7 +296,7 @@ fn failure_reason(recorded: &Recorded) -> &str {
 
 /// Leavers who still have access although nobody wants it so: the first thing that anybody should know.
 fn leavers_problem(owed: &[OwedChange]) -> Option<String> {
-    let keeps = |change: &&OwedChange| change.is_removal() && change.waits_for.needs_attention();
+    let keeps = |change: &&OwedChange| change.keeps_access() && change.waits_for.needs_attention();
     let mut waits: Vec<&str> = Vec::new();
     let mut people = 0u64;
     for change in owed.iter().filter(keeps) {

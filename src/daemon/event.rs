@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pausing::Retired;
 use super::verifying::{VerifyEnded, VerifyWish};
 use crate::config::Config;
 use crate::model::order::OrderNumber;
@@ -38,6 +39,11 @@ pub enum Event {
     },
     /// Something was decided by hand: a sync in quarantine may try at once.
     Decided {
+        /// The sync.
+        sync: String,
+    },
+    /// The pause of a sync was set or lifted.
+    PauseSet {
         /// The sync.
         sync: String,
     },
@@ -100,6 +106,7 @@ pub struct Handle {
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) loaded: watch::Receiver<Arc<Loaded>>,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) retired: Retired,
 }
 
 impl Handle {

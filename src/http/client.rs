@@ -24,6 +24,7 @@ use super::credentials::Credentials;
 use super::discreet::Sent;
 use super::pacer::{KeptBack, LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
+use super::write_gate::WriteGate;
 use super::{Answer, HttpError, Replay, Request};
 use crate::model::order::Observation;
 use crate::model::time::Millis;
@@ -83,6 +84,7 @@ struct Shared {
     pacer: Arc<Pacer>,
     counting: Arc<Counting>,
     hearing: Hearing,
+    write_gate: Arc<WriteGate>,
     retry_budget_tenths: AtomicI64,
 }
 
@@ -125,6 +127,7 @@ impl Client {
             pacer: options.pacer,
             counting: Arc::default(),
             hearing: Hearing::default(),
+            write_gate: Arc::default(),
             retry_budget_tenths: AtomicI64::new(RETRY_BUDGET_TENTHS),
         };
         Ok(Client { shared: Arc::new(shared), credentials })
@@ -160,6 +163,11 @@ impl Client {
         self.shared.hearing.witness()
     }
 
+    /// The gate through which its writes go out.
+    pub fn write_gate(&self) -> &Arc<WriteGate> {
+        &self.shared.write_gate
+    }
+
     /// Hears the peer anew: what it told before this counts no more.
     pub fn forget_clock_witness(&self) {
         self.shared.hearing.forget();
@@ -180,12 +188,13 @@ impl Client {
                 ),
             });
         }
+        let closings = self.shared.write_gate.closings();
         let policy = self.shared.pacer.retry_policy();
         let mut delays = policy.delays();
         let (mut sent, mut limited, mut refusals) = (0_u32, 0_u32, 0_u32);
         loop {
             sent += 1;
-            let (pause, otherwise) = match self.attempt(&request, sent, refusals).await {
+            let (pause, otherwise) = match self.attempt(&request, sent, refusals, closings).await {
                 Attempt::Done(outcome) => return outcome,
                 Attempt::Again { pause, otherwise } => (pause, otherwise),
             };
@@ -220,8 +229,8 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request, sent: u32, refusals: u32) -> Attempt {
-        let (answer, sent_at) = match self.send_once(request, sent).await {
+    async fn attempt(&self, request: &Request, sent: u32, refusals: u32, closings: u64) -> Attempt {
+        let (answer, sent_at) = match self.send_once(request, sent, closings).await {
             Ok(answered) => answered,
             Err((error, sent_at)) => return self.judge_error(request, error, sent_at),
         };
@@ -267,6 +276,7 @@ impl Client {
             | HttpError::TooLarge { .. }
             | HttpError::Credentials { .. }
             | HttpError::Expired { .. }
+            | HttpError::TakenBack { .. }
             | HttpError::ForeignOrigin { .. } => false,
         };
         if again {
@@ -280,6 +290,7 @@ impl Client {
         &self,
         request: &Request,
         attempts: u32,
+        closings: u64,
     ) -> Result<(Answer, Instant), (HttpError, Option<Instant>)> {
         let shared = &*self.shared;
         let bucket = shared.pacer.bucket_of(&request.url);
@@ -291,6 +302,14 @@ impl Client {
         if request.not_after.is_some_and(|end| Instant::now() >= end) {
             return Err((self.expired(request), None));
         }
+        // The last thing that is asked before the bytes go out.
+        let _on_the_wire = match request.replay {
+            Replay::Safe => None,
+            Replay::OnlyIfNotProcessed | Replay::Never => match shared.write_gate.go_out(closings) {
+                Some(out) => Some(out),
+                None => return Err((self.taken_back(request), None)),
+            },
+        };
         let mut headers = request.headers.clone();
         headers.extend(authorisation);
         if request.method != Method::GET {
@@ -341,6 +360,13 @@ impl Client {
         }
     }
 
+    fn taken_back(&self, request: &Request) -> HttpError {
+        let request = connect::describe(&request.method, &request.url);
+        HttpError::TakenBack {
+            message: format!("{request}: not sent, because writing was stopped before it could be"),
+        }
+    }
+
     fn expired(&self, request: &Request) -> HttpError {
         HttpError::Expired {
             message: format!(
@@ -381,6 +407,7 @@ fn certainly_did_nothing(outcome: &Result<Answer, HttpError>) -> bool {
             | HttpError::TooLarge { .. }
             | HttpError::Credentials { .. }
             | HttpError::Expired { .. }
+            | HttpError::TakenBack { .. }
             | HttpError::ForeignOrigin { .. },
         ) => false,
     }

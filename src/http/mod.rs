@@ -19,6 +19,7 @@ mod discreet;
 pub mod pacer;
 pub mod ratelimit;
 pub mod webhook;
+pub mod write_gate;
 
 /// A request before it is authorised and paced.
 #[derive(Debug, Clone)]
@@ -118,6 +119,12 @@ pub enum HttpError {
     /// made sure of again.
     #[error("{message}")]
     Expired {
+        /// For people.
+        message: String,
+    },
+    /// Writing was stopped before the write could be sent: nothing happened there.
+    #[error("{message}")]
+    TakenBack {
         /// For people.
         message: String,
     },

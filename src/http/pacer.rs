@@ -296,6 +296,15 @@ impl Pacer {
         waits.into_iter().flatten().max().unwrap_or_default()
     }
 
+    /// Whether the peer's own headers keep this lane back, in whatever bucket.
+    pub fn is_kept_back(&self, lane: Lane) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.buckets.values_mut().any(|bucket| {
+            bucket.gate(now).is_some() || bucket.window_wait(lane, &self.options, now).is_some()
+        })
+    }
+
     /// Waits until the peer's gate opens for this lane, without sending anything, and keeps the place: while the
     /// [`Place`] is held, nothing of the general lane goes before a removal. Whoever needs a fresh proof takes it then.
     pub async fn place(self: Arc<Self>, lane: Lane, bucket: &'static str) -> Result<Place, KeptBack> {

@@ -50,6 +50,38 @@ impl OwedClass {
     }
 }
 
+/// What an event lets expect of the person whom it names. An event decides nothing: what a look finds counts, but a look
+/// that finds the contrary may have come too early, because logs run ahead of reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventMeaning {
+    /// Assigned and active from now on.
+    Joins,
+    /// Not assigned, or not active, from now on.
+    Leaves,
+    /// Something else about the person.
+    Other,
+}
+
+impl EventMeaning {
+    /// Every meaning.
+    pub const ALL: [EventMeaning; 3] = [EventMeaning::Joins, EventMeaning::Leaves, EventMeaning::Other];
+
+    /// The word stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventMeaning::Joins => "joins",
+            EventMeaning::Leaves => "leaves",
+            EventMeaning::Other => "other",
+        }
+    }
+
+    /// The meaning of a stored word.
+    pub fn of_word(word: &str) -> EventMeaning {
+        EventMeaning::ALL.into_iter().find(|known| known.as_str() == word).unwrap_or(EventMeaning::Other)
+    }
+}
+
 /// What an owed change waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -186,9 +218,14 @@ pub struct OwedChange {
 }
 
 impl OwedChange {
-    /// Whether somebody who left still has access.
+    /// Whether it is about access that ends.
     pub fn is_removal(&self) -> bool {
         self.class == OwedClass::Removal
+    }
+
+    /// Whether somebody who left still has access. A deletion that waits for its date has taken the access already.
+    pub fn keeps_access(&self) -> bool {
+        self.is_removal() && !(self.verb == Some(Verb::Delete) && self.waits_for == WaitsFor::Date)
     }
 }
 

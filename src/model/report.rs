@@ -184,6 +184,23 @@ impl Summary {
     }
 }
 
+/// How the note begins that tells what a failure led to.
+const QUARANTINE_NOTE: &str = "this sync is in quarantine";
+
+impl RunFacts {
+    /// What was wrong with the run as a whole, where it failed.
+    pub fn problem(&self) -> Option<&str> {
+        let problem = match self.result {
+            RunResult::SourceIncomplete | RunResult::SourceUnavailable => self.source.problem.as_ref(),
+            RunResult::TargetUnavailable => self.target.problem.as_ref(),
+            // The error is the last thing that a run notes, except for what it led to.
+            RunResult::Error => self.notes.iter().rfind(|note| !note.starts_with(QUARANTINE_NOTE)),
+            RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => None,
+        };
+        problem.map(String::as_str)
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

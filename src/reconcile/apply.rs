@@ -19,7 +19,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::link::Link;
 use crate::model::owed::WaitsFor;
-use crate::model::plan::{PlannedAction, Verb};
+use crate::model::plan::{PlannedAction, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::store::{
@@ -144,7 +144,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 Done { record: ActionRecord { action: Verb::Skip, ..done.record }, ..done }
             }
             DoorRefusal::TakenElsewhere(why) => {
-                Done::with(held_back(action, format!("taken elsewhere: {why}")))
+                let line = held_back(action, format!("taken elsewhere: {why}"));
+                Done::with(ActionRecord { situation: Situation::TakenElsewhere, ..line })
             }
             DoorRefusal::Held(why) => Done::held(action, why, self.rulings.key()),
             DoorRefusal::NoSeat(why) => {
@@ -170,6 +171,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
             Ok(LinkOutcome::Stored) => {}
             Ok(LinkOutcome::TakenElsewhere(owner)) => {
                 line.action = Verb::HoldBack;
+                line.situation = Situation::TakenElsewhere;
                 line.outcome = Outcome::Skipped;
                 line.reason = format!("taken elsewhere: the account is linked to {owner}");
                 line.waits_for = None;

@@ -15,7 +15,7 @@ use super::rulings::Rulings;
 use super::seats::seats_of_a_change;
 use super::{Context, RunError};
 use crate::core::content::part_digest;
-use crate::core::guard::{Approved, HoldClass, Judgement, LeftOut, Released};
+use crate::core::guard::{Approved, HoldClass, Intent, Judgement, LeftOut, Released, judge_others};
 use crate::core::mapping::Mapping;
 use crate::core::proof::{Proven, Verdict};
 use crate::model::link::Link;
@@ -251,12 +251,15 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     async fn one(&self, action: PlannedAction) -> Ended {
         let started = Instant::now();
-        let mut ended = Box::pin(self.decide(action)).await;
+        let mut ended = Box::pin(self.decide(action, &self.judgement)).await;
         // A 409 leads to an adoption, which is a planned action like any other and is asked everything again.
         for _ in 0..MOST_FOLLOWERS {
             let Some(next) = ended.done.next.take() else { break };
             let attempts = ended.done.record.attempts;
-            ended = Box::pin(self.decide(*next)).await;
+            ended = match self.judge_follower(&next).await {
+                Ok(judgement) => Box::pin(self.decide(*next, &judgement)).await,
+                Err(error) => left_over(&next, &Stop::State(error.to_string())),
+            };
             ended.done.record.attempts += attempts;
         }
         self.context.watcher.tell(&RunEvent::Acted {
@@ -266,9 +269,24 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         ended
     }
 
-    async fn decide(&self, action: PlannedAction) -> Ended {
+    /// The plan did not count an adoption that a 409 led to: the guards are asked about it with what was sent so far.
+    async fn judge_follower(&self, action: &PlannedAction) -> Result<Judgement, RunError> {
+        if action.verb != Verb::Adopt {
+            return Ok(self.judgement.clone());
+        }
+        let ledger = self.context.snapshot.ledger(self.context.sync_name(), Millis::now()).await?;
+        let mut intent = Intent {
+            unattended: self.context.unattended,
+            already_sent: ledger.people.clone(),
+            ..Intent::default()
+        };
+        intent.add(action);
+        Ok(self.judgement.clone().and(judge_others(&intent, &ledger, &self.context.config.guard)))
+    }
+
+    async fn decide(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
         let wanted = wanted_entry(&action);
-        let mut ended = self.decide_action(action).await;
+        let mut ended = self.decide_action(action, judgement).await;
         // What a proof has shown since is what is wanted now.
         ended.wanted = wanted.map(|wanted| OwedEntry {
             cause: ended.done.record.cause.or(wanted.cause),
@@ -278,7 +296,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         ended
     }
 
-    async fn decide_action(&self, action: PlannedAction) -> Ended {
+    async fn decide_action(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
         let removes = action.verb.is_removal();
         let is_approved = self.rulings.is_approved(&action);
         match &action.disposition {
@@ -306,7 +324,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             Disposition::Nothing => return self.nothing_to_send(&action),
         }
         let billable = action.billable;
-        match self.judgement.release(action, is_approved) {
+        match judgement.release(action, is_approved) {
             Err(waits) => self.held(&waits.action, waits.reason),
             Ok(released) if removes => self.remove(released.approved, is_approved).await,
             Ok(Released { approved, left_out }) => {
@@ -444,9 +462,28 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     }
 
     async fn send_proven(&self, proven: Proven, link: &Link, billable: bool, is_approved: bool) -> Ended {
+        let proven = match self.without_irreversible(proven) {
+            Ok(proven) => proven,
+            Err(ended) => return *ended,
+        };
         let done = self.hand.remove(proven, link, is_approved).await;
         let unsent_removal = done.record.outcome == Outcome::Deferred;
         Ended { unsent_removal, billable, ..Ended::of(done) }
+    }
+}
+
+impl<O: Observe, H: Hand, J: Judge> Executor<'_, O, H, J> {
+    /// What cannot be taken back needs a clock that a witness confirmed in this run. Without one the access of a leaver is
+    /// taken all the same, by a deactivation on the same proof.
+    fn without_irreversible(&self, proven: Proven) -> Result<Proven, Box<Ended>> {
+        if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
+            return Ok(proven);
+        }
+        if proven.action().cause == Some(RemovalCause::DeleteAfter) {
+            let why = "a deletion waits for a clock that a witness confirms".to_owned();
+            return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
+        }
+        Ok(proven.as_deactivation())
     }
 }
 

@@ -10,12 +10,13 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use super::RunError;
 use super::event::RunEvent;
+use super::owners::Owner;
 use super::roster::Candidate;
 use crate::config::MatchBy;
 use crate::core::normalize::fold_address;
 use crate::core::planner::Match;
 use crate::model::account::Account;
-use crate::model::id::{SourceId, TargetId};
+use crate::model::id::TargetId;
 use crate::model::plan::DesiredAccount;
 use crate::store::{Spool, SpoolOffset};
 use crate::target::{Criterion, ListCursor, Observe, TargetError};
@@ -300,21 +301,6 @@ pub type LookupResult = Result<Found, String>;
 /// What the ladder found: the rung and the accounts.
 pub type Found = Option<(MatchBy, Vec<Account>)>;
 
-/// Who an account is linked to, as far as the plan must know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
-    /// Nobody.
-    Nobody,
-    /// This very person.
-    Same,
-    /// A living identity of this sync.
-    Living(String),
-    /// Another sync.
-    OtherSync(String),
-    /// An identity of this sync that is proven gone.
-    ProvenGone(SourceId),
-}
-
 /// Turns raw hits into what the planner decides on.
 pub fn judge_hits(found: Found, owner_of: &HashMap<TargetId, Owner>) -> Match {
     let Some((by, mut accounts)) = found else { return Match::None };
@@ -333,6 +319,15 @@ pub fn judge_hits(found: Found, owner_of: &HashMap<TargetId, Owner>) -> Match {
         Owner::OtherSync(sync) => {
             Match::LinkedElsewhere(format!("account {} is managed by sync \"{sync}\"", account.id))
         }
-        Owner::ProvenGone(predecessor) => Match::LinkedToGone { account, predecessor },
+        Owner::Marked(mark) => Match::LinkedElsewhere(format!(
+            "account {} bears the mark of {mark}, who exists at the source",
+            account.id
+        )),
+        Owner::Untold(mark, why) => Match::LinkedElsewhere(format!(
+            "account {} bears the mark of {mark}, about whom the source does not tell now: {why}",
+            account.id
+        )),
+        Owner::ProvenGone(predecessor, tie) => Match::LinkedToGone { account, by, predecessor, tie },
+        Owner::UnknownMark(mark) => Match::UnknownMark { account, by, mark },
     }
 }

@@ -12,6 +12,7 @@ use super::RunError;
 use super::roster::Candidate;
 use crate::config::MatchBy;
 use crate::core::planner::Match;
+use crate::model::account::Account;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::Link;
 use crate::store::Spool;
@@ -22,6 +23,8 @@ pub(super) struct MatchedPerson {
     pub candidate: Candidate,
     pub link: Option<Link>,
     pub hits: Match,
+    /// An account without a link that this person reached, and that bears the mark of somebody else.
+    pub marked: Option<(SourceId, Account)>,
 }
 
 /// The best claim to an account so far.
@@ -36,6 +39,8 @@ struct BestClaim {
 pub(super) struct AccountClaims {
     people: Spool<MatchedPerson>,
     best: HashMap<TargetId, BestClaim>,
+    /// Accounts by the person whose mark they bear, found on the way to somebody else.
+    marked: HashMap<SourceId, Account>,
 }
 
 impl AccountClaims {
@@ -50,6 +55,9 @@ impl AccountClaims {
                 best.people.push(id);
             }
         }
+        if let Some((id, account)) = &person.marked {
+            self.marked.insert(id.clone(), account.clone());
+        }
         self.people.push(&person)?;
         Ok(())
     }
@@ -60,7 +68,11 @@ impl AccountClaims {
         mut take: impl FnMut(&Candidate, Option<&Link>, &Match) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         for person in self.people.iter()? {
-            let MatchedPerson { candidate, link, hits } = person?;
+            let MatchedPerson { candidate, link, mut hits, marked: _ } = person?;
+            // A workspace that cannot search marks shows an account only to whoever has its login.
+            if let (Match::None, Some(account)) = (&hits, self.marked.remove(&candidate.id)) {
+                hits = Match::One { account, by: MatchBy::ExternalId };
+            }
             let stands = match claimed(&hits).and_then(|(account, _)| self.best.get(&account)) {
                 Some(best) if !best.people.contains(&candidate.id) => {
                     let account = claimed(&hits).map(|(account, _)| account.to_string()).unwrap_or_default();
@@ -85,7 +97,9 @@ impl AccountClaims {
 /// The account that a match reaches, and by which rung; the mark is the highest.
 fn claimed(hits: &Match) -> Option<(TargetId, u8)> {
     match hits {
-        Match::One { account, by } => {
+        Match::One { account, by }
+        | Match::LinkedToGone { account, by, .. }
+        | Match::UnknownMark { account, by, .. } => {
             let rung = match by {
                 MatchBy::ExternalId => 0,
                 MatchBy::UserName => 1,
@@ -93,7 +107,6 @@ fn claimed(hits: &Match) -> Option<(TargetId, u8)> {
             };
             Some((account.id.clone(), rung))
         }
-        Match::LinkedToGone { account, .. } => Some((account.id.clone(), 0)),
         Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => None,
     }
 }

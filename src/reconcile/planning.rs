@@ -3,21 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use super::event::RunEvent;
-use super::look::{Found, LookupResult, Owner, choose_finder, climb_all, judge_hits};
+use super::look::{Found, LookupResult, choose_finder, climb_all, judge_hits};
 use super::matches::{AccountClaims, MatchedPerson};
 use super::narrowing::Narrowing;
+use super::owners::{Owner, owner_of};
 use super::prove::Prover;
 use super::roster::Candidate;
 use super::rulings::Rulings;
 use super::seats::{hold_for_seats, seats_of_changes};
 use super::unlisted::{Looked, Question, Unlisted};
 use super::{Context, RunError};
+use crate::config::MatchBy;
 use crate::core::guard::{Intent, Judgement, Ledger, judge, judge_others, judge_removals};
 use crate::core::normalize::fold_address;
 use crate::core::order::{Rename, order_renames};
 use crate::core::planner::{Decision, Match, Person, Policy, changes_login, plan, removal_cause};
 use crate::core::standing::Standing;
-use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
@@ -29,6 +30,7 @@ use crate::model::time::Millis;
 use crate::store::Spool;
 use crate::target::{Criterion, Observe, TargetError};
 
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 /// People looked up or planned at a time: bounds memory, not correctness.
 const CHUNK: usize = 512;
 
@@ -104,6 +106,8 @@ pub struct PlanMaker<'a, 'c, O> {
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
     refused_removals: HashSet<SourceId>,
+    /// Deletions after a while that an earlier run came to, and when it did first.
+    dated: HashMap<SourceId, Millis>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
     /// People whose turn comes after the leavers.
     others: Spool<Candidate>,
@@ -122,9 +126,11 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         now: Millis,
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
-        let mut refused_removals = HashSet::new();
+        let (mut refused_removals, mut dated) = (HashSet::new(), HashMap::new());
         for change in context.snapshot.owed(context.sync_name()).await? {
-            if !change.is_removal() {
+            if change.is_removal() && !change.keeps_access() {
+                dated.insert(change.source_id, change.since);
+            } else if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
                 refused_removals.insert(change.source_id);
@@ -139,6 +145,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             now,
             owed,
             refused_removals,
+            dated,
             taken: context.snapshot.taken_accounts(context.sync_name()).await?,
             others: Spool::default(),
             to_look_up: 0,
@@ -167,6 +174,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             context: self.context,
             owed: &self.owed,
             refused_removals: &self.refused_removals,
+            dated: &self.dated,
             rulings: self.rulings,
             narrowing,
             now: self.now,
@@ -334,19 +342,26 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
         let found = match found {
             Ok(found) => found,
-            Err(why) => return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why) }),
+            Err(why) => {
+                return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why), marked: None });
+            }
         };
         if let Some(hits) = self.taken_before(&candidate, &found) {
-            return Ok(MatchedPerson { candidate, link, hits });
+            return Ok(MatchedPerson { candidate, link, hits, marked: None });
         }
-        let mut owners = HashMap::new();
+        let (mut owners, mut marked) = (HashMap::new(), None);
         if let Some((_, accounts)) = &found
             && let [account] = accounts.as_slice()
         {
             let owner = owner_of(self.context, &candidate.id, account, &self.people.listed, prover).await?;
+            if let (Owner::Marked(mark), true) =
+                (&owner, self.context.config.adopt.ladder.contains(&MatchBy::ExternalId))
+            {
+                marked = Some((mark.clone(), account.clone()));
+            }
             owners.insert(account.id.clone(), owner);
         }
-        Ok(MatchedPerson { hits: judge_hits(found, &owners), candidate, link })
+        Ok(MatchedPerson { hits: judge_hits(found, &owners), candidate, link, marked })
     }
 
     /// A creation that was answered with somebody else's account is not sent again until the person's values, or that
@@ -404,6 +419,7 @@ pub async fn plan_changed_causes<O: Observe>(
         now,
         owed: HashMap::new(),
         refused_removals: HashSet::new(),
+        dated: HashMap::new(),
         taken: HashMap::new(),
         others: Spool::default(),
         to_look_up: 0,
@@ -434,11 +450,12 @@ pub async fn plan_decided<O: Observe>(
     let ledger = context.snapshot.ledger(context.sync_name(), now).await?;
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
-    let (owed, refused_removals) = (HashMap::new(), HashSet::new());
+    let (owed, refused_removals, dated) = (HashMap::new(), HashSet::new(), HashMap::new());
     let mut planner = Planner {
         context,
         owed: &owed,
         refused_removals: &refused_removals,
+        dated: &dated,
         rulings,
         narrowing: None,
         now,
@@ -474,6 +491,7 @@ struct Planner<'a, 'c, O> {
     context: &'a Context<'c, O>,
     owed: &'a HashMap<SourceId, OwedChange>,
     refused_removals: &'a HashSet<SourceId>,
+    dated: &'a HashMap<SourceId, Millis>,
     rulings: &'a Rulings,
     narrowing: Option<&'a mut Narrowing>,
     now: Millis,
@@ -523,7 +541,7 @@ impl<O: Observe> Planner<'_, '_, O> {
                 Ok(())
             }
             Decision::Act(action) => {
-                let action = self.rulings.apply(*action, candidate, link);
+                let action = self.rulings.apply(self.dated(*action), candidate, link);
                 if self.narrowing.as_mut().is_some_and(|narrowing| !narrowing.admits(&action)) {
                     return Ok(());
                 }
@@ -558,6 +576,20 @@ impl<O: Observe> Planner<'_, '_, O> {
                 owed.detail
             )
         })
+    }
+
+    /// A deletion after a while cannot be taken back: an earlier run, at least a day before, must have come to the same.
+    fn dated(&self, mut action: PlannedAction) -> PlannedAction {
+        let is_dated = action.cause == Some(RemovalCause::DeleteAfter);
+        let waited =
+            self.dated.get(&action.source_id).is_some_and(|since| self.now.since(*since) >= DAY_MILLIS);
+        if is_dated && !waited && action.disposition == Disposition::Send {
+            action.disposition = Disposition::Dated(
+                "lifecycle.delete_after has passed; a run a day later deletes, if it comes to the same"
+                    .to_owned(),
+            );
+        }
+        action
     }
 
     fn file(&mut self, action: PlannedAction, link: Option<&Link>) -> Result<(), RunError> {
@@ -665,28 +697,6 @@ impl<O: Observe> Planner<'_, '_, O> {
         let others = hits.accounts.into_iter().map(|account| account.id);
         Ok(others.filter(|id| Some(id) != rename.action.target_id.as_ref()).collect())
     }
-}
-
-/// Who an account is linked to, as seen from a person.
-pub(super) async fn owner_of<O: Observe>(
-    context: &Context<'_, O>,
-    person: &SourceId,
-    account: &Account,
-    listed: &HashSet<SourceId>,
-    prover: &Prover<'_>,
-) -> Result<Owner, RunError> {
-    let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
-    let Some((sync, link)) = owner else { return Ok(Owner::Nobody) };
-    if sync != context.sync_name() {
-        return Ok(Owner::OtherSync(sync));
-    }
-    if link.source_id == *person {
-        return Ok(Owner::Same);
-    }
-    if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
-        return Ok(Owner::ProvenGone(link.source_id));
-    }
-    Ok(Owner::Living(format!("{} ({})", link.user_name, link.source_id)))
 }
 
 /// The login that an action gives.

@@ -77,7 +77,9 @@ impl ClassStops {
 impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
     /// The end of a refusal that needs no second thought.
     pub(super) fn refused(&self, action: &PlannedAction, refusal: &Refusal, link: Option<&Link>) -> Ending {
-        self.stops.refused(action, refusal);
+        if refusal.class != RefusalClass::TakenBack {
+            self.stops.refused(action, refusal);
+        }
         let detail = refusal.detail.clone();
         let base = Ending {
             settled: Settled::NotSent,
@@ -97,6 +99,9 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             RefusalClass::RateLimited => base,
             // Nothing was sent; the proof is taken afresh.
             RefusalClass::Expired => Ending { waits_for: Some(WaitsFor::Proof), ..base },
+            RefusalClass::TakenBack => {
+                Ending { outcome: Outcome::Disabled, waits_for: Some(WaitsFor::Pause), ..base }
+            }
             RefusalClass::NoSeat if takes_a_seat(action) => {
                 if action.verb == Verb::Create {
                     let mut no_seat = self.no_seat.lock().unwrap_or_else(PoisonError::into_inner);

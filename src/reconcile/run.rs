@@ -1,10 +1,15 @@
 //! One run of one sync, phase by phase.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::OnceLock;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::apply::WriteHand;
+use super::clock::trust_in_clock;
 use super::event::{RunEvent, Watcher};
 use super::execute::{Carried, Executor, wanted_entry};
 use super::hand::{DryHand, Stop};
@@ -21,6 +26,7 @@ use super::telling::{
 };
 use super::{Context, RunError, Waiting};
 use crate::config;
+use crate::core::clock::ClockTrust;
 use crate::core::mapping::Mapping;
 use crate::http::Lane;
 use crate::http::counters::Counters;
@@ -169,7 +175,9 @@ pub async fn run<O: Observe, P: Provision>(
     };
     let mut tally = Tally::default();
     let mut written = None;
-    let outcome = Box::pin(phases(&request, writing, &mut written, &mut tally)).await;
+    // A defect ends the run like any other failure: on record, counted, and told.
+    let phases = AssertUnwindSafe(Box::pin(phases(&request, writing, &mut written, &mut tally)));
+    let outcome = phases.catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     let mut facts = facts(&request, &tally, written.as_ref(), &beginning);
     // A run that failed before it had a number is no dry run.
     facts.mode = if writing.is_some() { Mode::Apply } else { Mode::DryRun };
@@ -203,6 +211,8 @@ pub async fn run<O: Observe, P: Provision>(
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::NobodyNamed(_)
+            | RunError::Defect(_)
+            | RunError::Clock(_)
             | RunError::Interrupted,
         ) => None,
     };
@@ -223,9 +233,18 @@ pub(super) fn verdict(outcome: &Result<(), RunError>) -> Verdict {
             | RunError::Store(_)
             | RunError::Spool(_)
             | RunError::Binding(_)
+            | RunError::Defect(_)
+            | RunError::Clock(_)
             | RunError::Interrupted,
         ) => Verdict::ByResult,
     }
+}
+
+/// A panic as the error of a run.
+pub(super) fn defect(panic: &(dyn Any + Send)) -> RunError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    RunError::Defect(text.unwrap_or_else(|| "a panic without words".to_owned()))
 }
 
 async fn phases<'a, O: Observe, P: Provision>(
@@ -311,6 +330,7 @@ pub(super) fn context<'a, O>(
         unattended: request.unattended,
         lane: if request.trigger == Trigger::Watch { Lane::Removal } else { Lane::General },
         reads_one_by_one: request.who != Who::Everybody,
+        clock: OnceLock::new(),
         corrected: HashMap::new(),
     }
 }
@@ -456,6 +476,7 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
     ) -> Result<(), RunError> {
         self.note_plan(plan).await?;
         tally.judgement = plan.judgement.clone();
+        self.hear_witnesses(plan.writes > 0, tally).await?;
         let mut quiet = std::mem::take(&mut plan.quiet);
         let mut kept = split_kept(plan, &mut quiet, self.rulings)?;
         self.go_on(plan, carried).await?;
@@ -491,7 +512,33 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
     ) -> Result<(), RunError> {
         self.note_plan(plan).await?;
         tally.judgement = std::mem::take(&mut tally.judgement).and(plan.judgement.clone());
+        self.hear_witnesses(plan.writes > 0, tally).await?;
         self.go_on(plan, carried).await
+    }
+
+    /// Both sides are heard before the first write; two that agree that our clock is wrong stop the run.
+    async fn hear_witnesses(&self, writes: bool, tally: &mut Tally) -> Result<(), RunError> {
+        let context = self.context;
+        let ask = writes && self.written.is_some();
+        if context.clock.get().is_some() && !ask {
+            return Ok(());
+        }
+        let trust = trust_in_clock(context, ask).await?;
+        if let Some(note) = trust.note().filter(|note| !tally.notes.iter().any(|known| known == note)) {
+            tally.notes.push(note.to_owned());
+        }
+        if let (ClockTrust::Wrong(text), true) = (&trust, self.written.is_some()) {
+            tally.notes.retain(|note| note != text);
+            return Err(RunError::Clock(text.clone()));
+        }
+        if let (true, Some(Written { writing, tenure, .. })) = (trust.is_confirmed(), self.written)
+            && context.clock.get().is_none()
+            && self.asks_everybody()
+        {
+            writing.store.note_clock_confirmed(tenure, Millis::now()).await?;
+        }
+        let _ = context.clock.set(trust);
+        Ok(())
     }
 
     /// The lines of those to whom nothing is sent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planning::People;
 use super::run::{Beginning, Request, Tally, Who, Written};
 use super::{Context, RunError};
-use crate::core::quarantine::{Health, quarantine};
+use crate::core::quarantine::quarantine;
 use crate::model::plan::Verb;
 use crate::model::report::{
     ActionRecord, HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts,
@@ -44,32 +44,20 @@ pub(super) async fn quarantine_notes<O>(
     facts: &mut RunFacts,
     verdict: Verdict,
 ) {
-    if verdict == Verdict::Nothing {
-        return;
-    }
+    let full = request.who == Who::Everybody;
+    let Some(end) = verdict.end_of(facts, full) else { return };
     let Ok(health) = store.snapshot().health(&request.config.name).await else { return };
     let was = quarantine(&health, Duration::ZERO).is_some();
-    let failed = match facts.result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => false,
-        RunResult::SourceIncomplete
-        | RunResult::SourceUnavailable
-        | RunResult::TargetUnavailable
-        | RunResult::Error => true,
-    };
-    let now = Health {
-        failed_runs: if failed { health.failed_runs + 1 } else { 0 },
-        refused: verdict == Verdict::CredentialsRefused,
-        failed_at: Some(facts.finished_at),
-        ..health
-    };
-    let is = failed && quarantine(&now, Duration::ZERO).is_some();
+    let is = quarantine(&health.after(&end), Duration::ZERO).is_some();
     if is && !was {
+        let reason = end.reason.lines().next().unwrap_or_default();
+        tracing::warn!(sync = request.config.name, "in quarantine from now on: {reason}");
         facts.notes.push(
-            "this sync is in quarantine now: runs that nobody starts by hand slow down to at most one an hour, until \
-             one succeeds"
+            "this sync is in quarantine now: it is tried at each firing of its schedule and at least once an hour, until \
+             one run succeeds"
                 .to_owned(),
         );
-    } else if was && !failed {
+    } else if was && !is {
         facts.notes.push("recovered: this sync is out of quarantine".to_owned());
     }
 }
@@ -115,7 +103,7 @@ pub(super) fn hold_fact(hold: &Hold) -> HoldFact {
 /// The log says what waits, for whoever reads it alone.
 pub(super) fn tell_holds(holds: &[Hold]) {
     for hold in holds {
-        tracing::info!(
+        tracing::warn!(
             sync = hold.sync,
             hold = hold.id(),
             action = hold.verb.as_str(),
@@ -156,7 +144,9 @@ pub(super) fn blame(facts: &mut RunFacts, error: &RunError) {
         | RunError::Spool(_)
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
-        | RunError::StalePlan(_) => {
+        | RunError::Clock(_)
+        | RunError::StalePlan(_)
+        | RunError::Defect(_) => {
             facts.notes.push(error.to_string());
         }
     }

@@ -235,6 +235,7 @@ fn context<'a, O>(request: &TransferRequest<'a, O>) -> Context<'a, O> {
         unattended: false,
         lane: Lane::General,
         reads_one_by_one: false,
+        clock: std::sync::OnceLock::new(),
         corrected: std::collections::HashMap::new(),
     }
 }

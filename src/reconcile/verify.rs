@@ -6,6 +6,9 @@
 //! nothing but work for the next run.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 
 use super::compare::{Comparison, Found};
 use super::event::RunEvent;
@@ -15,7 +18,7 @@ use super::planning::People;
 use super::roster::Candidate;
 use super::run::{
     Beginning, Finished, Refused, Request, Tally, Who, Writing, Written, binding_of, check_binding, context,
-    plan_and_carry_out, stopped, target_url, verdict,
+    defect, plan_and_carry_out, stopped, target_url, verdict,
 };
 use super::settle::recover;
 use super::telling::{blame, facts, keep_lines, quarantine_notes};
@@ -70,7 +73,8 @@ pub async fn verify<O: Observe, P: Provision>(
     };
     let mut verifying =
         Verifying { tally: Tally::default(), found: Found::default(), written: None, repairing: false };
-    let outcome = phases(&request, verification, writing, &mut verifying).await;
+    let phases = AssertUnwindSafe(phases(&request, verification, writing, &mut verifying));
+    let outcome = phases.catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     let Verifying { tally, found, written, repairing } = verifying;
     let facts_of_run = facts(&request, &tally, written.as_ref(), &beginning);
     let mut told = verify_facts(&request, &found, &facts_of_run);
@@ -289,6 +293,8 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
         | RunError::Spool(_)
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }

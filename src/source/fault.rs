@@ -78,6 +78,7 @@ impl Place {
         let (error, reach) = match error {
             HttpError::NotSent { message }
             | HttpError::Expired { message }
+            | HttpError::TakenBack { message }
             | HttpError::Unanswered { message } => (self.unavailable(message), Reach::Object),
             HttpError::Distrusted { message } => (self.unavailable(message), Reach::Everything),
             HttpError::TooLarge { message } | HttpError::ForeignOrigin { message } => {

@@ -235,6 +235,11 @@ impl Source {
         self.client().forget_clock_witness();
     }
 
+    /// Whether the source's own rate headers keep this lane back at this moment.
+    pub fn is_kept_back(&self, lane: Lane) -> bool {
+        self.client().pacer().is_kept_back(lane)
+    }
+
     /// The origin that is asked.
     pub fn origin(&self) -> &Url {
         self.client().base()

@@ -7,6 +7,7 @@ use super::SourceError;
 use super::fault::{Failure, Place};
 use crate::http::Answer;
 use crate::model::id::SourceId;
+use crate::model::owed::EventMeaning;
 use crate::model::time::Millis;
 
 /// How far before now, or before the last look, a poll by time starts: clocks differ, and events come late.
@@ -32,6 +33,8 @@ pub struct Hint {
     pub at: Millis,
     /// Whom it is about.
     pub subject: Subject,
+    /// What it lets expect of that person.
+    pub meaning: EventMeaning,
 }
 
 /// One look at the log.

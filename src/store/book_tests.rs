@@ -102,7 +102,7 @@ impl Book {
             run,
             at: self.at(),
             budget: Budget {
-                limits: crate::config::Guard::default(),
+                limits: Default::default(),
                 unattended: true,
                 as_of: i64::MAX,
                 as_of_number: OrderNumber::next(),

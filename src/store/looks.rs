@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::id::SourceId;
 use crate::model::order::OrderNumber;
+use crate::model::owed::EventMeaning;
 use crate::model::time::Millis;
 
 /// The only event log that a source has.
@@ -23,6 +24,8 @@ pub struct NamedPerson {
     pub event_at: Millis,
     /// Whether an assignment may have changed, which counts for anybody.
     pub membership: bool,
+    /// What the event lets expect.
+    pub meaning: EventMeaning,
 }
 
 /// Somebody who waits to be looked at.
@@ -36,6 +39,19 @@ pub struct OwedLook {
     pub due_at: Millis,
     /// Looks so far that came to nothing.
     pub attempts: u32,
+    /// Looks so far that found the contrary of what the event says.
+    pub contradicted: u32,
+}
+
+/// A look that came to nothing final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookAgain {
+    /// At whom.
+    pub source_id: SourceId,
+    /// When.
+    pub due_at: Millis,
+    /// Whether it found the contrary of what the event says.
+    pub contradicted: bool,
 }
 
 /// A full run that something asked for.
@@ -64,25 +80,28 @@ impl Store {
                 let number = OrderNumber::next().in_epoch(tenure.epoch).get();
                 let mut statement = transaction.prepare(
                     "INSERT INTO owed (sync, source_id, class, user_name, since, waits_for, event_at, membership,
-                                       noted_number, next_try_at)
-                     VALUES (?1, ?2, 'look', ?2, ?4, 'look', ?3, ?5, ?6, ?4)
+                                       noted_number, next_try_at, meaning)
+                     VALUES (?1, ?2, 'look', ?2, ?4, 'look', ?3, ?5, ?6, ?4, ?7)
                      ON CONFLICT (sync, source_id, class) DO UPDATE SET
                          event_at = min(event_at, excluded.event_at), noted_number = excluded.noted_number,
-                         membership = max(membership, excluded.membership), attempts = 0,
-                         next_try_at = excluded.next_try_at",
+                         membership = max(membership, excluded.membership), attempts = 0, contradicted = 0,
+                         next_try_at = excluded.next_try_at,
+                         meaning = CASE excluded.meaning WHEN 'other' THEN meaning ELSE excluded.meaning END",
                 )?;
-                for NamedPerson { source_id, event_at, membership } in &named {
+                for NamedPerson { source_id, event_at, membership, meaning } in &named {
                     statement.execute(params![
                         tenure.sync,
                         source_id.as_str(),
                         event_at.0,
                         now.0,
                         membership,
-                        number
+                        number,
+                        meaning.as_str()
                     ])?;
                 }
                 if let Some(reason) = &full_run {
-                    ask_for_full_run(transaction, &tenure.sync, reason, tenure.epoch, now)?;
+                    let number = OrderNumber::next().in_epoch(tenure.epoch);
+                    ask_for_full_run(transaction, &tenure.sync, reason, number, now)?;
                 }
                 transaction.execute(
                     "INSERT INTO cursor (sync, stream, position, saved_at) VALUES (?1, ?2, ?3, ?4)
@@ -111,21 +130,28 @@ impl Store {
                     "DELETE FROM cursor WHERE sync = ?1 AND stream = ?2",
                     params![tenure.sync, STREAM],
                 )?;
-                ask_for_full_run(transaction, &tenure.sync, &reason, tenure.epoch, now)
+                let number = OrderNumber::next().in_epoch(tenure.epoch);
+                ask_for_full_run(transaction, &tenure.sync, &reason, number, now)
             })
             .await
     }
 
     /// Asks for a full run; it stays asked for until one has ended well that began after this.
     pub async fn owe_full_run(&self, sync: &str, reason: String, now: Millis) -> Result<(), StoreError> {
+        self.owe_full_run_since(sync, reason, OrderNumber::next(), now).await
+    }
+
+    /// The same, where one that began after this number will do. Where one is asked for already, that stays.
+    pub async fn owe_full_run_since(
+        &self,
+        sync: &str,
+        reason: String,
+        number: OrderNumber,
+        now: Millis,
+    ) -> Result<(), StoreError> {
         let sync = sync.to_owned();
         self.snapshot
-            .transact(move |transaction| {
-                let epoch: Option<i64> = transaction
-                    .query_row("SELECT epoch FROM sync WHERE name = ?1", [&sync], |row| row.get(0))
-                    .optional()?;
-                ask_for_full_run(transaction, &sync, &reason, epoch.unwrap_or(0), now)
-            })
+            .transact(move |transaction| ask_for_full_run_now(transaction, &sync, &reason, number, now))
             .await
     }
 
@@ -174,23 +200,31 @@ impl Store {
             .await
     }
 
-    /// Puts looks off that came to nothing final: they stay owed, and are due again then.
+    /// Puts looks off that came to nothing final: they stay owed, and are due again then. Whom an event named since
+    /// `looked` is due as that event says.
     pub async fn put_off_looks(
         &self,
         tenure: &Tenure,
-        people: Vec<SourceId>,
-        due_at: Millis,
+        again: Vec<LookAgain>,
+        looked: OrderNumber,
     ) -> Result<(), StoreError> {
         let tenure = tenure.clone();
+        let number = looked.in_epoch(tenure.epoch).get();
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 let mut statement = transaction.prepare(
-                    "UPDATE owed SET attempts = attempts + 1, next_try_at = ?3
-                     WHERE sync = ?1 AND source_id = ?2 AND class = 'look'",
+                    "UPDATE owed SET attempts = attempts + 1, contradicted = contradicted + ?4, next_try_at = ?3
+                     WHERE sync = ?1 AND source_id = ?2 AND class = 'look' AND noted_number <= ?5",
                 )?;
-                for id in &people {
-                    statement.execute(params![tenure.sync, id.as_str(), due_at.0])?;
+                for LookAgain { source_id, due_at, contradicted } in &again {
+                    statement.execute(params![
+                        tenure.sync,
+                        source_id.as_str(),
+                        due_at.0,
+                        contradicted,
+                        number
+                    ])?;
                 }
                 Ok(())
             })
@@ -198,17 +232,32 @@ impl Store {
     }
 }
 
+/// Asks for a full run whoever has the tenure.
+pub(super) fn ask_for_full_run_now(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    reason: &str,
+    number: OrderNumber,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let epoch: Option<i64> = transaction
+        .query_row("SELECT epoch FROM sync WHERE name = ?1", [sync], |row| row.get(0))
+        .optional()?;
+    ask_for_full_run(transaction, sync, reason, number.in_epoch(epoch.unwrap_or(0)), now)
+}
+
 fn ask_for_full_run(
     transaction: &Transaction<'_>,
     sync: &str,
     reason: &str,
-    epoch: i64,
+    number: OrderNumber,
     now: Millis,
 ) -> Result<(), StoreError> {
     transaction.execute(
         "INSERT INTO full_look (sync, reason, noted_at, noted_number) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (sync) DO UPDATE SET reason = excluded.reason, noted_number = excluded.noted_number",
-        params![sync, reason, now.0, OrderNumber::next().in_epoch(epoch).get()],
+         ON CONFLICT (sync) DO UPDATE SET reason = excluded.reason, noted_number = excluded.noted_number
+         WHERE excluded.noted_number > noted_number",
+        params![sync, reason, now.0, number.get()],
     )?;
     Ok(())
 }
@@ -238,7 +287,7 @@ impl Snapshot {
                         EXISTS (SELECT 1 FROM link WHERE link.sync = owed.sync AND link.source_id = owed.source_id)
                         OR EXISTS (SELECT 1 FROM owed AS other WHERE other.sync = owed.sync
                                      AND other.source_id = owed.source_id AND other.class <> 'look'),
-                        coalesce(next_try_at, 0), attempts
+                        coalesce(next_try_at, 0), attempts, meaning, contradicted
                  FROM owed WHERE sync = ?1 AND class = 'look' ORDER BY event_at, source_id",
             )?;
             let rows = statement.query_map([&sync], |row| {
@@ -246,8 +295,15 @@ impl Snapshot {
                     source_id: SourceId::new(row.get::<_, String>(0)?),
                     event_at: Millis(row.get(1)?),
                     membership: row.get(2)?,
+                    meaning: EventMeaning::of_word(&row.get::<_, String>(6)?),
                 };
-                Ok(OwedLook { named, known: row.get(3)?, due_at: Millis(row.get(4)?), attempts: row.get(5)? })
+                Ok(OwedLook {
+                    named,
+                    known: row.get(3)?,
+                    due_at: Millis(row.get(4)?),
+                    attempts: row.get(5)?,
+                    contradicted: row.get(7)?,
+                })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })

@@ -116,6 +116,9 @@ pub(super) fn put(
     now: Millis,
 ) -> Result<(), StoreError> {
     let Some(class) = entry.class() else { return Ok(()) };
+    if is_done_meanwhile(transaction, tenure, entry)? {
+        return Ok(());
+    }
     let known: Option<(u32, u32, Option<i64>)> = transaction
         .prepare_cached(
             "SELECT attempts, refusals, retry_run FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = ?3",
@@ -131,9 +134,8 @@ pub(super) fn put(
         (true, false) => 0,
         (false, _) => known_refusals,
     };
-    let undone = entry.waits_for.meaning() == WaitMeaning::Undone;
-    let next_try_at = (class == OwedClass::Removal && undone)
-        .then(|| now.0.saturating_add(removal_pause(attempts, refusals)));
+    let tries = class == OwedClass::Removal && entry.waits_for.meaning() == WaitMeaning::Undone;
+    let next_try_at = tries.then(|| now.0.saturating_add(removal_pause(attempts, refusals)));
     let runs: i64 = transaction
         .query_row("SELECT runs FROM sync WHERE name = ?1", [&tenure.sync], |row| row.get(0))
         .optional()?
@@ -178,6 +180,23 @@ pub(super) fn put(
             number.in_epoch(tenure.epoch).get(),
         ])?;
     Ok(())
+}
+
+/// Whether another run has taken the access that this one left for its next try, because it met that run's write.
+fn is_done_meanwhile(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    entry: &OwedEntry,
+) -> Result<bool, StoreError> {
+    if entry.verb != Verb::Deactivate || entry.attempted || entry.waits_for != WaitsFor::Retry {
+        return Ok(false);
+    }
+    Ok(transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND state <> 'active'
+                              AND removal_seen)",
+        )?
+        .query_row(params![tenure.sync, entry.source_id.as_str()], |row| row.get(0))?)
 }
 
 /// How long a removal waits for its next try by itself.
@@ -308,11 +327,15 @@ impl Snapshot {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare_cached(
-                "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal' AND next_try_at <= ?2
+                "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal'
+                   AND (next_try_at <= ?2 OR next_try_at > ?3)
                  ORDER BY refusals >= 3, next_try_at, source_id",
             )?;
             let rows = statement
-                .query_map(params![sync, now.0], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+                // None is further off than the longest pause: the clock was ahead when it was put off.
+                .query_map(params![sync, now.0, now.0.saturating_add(HOUR_MILLIS)], |row| {
+                    Ok(SourceId::new(row.get::<_, String>(0)?))
+                })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

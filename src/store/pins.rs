@@ -6,10 +6,12 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::{About, NewEvent, record, record_about};
 use super::holds::{number_now, verb_of};
+use super::looks::ask_for_full_run_now;
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::digest::Digest;
 use crate::model::history::EventKind;
 use crate::model::id::{SourceId, TargetId};
+use crate::model::order::OrderNumber;
 use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
@@ -58,11 +60,52 @@ impl Store {
         self.snapshot
             .transact(move |transaction| {
                 transaction.execute(
-                    "INSERT INTO sync (name, paused_until) VALUES (?1, ?2)
-                     ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until",
-                    params![sync, until.map(|until| until.0)],
+                    "INSERT INTO sync (name, paused_until, paused_at) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (name) DO UPDATE SET
+                         paused_until = excluded.paused_until, paused_at = excluded.paused_at",
+                    params![sync, until.map(|until| until.0), now.0],
                 )?;
+                if until.is_none() {
+                    let number = OrderNumber::next();
+                    ask_for_full_run_now(transaction, &sync, "writing was resumed", number, now)?;
+                }
                 record(transaction, &key, &event)
+            })
+            .await
+    }
+
+    /// Ends a pause whose time is over and asks for the full run that makes up for it; gives until when the sync is paused
+    /// otherwise. A pause that was asked for in the future, by a clock that was ahead, lasts as long as was asked from now
+    /// on.
+    pub async fn look_at_pause(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                let stored: Option<(Option<i64>, Option<i64>)> = transaction
+                    .query_row("SELECT paused_until, paused_at FROM sync WHERE name = ?1", [&sync], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                let Some((Some(mut until), asked_at)) = stored else { return Ok(None) };
+                if let Some(asked_at) = asked_at.filter(|asked_at| *asked_at > now.0) {
+                    if until != Millis::FOR_GOOD.0 {
+                        until = now.0.saturating_add(until.saturating_sub(asked_at));
+                    }
+                    transaction.execute(
+                        "UPDATE sync SET paused_until = ?2, paused_at = ?3 WHERE name = ?1",
+                        params![sync, until, now.0],
+                    )?;
+                }
+                if until > now.0 {
+                    return Ok(Some(Millis(until)));
+                }
+                transaction.execute(
+                    "UPDATE sync SET paused_until = NULL, paused_at = NULL WHERE name = ?1",
+                    [&sync],
+                )?;
+                let number = OrderNumber::next();
+                ask_for_full_run_now(transaction, &sync, "the pause is over", number, now)?;
+                Ok(None)
             })
             .await
     }

@@ -3,10 +3,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Snapshot, Store, StoreError, Tenure, chain};
-use crate::core::quarantine::Health;
+use crate::core::quarantine::{Health, Refused, RunEnd, Side};
 use crate::model::digest::Digest;
 use crate::model::order::OrderNumber;
-use crate::model::report::{RunFacts, RunResult, Trigger};
+use crate::model::report::{RunFacts, Trigger};
 use crate::model::time::Millis;
 
 /// How long a look at one person is remembered.
@@ -45,6 +45,25 @@ pub enum Verdict {
     CredentialsRefused,
     /// Nothing: what was asked for did not fit, and both sides are as they were.
     Nothing,
+}
+
+impl Verdict {
+    /// What the end of a run says of its sync's health; `None` = nothing.
+    pub fn end_of(self, facts: &RunFacts, full: bool) -> Option<RunEnd> {
+        let credentials_refused = match self {
+            Verdict::Nothing => return None,
+            Verdict::CredentialsRefused => true,
+            Verdict::ByResult => false,
+        };
+        Some(RunEnd {
+            full,
+            result: facts.result,
+            credentials_refused,
+            wrote: facts.summary.writes() > 0,
+            at: facts.finished_at,
+            reason: facts.problem().unwrap_or_else(|| facts.result.as_str()).to_owned(),
+        })
+    }
 }
 
 /// The workspace that a sync is bound to.
@@ -218,43 +237,52 @@ impl Store {
     }
 }
 
-/// Counts failures in a row; a run that reached both sides ends the row.
+/// Counts what this end says of the sync's health.
 fn note_health(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     facts: &RunFacts,
     verdict: Verdict,
 ) -> Result<(), StoreError> {
-    if verdict == Verdict::Nothing {
-        return Ok(());
-    }
-    let reason = match facts.result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held => {
-            transaction.execute(
-                "UPDATE sync SET failed_runs = 0, failed_reason = NULL, failed_at = NULL, refused = 0
-                 WHERE name = ?1",
-                [&tenure.sync],
-            )?;
-            return Ok(());
-        }
-        RunResult::Interrupted => return Ok(()),
-        RunResult::SourceIncomplete | RunResult::SourceUnavailable => facts.source.problem.clone(),
-        RunResult::TargetUnavailable => facts.target.problem.clone(),
-        RunResult::Error => facts.notes.last().cloned(),
-    };
+    let full: bool = transaction
+        .query_row("SELECT is_full FROM run WHERE id = ?1", [facts.run], |row| row.get(0))
+        .optional()?
+        .unwrap_or(false);
+    let Some(end) = verdict.end_of(facts, full) else { return Ok(()) };
+    let Health { failed_runs, failed_at, reason, target: _, refused } =
+        health(transaction, &tenure.sync)?.after(&end);
     transaction.execute(
-        "UPDATE sync SET failed_runs = failed_runs + 1, failed_reason = ?2, failed_at = ?3, refused = ?4,
-                         failed_result = ?5
+        "UPDATE sync SET failed_runs = ?2, failed_reason = ?3, failed_at = ?4,
+                         failed_result = CASE WHEN ?5 AND ?2 > 0 THEN ?6 ELSE failed_result END
          WHERE name = ?1",
-        params![
-            tenure.sync,
-            reason.unwrap_or_else(|| facts.result.as_str().to_owned()),
-            facts.finished_at.0,
-            verdict == Verdict::CredentialsRefused,
-            facts.result.as_str()
-        ],
+        params![tenure.sync, failed_runs, reason, failed_at.map(|at| at.0), full, facts.result.as_str()],
     )?;
+    transaction.execute("DELETE FROM refused_credentials WHERE sync = ?1", [&tenure.sync])?;
+    for Refused { side, since, at, runs, reason } in refused {
+        transaction.execute(
+            "INSERT INTO refused_credentials (sync, side, since, refused_at, runs, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![tenure.sync, side.as_str(), since.0, at.0, runs, reason],
+        )?;
+    }
     Ok(())
+}
+
+fn refused(transaction: &Transaction<'_>, sync: &str) -> Result<Vec<Refused>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT side = 'target', since, refused_at, runs, reason FROM refused_credentials WHERE sync = ?1
+         ORDER BY side",
+    )?;
+    let rows = statement.query_map([sync], |row| {
+        Ok(Refused {
+            side: if row.get(0)? { Side::Target } else { Side::Source },
+            since: Millis(row.get(1)?),
+            at: Millis(row.get(2)?),
+            runs: row.get(3)?,
+            reason: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 impl Snapshot {
@@ -335,22 +363,22 @@ impl Snapshot {
 }
 
 pub(super) fn health(transaction: &Transaction<'_>, sync: &str) -> Result<Health, StoreError> {
+    let refused = refused(transaction, sync)?;
     let health = transaction
         .query_row(
-            "SELECT failed_runs, refused, failed_at, failed_reason,
-                    coalesce(failed_result = 'target_unavailable', 0)
+            "SELECT failed_runs, failed_at, failed_reason, coalesce(failed_result = 'target_unavailable', 0)
              FROM sync WHERE name = ?1",
             [sync],
             |row| {
                 Ok(Health {
                     failed_runs: row.get(0)?,
-                    refused: row.get(1)?,
-                    failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
-                    reason: row.get(3)?,
-                    target: row.get(4)?,
+                    failed_at: row.get::<_, Option<i64>>(1)?.map(Millis),
+                    reason: row.get(2)?,
+                    target: row.get(3)?,
+                    refused: Vec::new(),
                 })
             },
         )
         .optional()?;
-    Ok(health.unwrap_or_default())
+    Ok(Health { refused, ..health.unwrap_or_default() })
 }

@@ -234,6 +234,8 @@ pub enum RefusalClass {
     Server,
     /// The proof's time was over before the removal could be sent: nothing happened, and it is proven afresh.
     Expired,
+    /// Writing was stopped before it could be sent: nothing happened.
+    TakenBack,
     /// A deactivation was accepted, and the account is still shown active: it stays owed.
     StillActive,
     /// The target does not delete: the access can be taken by a deactivation on the same proof.

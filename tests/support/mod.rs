@@ -70,6 +70,8 @@ pub struct Bench {
     pub retry: RetryPolicy,
     /// Shorter than the configuration would accept.
     pub max_apply: Option<Duration>,
+    /// The same.
+    pub max_read: Option<Duration>,
     /// Runs as a timer would start them.
     pub unattended: bool,
     /// What is said to have started the runs, where that is neither a person nor a timer.
@@ -116,6 +118,7 @@ impl Bench {
                 longest_delay: Duration::from_millis(2),
             },
             max_apply: None,
+            max_read: None,
             unattended: false,
             trigger: None,
             only: std::sync::Mutex::new(None),
@@ -337,6 +340,20 @@ impl Bench {
         all
     }
 
+    /// Runs every sync of a configuration at the same time, as the daemon does.
+    pub async fn all_at_once(&self, text: &str) -> Vec<Ended> {
+        let config = self.parse(text);
+        let pacers = Pacers::with_retry(self.retry);
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        let runs = config
+            .syncs
+            .iter()
+            .map(|sync| self.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)));
+        let all = futures_util::future::join_all(runs).await;
+        store.close().await.unwrap();
+        all
+    }
+
     /// Runs every sync of a configuration against the world of the bench with its vendor.
     pub async fn all_with(&self, text: &str, other: &Bench) -> Vec<Ended> {
         let config = self.parse(text);
@@ -364,6 +381,7 @@ impl Bench {
                 .unwrap_or_else(|errors| panic!("{errors}"));
         for sync in &mut config.syncs {
             sync.max_apply = self.max_apply.unwrap_or(sync.max_apply);
+            sync.max_read = self.max_read.unwrap_or(sync.max_read);
         }
         config
     }

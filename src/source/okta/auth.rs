@@ -177,6 +177,7 @@ impl ServiceApp {
                 Err(
                     error @ (HttpError::NotSent { .. }
                     | HttpError::Expired { .. }
+                    | HttpError::TakenBack { .. }
                     | HttpError::Distrusted { .. }
                     | HttpError::Unanswered { .. }),
                 ) => match delays.next() {

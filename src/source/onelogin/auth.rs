@@ -110,6 +110,7 @@ impl ApiCredentials {
                 Err(
                     error @ (HttpError::NotSent { .. }
                     | HttpError::Expired { .. }
+                    | HttpError::TakenBack { .. }
                     | HttpError::Distrusted { .. }
                     | HttpError::Unanswered { .. }),
                 ) => (delays.next(), error),

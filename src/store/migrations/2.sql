@@ -48,6 +48,9 @@ CREATE TABLE owed (
     -- Of a look: the earliest event, and whether it was about an assignment.
     event_at     INTEGER,
     membership   INTEGER,
+    -- What the event lets expect, and how often a look found the contrary of it.
+    meaning      TEXT NOT NULL DEFAULT 'other',
+    contradicted INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sync, source_id, class)
 ) STRICT;
 CREATE INDEX owed_due ON owed (sync, next_try_at) WHERE next_try_at IS NOT NULL;
@@ -128,8 +131,19 @@ ALTER TABLE pin ADD COLUMN decided_by TEXT;
 ALTER TABLE pin ADD COLUMN pinned_number INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pin ADD COLUMN reminded_at INTEGER;
 
+-- When the pause was asked for: it lasts as long as was asked, whatever the clock did.
+ALTER TABLE sync ADD COLUMN paused_at INTEGER;
+
 -- The heartbeat of the workspace: when it last answered, and whose account was asked for.
 ALTER TABLE sync ADD COLUMN target_answered_at INTEGER;
 ALTER TABLE sync ADD COLUMN heartbeat_person TEXT;
--- When credentials of a side were first refused in the present row of refusals, and when they were last tried.
-ALTER TABLE sync ADD COLUMN refused_since INTEGER;
+-- When credentials of a side were first refused in the present row of refusals, when last, and in how many runs.
+CREATE TABLE refused_credentials (
+    sync       TEXT NOT NULL,
+    side       TEXT NOT NULL CHECK (side IN ('source', 'target')),
+    since      INTEGER NOT NULL,
+    refused_at INTEGER NOT NULL,
+    runs       INTEGER NOT NULL,
+    reason     TEXT NOT NULL,
+    UNIQUE (sync, side)
+) STRICT;

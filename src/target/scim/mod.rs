@@ -137,6 +137,22 @@ impl ScimTarget {
         self.service.dialect
     }
 
+    /// Stops writes that have not gone out yet, for good, and all that come until it lets them go on.
+    pub fn pause_writes(&self, paused: bool) {
+        let gate = self.service.client.write_gate();
+        if paused { gate.close() } else { gate.open() }
+    }
+
+    /// Writes whose request is on the wire.
+    pub fn writes_on_the_wire(&self) -> usize {
+        self.service.client.write_gate().on_the_wire()
+    }
+
+    /// Waits until no write is on the wire.
+    pub async fn no_write_on_the_wire(&self) {
+        self.service.client.write_gate().is_quiet().await;
+    }
+
     /// The right to write. Only a run in apply mode asks for it.
     pub fn provisioner(&self) -> Provisioner {
         Provisioner { service: Arc::clone(&self.service) }
@@ -255,6 +271,7 @@ fn unavailable(error: HttpError) -> TargetError {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
         | HttpError::Expired { message }
+        | HttpError::TakenBack { message }
         | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }

@@ -182,6 +182,7 @@ impl Service {
                 | HttpError::Distrusted { message }
                 | HttpError::ForeignOrigin { message },
             ) => Sent::Unsent(RefusalClass::Unreachable, message),
+            Err(HttpError::TakenBack { message }) => Sent::Unsent(RefusalClass::TakenBack, message),
             Err(HttpError::Expired { message }) => Sent::Unsent(RefusalClass::Expired, proof_over(&message)),
             Err(HttpError::Credentials { message }) => Sent::Unsent(RefusalClass::Credentials, message),
             Err(HttpError::Unanswered { message } | HttpError::TooLarge { message }) => Sent::Lost(message),
@@ -259,6 +260,7 @@ impl Fault {
             | RefusalClass::Invalid
             | RefusalClass::RateLimited
             | RefusalClass::Expired
+            | RefusalClass::TakenBack
             | RefusalClass::StillActive
             | RefusalClass::NotOffered
             | RefusalClass::Server => self.detail.clone(),
@@ -303,6 +305,7 @@ fn unread(error: HttpError) -> Unread {
             Unread::Lost(unavailable(error))
         }
         error @ (HttpError::NotSent { .. }
+        | HttpError::TakenBack { .. }
         | HttpError::Distrusted { .. }
         | HttpError::Credentials { .. }
         | HttpError::ForeignOrigin { .. }) => Unread::Everybody(unavailable(error)),
