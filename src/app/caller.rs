@@ -17,7 +17,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// `ann (uid 1000)`; for root the login behind it where the kernel knows one; then what `SUDO_USER` claims.
+    /// `uid 1000 (ann)`; for root the login behind it where the kernel knows one; then what `SUDO_USER` claims.
     pub(super) fn describe(self, claim: Option<&str>) -> String {
         let login = if self.uid == 0 { self.login_uid() } else { None };
         describe(self.uid, login, claim, &user_name)
@@ -38,8 +38,9 @@ fn describe(
     name_of: &dyn Fn(u32) -> Option<String>,
 ) -> String {
     let named = |uid: u32, more: &str| match name_of(uid) {
-        Some(name) => format!("{} (uid {uid}{more})", visible(&name)),
-        None => format!("uid {uid}{more}"),
+        Some(name) => format!("uid {uid} ({}{more})", visible(&name)),
+        None if more.is_empty() => format!("uid {uid}"),
+        None => format!("uid {uid} ({})", more.trim_start_matches(", ")),
     };
     let known = match login {
         Some(login) => named(login, ", as root"),
@@ -78,21 +79,22 @@ mod tests {
 
     #[test]
     fn who_gave_a_command_is_the_kernels_uid_with_its_name() {
-        assert_eq!(of(1000, None, None), "ann (uid 1000)");
+        assert_eq!(of(1000, None, None), "uid 1000 (ann)");
         assert_eq!(of(4711, None, Some("")), "uid 4711");
-        assert_eq!(of(0, None, None), "root (uid 0)");
+        assert_eq!(of(0, None, None), "uid 0 (root)");
     }
 
     #[test]
     fn behind_root_the_login_is_named_where_the_kernel_knows_it() {
-        assert_eq!(of(0, Some(1000), None), "ann (uid 1000, as root)");
-        assert_eq!(of(0, Some(1000), Some("ann")), "ann (uid 1000, as root)");
+        assert_eq!(of(0, Some(1000), None), "uid 1000 (ann, as root)");
+        assert_eq!(of(0, Some(1000), Some("ann")), "uid 1000 (ann, as root)");
+        assert_eq!(of(0, Some(4711), None), "uid 4711 (as root)");
     }
 
     #[test]
     fn what_the_environment_claims_is_recorded_as_a_claim() {
-        assert_eq!(of(1000, None, Some("root")), "ann (uid 1000) [SUDO_USER says root]");
-        assert_eq!(of(0, None, Some("x\u{1b}y")), "root (uid 0) [SUDO_USER says x\\u{1b}y]");
-        assert_eq!(of(0, Some(1000), Some("ben")), "ann (uid 1000, as root) [SUDO_USER says ben]");
+        assert_eq!(of(1000, None, Some("root")), "uid 1000 (ann) [SUDO_USER says root]");
+        assert_eq!(of(0, None, Some("x\u{1b}y")), "uid 0 (root) [SUDO_USER says x\\u{1b}y]");
+        assert_eq!(of(0, Some(1000), Some("ben")), "uid 1000 (ann, as root) [SUDO_USER says ben]");
     }
 }

@@ -187,7 +187,7 @@ impl EventKind {
             EventKind::Pause => "pause",
             EventKind::Resume => "resume",
             EventKind::Keep => "keep",
-            EventKind::GiveUp => "give-up",
+            EventKind::GiveUp => "give_up",
         }
     }
 }

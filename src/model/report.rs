@@ -365,7 +365,7 @@ pub struct HoldFact {
     /// RFC 3339.
     pub expires_at: String,
     /// What was decided about it since, and by whom; `None` while it is open. A run repeated from the record has it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<String>,
 }
 

@@ -48,7 +48,7 @@ pub fn write_csv(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Res
 fn write_record(rows: &mut Rows<'_>, facts: &RunFacts, record: &ActionRecord) -> io::Result<()> {
     let status = record.status.map(|status| status.to_string()).unwrap_or_default();
     // The columns are public, so what is owed stands in words beside the detail; JSON has fields for it.
-    let detail: Vec<String> = record.detail.clone().into_iter().chain(owed_text(record)).collect();
+    let detail: Vec<String> = record.detail.clone().into_iter().chain(owed_text(record, facts)).collect();
     let detail = detail.join("; ");
     let mut write = |path: &str, from: Option<&Scalar>, to: Option<&Scalar>| {
         let text =

@@ -180,7 +180,7 @@ fn row(record: &ActionRecord, facts: &RunFacts) -> String {
         let detail = foreign(detail, Place::Cell);
         why = format!("{why}<br>{}: {status}{detail}", detail_label(record.outcome));
     }
-    if let Some(owed) = owed_text(record) {
+    if let Some(owed) = owed_text(record, facts) {
         why = format!("{why}<br>{}", foreign(&owed, Place::Cell));
     }
     let changes: Vec<String> = match tells_changes(record.outcome) {

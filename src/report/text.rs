@@ -10,6 +10,7 @@ use crate::model::plan::{Change, Verb};
 use crate::model::report::{
     ActionRecord, HoldFact, Mode, Outcome, RunFacts, RunResult, Seats, Summary, Trigger,
 };
+use crate::model::time::Millis;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -165,15 +166,18 @@ fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write
         let label = detail_label(record.outcome);
         writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
     }
-    owed_text(record).map_or(Ok(()), |owed| writeln!(out, "      {style}{owed}{style:#}"))
+    owed_text(record, facts).map_or(Ok(()), |owed| writeln!(out, "      {style}{owed}{style:#}"))
 }
 
-/// Since when something is owed, why access is to end, and what it waits for; nothing where nothing is owed.
-pub(super) fn owed_text(record: &ActionRecord) -> Option<String> {
+/// Since when something is owed, why access is to end, and what it waits for, where it was owed before this run: what is
+/// new is what the line says anyway.
+pub(super) fn owed_text(record: &ActionRecord, facts: &RunFacts) -> Option<String> {
     let waits_for = record.waits_for?;
-    let since = record.owed_since.map(|since| format!(" since {}", since.rfc3339())).unwrap_or_default();
+    // Lines hold whole seconds.
+    let second = |at: Millis| at.0.div_euclid(1000);
+    let since = record.owed_since.filter(|since| second(*since) < second(facts.started_at))?;
     let cause = record.cause.map(|cause| format!(" ({})", cause.as_str())).unwrap_or_default();
-    Some(format!("owed{since}{cause}: waits for {}", waits_for.describe()))
+    Some(format!("owed since {}{cause}: waits for {}", since.rfc3339(), waits_for.describe()))
 }
 
 /// The sign that stands for a verb wherever a colour does too.

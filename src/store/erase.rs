@@ -33,7 +33,8 @@ struct Person<'a> {
 type Remove = fn(&Transaction<'_>, &Person<'_>) -> Result<u64, StoreError>;
 
 /// Where else than in the journal and the runs a person is held.
-const PLACES: &[Remove] = &[decided_pairs, lines, owed, claimed, looks, repairs, names_in_pins, link];
+const PLACES: &[Remove] =
+    &[decided_pairs, lines, owed, claimed, looks, repairs, heartbeat, names_in_pins, link];
 
 /// What an erasure did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -171,6 +172,12 @@ fn looks(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, Stor
 
 fn repairs(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
     of_nobody_here(transaction, person, "DELETE FROM drift_repair WHERE sync = ?1 AND source_id = ?2")
+}
+
+/// Whose account was asked for last; the next run begins with the first one again. It is no record of its own.
+fn heartbeat(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
+    let sql = "UPDATE sync SET heartbeat_person = NULL WHERE name = ?1 AND heartbeat_person = ?2";
+    of_nobody_here(transaction, person, sql).map(|_| 0)
 }
 
 /// A pin keeps rosterd from the person: the id stays for that, login and account need not.

@@ -128,6 +128,11 @@ impl Store {
                     .optional()?;
                 let Some(user) = user else { return Ok(()) };
                 transaction.execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2", who)?;
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'look', detail = 'the decision that kept it was lifted'
+                     WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'decision'",
+                    who,
+                )?;
                 let event = event(EventKind::Lift, &tenure, by, now);
                 record_about(transaction, &key, &event, About { source_id: &person, user })
             })

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::{NewEvent, counted, record};
-use super::{Snapshot, Store, StoreError, Tenure};
+use super::{Snapshot, Store, StoreError, Tenure, owed};
 use crate::core::content::content_digest;
 use crate::core::guard::{HoldClass, OpenHold};
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::history::EventKind;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::order::OrderNumber;
+use crate::model::owed::WaitsFor;
 use crate::model::plan::{PlannedAction, RemovalCause, RemovalKind, Verb};
 use crate::model::time::Millis;
 
@@ -197,6 +198,8 @@ impl Store {
             close(transaction, number, "released", Some((&name, now)))?;
             move_to_a_new_hold(transaction, number, &key)?;
             let people = people_of(transaction, number, "approved")?;
+            let detail = format!("approved by {name}");
+            owed::wait_for(transaction, (sync, number, "approved"), WaitsFor::Retry, &detail)?;
             for id in &people {
                 transaction.execute(
                     "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
@@ -223,6 +226,8 @@ impl Store {
                  FROM hold_pair WHERE hold = ?1 AND state = 'waiting' AND undoes IS NULL",
                 params![number, sync, reason, now.0, name, number_now(transaction, sync)?],
             )?;
+            // From now on a decision keeps them, and not only from the next run on.
+            owed::wait_for(transaction, (sync, number, "waiting"), WaitsFor::Decision, &reason)?;
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
             close(transaction, number, "rejected", Some((&name, now)))?;
             Ok(people)

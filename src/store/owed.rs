@@ -154,7 +154,10 @@ pub(super) fn put(
                  user_name = excluded.user_name, target_id = excluded.target_id, verb = excluded.verb,
                  cause = excluded.cause, attempts = excluded.attempts, refusals = excluded.refusals,
                  tried_at = coalesce(excluded.tried_at, owed.tried_at), next_try_at = excluded.next_try_at,
-                 retry_run = excluded.retry_run, waits_for = excluded.waits_for, detail = excluded.detail,
+                 retry_run = excluded.retry_run, waits_for = excluded.waits_for, -- What was not tried again keeps the words of the last try.
+                 detail = CASE WHEN excluded.tried_at IS NULL AND owed.attempts > 0
+                                    AND owed.waits_for = 'retry' AND excluded.waits_for = 'retry'
+                               THEN owed.detail ELSE excluded.detail END,
                  desired = excluded.desired, noted_number = excluded.noted_number",
         )?
         .execute(params![
@@ -254,6 +257,23 @@ pub(super) fn end_acknowledged(
             .prepare_cached("DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = ?3")?
             .execute(params![sync, person.as_str(), class.as_str()])?;
     }
+    Ok(())
+}
+
+/// A person decided about those of a hold who are in this state: what they are owed waits for something else from now on.
+pub(super) fn wait_for(
+    transaction: &Transaction<'_>,
+    (sync, hold, state): (&str, i64, &str),
+    waits_for: WaitsFor,
+    detail: &str,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE owed SET waits_for = ?4, detail = ?5, next_try_at = NULL
+         WHERE sync = ?1 AND class = 'removal' AND waits_for = 'approval'
+           AND source_id IN (SELECT source_id FROM hold_pair
+                             WHERE hold = ?2 AND state = ?3 AND action IN ('deactivate', 'delete') AND undoes IS NULL)",
+        params![sync, hold, state, waits_for.as_str(), detail],
+    )?;
     Ok(())
 }
 

@@ -113,6 +113,7 @@ fn the_document_has_exactly_these_fields() {
             "mappings",
             "matches",
             "next",
+            "owed",
             "record",
             "scope",
             "source_id",

@@ -1,6 +1,6 @@
 //! Guards at the binary: what is held and how it is said, approved, rejected and paused.
 
-use crate::support::{Ran, Stage, action_of, count, line_of};
+use crate::support::{Ran, Stage, action_of, count, line_of, me};
 use insta::assert_snapshot;
 use rosterd::model::time::Millis;
 use rosterd::sim::{PersonId, World};
@@ -74,19 +74,19 @@ fn a_held_run_is_understood_from_its_report_alone() {
     assert_snapshot!(shown, @r#"
     run 2 of sync "default": read 16 people in 1 page from Okta, complete
 
-      - deactivate  ben@acme.example  no longer listed by the app
+      - deactivate  ben@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  ann@acme.example  no longer listed by the app
+      - deactivate  ann@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  eve@acme.example  no longer listed by the app
+      - deactivate  eve@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  dan@acme.example  no longer listed by the app
+      - deactivate  dan@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  cleo@acme.example  no longer listed by the app
+      - deactivate  cleo@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
       + created     joiner@acme.example  assigned and has no account
@@ -307,17 +307,17 @@ fn a_hold_is_decided_once() {
 
 #[test]
 fn who_decided_is_kept() {
-    let me = format!("uid {}", rustix::process::getuid().as_raw());
+    let me = me();
     let sudo = |stage: &Stage, arguments: &[&str], user: &str| {
         Ran::of(stage.home.command(arguments).env("SUDO_USER", user).output().unwrap()).exits(0)
     };
     let approve = ["approve", "h1", "--yes", "--no-run"];
     let (stage, _) = five_held();
     sudo(&stage, &approve, "mallory");
-    assert_eq!(decided(&stage, 1), ("released".to_owned(), Some(format!("mallory (by sudo, {me})"))));
+    assert_eq!(decided(&stage, 1), ("released".to_owned(), Some(format!("{me} [SUDO_USER says mallory]"))));
     stage.run(&["--reconcile-now"]).exits(0);
     let history = stage.run(&["history", "--user", "ann@acme.example"]).exits(0);
-    history.says(&[&format!("approved by mallory (by sudo, {me})")]);
+    history.says(&[&format!("approved by {me} [SUDO_USER says mallory]")]);
     for unset in [true, false] {
         let (stage, _) = five_held();
         if unset {
@@ -329,7 +329,7 @@ fn who_decided_is_kept() {
     }
     let (stage, _) = five_held();
     sudo(&stage, &["reject", "h1"], "mallory");
-    assert_eq!(decided(&stage, 1), ("rejected".to_owned(), Some(format!("mallory (by sudo, {me})"))));
+    assert_eq!(decided(&stage, 1), ("rejected".to_owned(), Some(format!("{me} [SUDO_USER says mallory]"))));
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_rejection_pins_its_people_until_the_source_changes() {
         let sync = run_json(&stage, &[arguments], 0);
         assert_eq!((count(&sync, "skipped"), count(&sync, "held"), &sync["holds"]), (5, 0, &json!([])));
         let line = line_of(&sync, "ann@acme.example");
-        let who = format!("rejected by uid {} on ", rustix::process::getuid().as_raw());
+        let who = format!("rejected by {} on ", me());
         let reason = line["reason"].as_str().unwrap();
         assert!(reason.starts_with(&who) && reason.contains("until the source changes"), "{reason}");
     }

@@ -1,6 +1,6 @@
 //! `rosterd history`: runs, every attempt for one person, one run again. From the state alone.
 
-use crate::support::{Prey, Stage, action_of};
+use crate::support::{Prey, Stage, action_of, me};
 use rosterd::sim::{Cut, Effect, Fault, Peer, scim_error};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -77,6 +77,7 @@ fn runs_are_listed_the_newest_first_with_exactly_these_fields() {
     assert_eq!(
         keys(first),
         [
+            "by",
             "complete",
             "finished_at",
             "people",
@@ -94,8 +95,14 @@ fn runs_are_listed_the_newest_first_with_exactly_these_fields() {
         (&json!("ok"), &json!(2), &json!(true), &json!(2))
     );
     stage.run(&["history"]).exits(0).says(&[
-        "run 1  sync \"default\"  manual  ok\n    everybody (2 people): 2 created, 0 unchanged.",
-        "run 2  sync \"default\"  manual  partial\n    everybody (2 people): 1 failed, 1 unchanged.",
+        &format!(
+            "run 1  sync \"default\"  manual by {}  ok\n    everybody (2 people): 2 created, 0 unchanged.",
+            me()
+        ),
+        &format!(
+            "run 2  sync \"default\"  manual by {}  partial\n    everybody (2 people): 1 failed, 1 unchanged.",
+            me()
+        ),
     ]);
 }
 

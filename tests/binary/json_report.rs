@@ -177,8 +177,15 @@ fn valid_action(line: &Value) {
             "status",
             "detail",
             "attempts",
+            "cause",
+            "waits_for",
+            "owed_since",
         ],
     );
+    text_or_null(&action["cause"]);
+    text_or_null(&action["waits_for"]);
+    // A dry run makes nothing owed.
+    assert!(action["waits_for"].is_string() || action["owed_since"].is_null(), "{line:#}");
     word(&action["action"], &VERBS);
     word(&action["outcome"], &OUTCOMES);
     word(&action["situation"], &SITUATIONS);

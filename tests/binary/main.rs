@@ -13,6 +13,7 @@ mod history;
 mod journal;
 mod json_report;
 mod options;
+mod owed;
 mod rebuild;
 mod record;
 mod screen;

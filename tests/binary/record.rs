@@ -154,7 +154,7 @@ fn a_leaver_who_is_erased_is_nowhere_in_the_state() {
     ran.complains(&[
         &format!("{id} of sync \"default\" ({login}): 4 entries of the history, the last of "),
         &format!("the link to account {account}, which is not active, goes"),
-        "erased: 4 entries of the history, 1 other record; the chain still fits",
+        "erased: 4 entries of the history, 2 other records; the chain still fits",
         "the seat of an account whose link went is not counted any more, and is paid for until",
         "not erased: backups of the state, saved reports and plans, and the log",
         &format!("not erased: {}, an earlier state; delete it", aside.display()),

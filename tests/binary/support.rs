@@ -132,6 +132,25 @@ impl Home {
     }
 }
 
+/// Who the program says that we are: the kernel's uid with its name, behind root the login.
+pub(crate) fn me() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let login =
+        fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let login = login.filter(|login| uid == 0 && *login != 0 && *login != u32::MAX);
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let name = |uid: u32| {
+        let line = users.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()));
+        line.map(|line| line.split(':').next().unwrap().to_owned())
+    };
+    match (login, name(login.unwrap_or(uid))) {
+        (Some(login), Some(name)) => format!("uid {login} ({name}, as root)"),
+        (Some(login), None) => format!("uid {login} (as root)"),
+        (None, Some(name)) => format!("uid {uid} ({name})"),
+        (None, None) => format!("uid {uid}"),
+    }
+}
+
 /// The program without any configuration.
 pub(crate) fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rosterd"));

@@ -160,13 +160,13 @@ fn a_held_run_says_why_and_what_releases_it() {
     assert_snapshot!(shown(&stage, &ran), @r#"
     run 2 of sync "default": read 0 people in 1 page from Okta, complete
 
-      - deactivate  ben@acme.example  no longer listed by the app
+      - deactivate  ben@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  ann@acme.example  no longer listed by the app
+      - deactivate  ann@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
-      - deactivate  cleo@acme.example  no longer listed by the app
+      - deactivate  cleo@acme.example  no longer assigned to the app
           active: true -> false
           held: waits for approval, see below
 

@@ -178,7 +178,7 @@ pub(crate) fn record() -> impl Strategy<Value = ActionRecord> {
             attempts: 1,
             cause: (outcome == Outcome::Deferred).then_some(RemovalCause::Disabled),
             waits_for: (outcome == Outcome::Deferred).then_some(WaitsFor::Proof),
-            owed_since: (outcome == Outcome::Deferred).then_some(Millis(1_795_341_600_000)),
+            owed_since: (outcome == Outcome::Deferred).then_some(Millis(1_795_338_000_000)),
         },
     )
 }

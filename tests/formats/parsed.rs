@@ -70,7 +70,7 @@ fn rows_of(sync: &str, record: &ActionRecord) -> Vec<Vec<String>> {
     }
     // What is owed stands in words behind the detail: the columns are those of the contract.
     let owed = record.waits_for.map(|_| {
-        "owed since 2026-11-22T10:00:00Z (disabled): waits for a proof from the identity provider".to_owned()
+        "owed since 2026-11-22T09:00:00Z (disabled): waits for a proof from the identity provider".to_owned()
     });
     let detail: Vec<String> = record.detail.clone().into_iter().chain(owed).collect();
     let row = |[path, from, to]: [String; 3]| {

@@ -290,7 +290,7 @@ impl Row {
             let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
             format!("{}: {status}{}", detail_label(record.outcome), shown(detail))
         });
-        let detail: Vec<String> = detail.into_iter().chain(owed_text(record)).collect();
+        let detail: Vec<String> = detail.into_iter().chain(owed_text(record, facts)).collect();
         Row {
             verb: record.action.as_str(),
             class: class(record),

@@ -70,9 +70,10 @@ fn what_is_on_record_of_somebody_whose_removal_is_held() {
     sync "default": from stored data; nobody was asked
       last read           run 3 at [time] ([ago]), complete, 1 person
 
-    ann@acme.example (00uPyp3m6VZytJwZ2gOG) has an active account: no longer listed by the app; the deactivate waits: guard.approval lists deactivate
+    ann@acme.example (00uPyp3m6VZytJwZ2gOG) has an active account: no longer assigned to the app; the deactivate waits for an approval in h1: guard.approval lists deactivate; access is to end since [time]: waits for an approval
     What to do
       - `rosterd approve h1@1` releases the deactivate with everybody else in h1; `rosterd reject h1` drops it
+      - `rosterd keep 00uPyp3m6VZytJwZ2gOG --for 30d` keeps the account although this person left, for that cause alone
     At the source (Okta app 0oawk5V6pvIyACwyp47w)
       record              not stored; without --offline it is read
     Link
@@ -91,7 +92,7 @@ fn what_is_on_record_of_somebody_whose_removal_is_held() {
     What a run does
       told by             run 3, still true [ago]
       situation           leaver
-      action              deactivate: no longer listed by the app
+      action              deactivate: no longer assigned to the app
       outcome             held
         active: true -> false
       held                guard.approval lists deactivate
@@ -99,6 +100,9 @@ fn what_is_on_record_of_somebody_whose_removal_is_held() {
       held in h1          deactivate, waits for approval since [time], until [time]
                           guard.approval lists deactivate
       seats               2 billable
+    Owed
+      removal             removal since [time] (unassigned): waits for an approval: guard.approval lists deactivate
+        changed by        rosterd approve h1@1
     Tried last
       [time]  create      ann@acme.example  applied (201)  run 1 of sync "default"
           assigned and has no account; person 00uPyp3m6VZytJwZ2gOG, account 3d41bf49-5cd3-475f-b010-c70c013e27ec

@@ -131,8 +131,8 @@ fn protected_accounts_are_listed_as_skipped_with_the_reason() {
     assert_snapshot!(stage.redact(&ran.stdout), @r#"
     run 2 of sync "default": read 3 people in 1 page from Okta, complete
 
-      . skipped     owner@acme.example  protected by guard.protected
       . skipped     root7@acme.example  protected by guard.protected
+      . skipped     owner@acme.example  protected by guard.protected
 
     Done: nothing to do, 2 unchanged, 2 skipped.
     Seats: 3 billable before, 3 after. A deactivated account keeps its seat; accounts that rosterd does not manage are not counted.
