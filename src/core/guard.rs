@@ -270,16 +270,11 @@ pub struct Judgement {
     filter: Option<String>,
     approval: Vec<Verb>,
     as_of: i64,
-    judged_alone: bool,
+    /// It is about an action that its plan did not count.
+    pub judged_alone: bool,
 }
 
 impl Judgement {
-    /// The same with one action that the plan did not count, judged by itself.
-    #[must_use]
-    pub fn with_one_alone(self, other: Judgement) -> Judgement {
-        Judgement { judged_alone: true, ..self.and(other) }
-    }
-
     /// The numbers, for the report.
     pub fn facts(&self) -> &[GuardFact] {
         &self.facts
