@@ -275,7 +275,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         prover: &Prover<'_>,
         plan: &mut Plan,
         intent: &mut Intent,
-        mut narrowing: Option<&mut Narrowing>,
+        narrowing: Option<&mut Narrowing>,
     ) -> Result<(), RunError> {
         let context = self.context;
         let tell = |event: RunEvent| context.watcher.tell(&event);
@@ -301,7 +301,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             }
             context.watcher.tell(&RunEvent::Looking { done, total: self.to_look_up });
         }
-        let mut planner = self.planner(plan, intent, narrowing.as_deref_mut());
+        let mut planner = self.planner(plan, intent, narrowing);
         claims.each(|candidate, link, hits| planner.take(candidate, link, hits))?;
         Ok(())
     }
