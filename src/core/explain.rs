@@ -353,6 +353,7 @@ impl Explainer<'_> {
         let reason = sync.health.reason.as_deref().and_then(|reason| reason.lines().next());
         let reason = reason.unwrap_or("the reason is not on record");
         if let Some(quarantine) = self.quarantine(sync) {
+            let reason = quarantine.reason.lines().next().unwrap_or_default();
             troubles.push(format!("in quarantine until {}: {reason}", quarantine.until.rfc3339()));
         } else if sync.health.failed_runs > 0 {
             troubles.push(match sync.health.failed_runs {

@@ -228,7 +228,7 @@ fn problems(
 ) -> Vec<String> {
     let mut problems: Vec<String> = leavers_problem(&recorded.owed).into_iter().collect();
     if let Some(quarantine) = quarantine {
-        let reason = failure_reason(recorded);
+        let reason = quarantine.reason.lines().next().unwrap_or_default();
         problems.push(format!("in quarantine until {}: {reason}", quarantine.until.rfc3339()));
     }
     match recorded.last_success_at {
