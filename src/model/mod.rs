@@ -19,5 +19,7 @@ pub mod plan;
 pub mod report;
 pub mod revocation;
 pub mod saved_plan;
+#[cfg(feature = "sim")]
+pub mod simulated;
 pub mod status;
 pub mod time;

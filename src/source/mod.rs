@@ -14,7 +14,6 @@ use url::Url;
 use crate::config;
 use crate::config::secret::SecretRef;
 use crate::http::Lane;
-use crate::http::client::Client;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
 use crate::model::id::{SourceId, Vendor};
@@ -28,6 +27,8 @@ mod lenient;
 pub mod okta;
 pub mod onelogin;
 mod reader;
+#[cfg(feature = "sim")]
+pub mod simulated;
 mod watch;
 
 pub use self::check::{CheckContext, CheckLevel, RightCheck};
@@ -92,6 +93,9 @@ pub enum Source {
     Okta(okta::Okta),
     /// OneLogin.
     OneLogin(onelogin::OneLogin),
+    /// Played by a simulation.
+    #[cfg(feature = "sim")]
+    Simulated(simulated::Simulated),
 }
 
 impl Source {
@@ -116,6 +120,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.open().await,
             Source::OneLogin(onelogin) => onelogin.open().await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.open().await,
         }
     }
 
@@ -125,6 +131,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.point_read(id, lane).await,
             Source::OneLogin(onelogin) => onelogin.point_read(id, lane).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().point_read(id, lane).await,
         }
     }
 
@@ -133,6 +141,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.find(who).await,
             Source::OneLogin(onelogin) => onelogin.find(who).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().find(who).await,
         }
     }
 
@@ -141,6 +151,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.with_app_login(login).await,
             Source::OneLogin(onelogin) => onelogin.find(login).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().with_login(login).await,
         }
     }
 
@@ -149,6 +161,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.deletion_event(id).await,
             Source::OneLogin(onelogin) => onelogin.deletion_event(id).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().deletion_event(id).await,
         }
     }
 
@@ -158,6 +172,10 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.poll_events(cursor).await,
             Source::OneLogin(onelogin) => onelogin.poll_events(cursor).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => {
+                Err(PollError::NotAllowed("a simulation brings its events itself".to_owned()))
+            }
         }
     }
 
@@ -166,6 +184,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.check(context).await,
             Source::OneLogin(onelogin) => onelogin.check(context).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => Vec::new(),
         }
     }
 
@@ -174,34 +194,49 @@ impl Source {
         match self {
             Source::Okta(_) => Vendor::Okta,
             Source::OneLogin(_) => Vendor::OneLogin,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().vendor(),
         }
     }
 
     /// What was sent and answered so far.
     pub fn counters(&self) -> Counters {
-        self.client().counters()
+        match self {
+            Source::Okta(okta) => okta.client().counters(),
+            Source::OneLogin(onelogin) => onelogin.client().counters(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.counters(),
+        }
     }
 
     /// A handle on what is counted, for whoever reads it later.
     pub fn traffic(&self) -> Traffic {
-        self.client().traffic()
+        match self {
+            Source::Okta(okta) => okta.client().traffic(),
+            Source::OneLogin(onelogin) => onelogin.client().traffic(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.traffic(),
+        }
     }
 
     /// The origin that is asked.
     pub fn origin(&self) -> &Url {
-        self.client().base()
-    }
-
-    fn client(&self) -> &Client {
         match self {
-            Source::Okta(okta) => okta.client(),
-            Source::OneLogin(onelogin) => onelogin.client(),
+            Source::Okta(okta) => okta.client().base(),
+            Source::OneLogin(onelogin) => onelogin.client().base(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().origin(),
         }
     }
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Source({:?})", self.client())
+        match self {
+            Source::Okta(okta) => write!(f, "Source({:?})", okta.client()),
+            Source::OneLogin(onelogin) => write!(f, "Source({:?})", onelogin.client()),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => write!(f, "Source({})", simulated.played().origin()),
+        }
     }
 }

@@ -34,6 +34,8 @@ mod overview;
 mod pins;
 mod prune;
 mod runs;
+#[cfg(feature = "sim")]
+mod simulated;
 mod spool;
 mod status;
 mod told;
@@ -190,16 +192,16 @@ impl Snapshot {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let outcome = self
-            .connection
-            .call(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
-                let value = work(&transaction)?;
-                transaction.commit()?;
-                Ok::<T, StoreError>(value)
-            })
-            .await;
+        let transacted = self.connection.call(move |connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok::<T, StoreError>(value)
+        });
+        #[cfg(feature = "sim")]
+        let transacted = simulated::at_once(transacted);
+        let outcome = transacted.await;
         outcome.map_err(|error| match error {
             tokio_rusqlite::Error::Error(error) => error,
             other => StoreError::Database(format!("the database thread ended: {other}")),

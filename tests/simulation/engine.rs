@@ -1,0 +1,471 @@
+//! The only file that knows the program's engine and store: how a run is started, what is asked of the state, and the
+//! workspace behind the program's traits. Where the engine's interface changes, this file changes, and no other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use rosterd::config::{self, Environment};
+use rosterd::core::mapping::Mapping;
+use rosterd::core::proof::Proven;
+use rosterd::exit;
+use rosterd::http::Lane;
+use rosterd::http::counters::Counters;
+use rosterd::model::account::Account as ScimAccount;
+use rosterd::model::attributes::AttributePath;
+use rosterd::model::id::{SourceId, TargetId};
+use rosterd::model::link::LinkState;
+use rosterd::model::order::Observation;
+use rosterd::model::plan::{Change, DesiredAccount, Verb as PlannedVerb};
+use rosterd::model::report::Trigger;
+use rosterd::model::time::Millis;
+use rosterd::reconcile::event::Silent;
+use rosterd::reconcile::{Request, Who, Writing, mapping_of, run};
+use rosterd::source::Source;
+use rosterd::source::simulated::Simulated;
+use rosterd::store::Store;
+use rosterd::target::{
+    AccountPage, Acknowledgement, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass,
+    TargetError, WriteOutcome,
+};
+
+use super::rules::{Rules, Verb};
+use super::source::SourceDouble;
+use super::target::{ReadError, Refused, Reply, Sought, TargetDouble, Write};
+use super::world::Account;
+
+/// The workspace behind the program's traits.
+pub struct Port {
+    pub workspace: TargetDouble,
+    rules: Rules,
+}
+
+impl Port {
+    pub fn new(workspace: TargetDouble, rules: Rules) -> Port {
+        Port { workspace, rules }
+    }
+}
+
+fn scim(account: Account) -> ScimAccount {
+    ScimAccount { id: TargetId::new(account.id.as_str()), resource: account.resource() }
+}
+
+fn failed(what: &str, error: ReadError) -> TargetError {
+    match error {
+        ReadError::Unavailable => TargetError::Unavailable(format!("{what}: HTTP 503")),
+        ReadError::Credentials => TargetError::Credentials(format!("{what}: HTTP 403")),
+        ReadError::Unanswerable => TargetError::Unanswerable(format!("{what}: HTTP 400")),
+    }
+}
+
+fn sought(criterion: &Criterion) -> Sought {
+    match criterion {
+        Criterion::ExternalId(text) => Sought::Mark(text.clone()),
+        Criterion::UserName(text) => Sought::Login(text.clone()),
+        Criterion::Email(text) => Sought::Email(text.clone()),
+    }
+}
+
+impl Observe for Port {
+    async fn get(&self, id: &TargetId, _lane: Lane) -> Result<Option<ScimAccount>, TargetError> {
+        let account = self.workspace.get(id.as_str()).await;
+        account.map(|account| account.map(scim)).map_err(|error| failed("GET /Users/id", error))
+    }
+
+    async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        let observation = Observation::now();
+        let found = self.workspace.find(&sought(criterion)).await;
+        let accounts = found.map_err(|error| failed("GET /Users?filter", error))?;
+        Ok(Lookup { accounts: accounts.into_iter().map(scim).collect(), observation })
+    }
+
+    fn finds_external_id(&self) -> bool {
+        self.rules.finds_external_id
+    }
+
+    fn lookups_are_cheap(&self) -> bool {
+        self.rules.lookups_are_cheap
+    }
+
+    async fn find_by_listing(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        let observation = Observation::now();
+        let found = self.workspace.find_by_listing(&sought(criterion)).await;
+        let accounts = found.map_err(|error| failed("GET /Users", error))?;
+        Ok(Lookup { accounts: accounts.into_iter().map(scim).collect(), observation })
+    }
+
+    async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
+        if cursor.pages() > 0 {
+            return Ok(None);
+        }
+        let observation = Observation::now();
+        let listed = self.workspace.list().await.map_err(|error| failed("GET /Users", error))?;
+        let accounts: Vec<ScimAccount> = listed.into_iter().map(scim).collect();
+        let total = Some(self.workspace.total());
+        cursor.note_page(&accounts, total, true);
+        Ok(Some(AccountPage { accounts, total, observation }))
+    }
+
+    async fn own_account(&self) -> Option<TargetId> {
+        None
+    }
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}
+
+fn values(changes: &[Change]) -> Vec<(String, Option<String>)> {
+    let text = |change: &Change| change.to.as_ref().map(|to| to.as_text().into_owned());
+    changes.iter().map(|change| (change.path.as_str().to_owned(), text(change))).collect()
+}
+
+fn outcome(reply: Reply) -> WriteOutcome {
+    let title = || vec![(AttributePath::known("title"), "not acceptable".to_owned())];
+    match reply {
+        Reply::Applied { account, status, title_refused } => WriteOutcome::Applied(Acknowledgement {
+            status,
+            account: account.map(scim),
+            refused: if title_refused { title() } else { Vec::new() },
+            attempts: 1,
+        }),
+        Reply::Refused { fault, status } => WriteOutcome::Refused(Refusal {
+            class: class(fault),
+            status,
+            detail: format!("HTTP {status} {fault:?}"),
+            attempts: 1,
+            attributes: if fault == Refused::Title { title() } else { Vec::new() },
+        }),
+        Reply::Unknown { status } => {
+            WriteOutcome::Unknown { message: "no reply".to_owned(), status, attempts: 1 }
+        }
+    }
+}
+
+fn class(fault: Refused) -> RefusalClass {
+    match fault {
+        Refused::Credentials => RefusalClass::Credentials,
+        Refused::Forbidden => RefusalClass::Forbidden,
+        Refused::NoSeat => RefusalClass::NoSeat,
+        Refused::Permanent => RefusalClass::Permanent,
+        Refused::NotFound => RefusalClass::NotFound,
+        Refused::Conflict => RefusalClass::Conflict,
+        Refused::Invalid | Refused::Title => RefusalClass::Invalid,
+        Refused::RateLimited => RefusalClass::RateLimited,
+        Refused::Server => RefusalClass::Server,
+        Refused::Unreachable => RefusalClass::Unreachable,
+    }
+}
+
+impl Provision for Port {
+    async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
+        let set = desired.set.iter();
+        let values = set.map(|(path, value)| (path.as_str().to_owned(), Some(value.as_text().into_owned())));
+        let write = Write { values: values.collect(), active: Some(true), ..Write::default() };
+        outcome(self.workspace.write(write).await)
+    }
+
+    async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
+        let write = Write {
+            account: Some(id.to_string()),
+            active: activate.then_some(true),
+            values: values(changes),
+            ..Write::default()
+        };
+        outcome(self.workspace.write(write).await)
+    }
+
+    async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
+        let write = Write {
+            person: Some(removal.action().source_id.to_string()),
+            account: Some(removal.target_id().to_string()),
+            active: Some(false),
+            ..Write::default()
+        };
+        outcome(self.workspace.write(write).await)
+    }
+
+    async fn delete(&self, removal: &Proven) -> WriteOutcome {
+        let write = Write {
+            person: Some(removal.action().source_id.to_string()),
+            account: Some(removal.target_id().to_string()),
+            deletes: true,
+            ..Write::default()
+        };
+        match outcome(self.workspace.write(write).await) {
+            // "A 404 counts as done."
+            WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
+                WriteOutcome::Applied(Acknowledgement {
+                    status: 404,
+                    account: None,
+                    refused: Vec::new(),
+                    attempts: 1,
+                })
+            }
+            other => other,
+        }
+    }
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Everybody,
+    People(Vec<String>),
+    ReturnOf(i64),
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartedBy {
+    Hand,
+    Schedule,
+    Watch,
+    Approval,
+    Undo,
+}
+
+/// How a run ended, as whoever started it sees it.
+#[derive(Debug, Clone)]
+pub struct RunEnd {
+    pub exit: u8,
+    pub result: String,
+    pub number: Option<i64>,
+    /// Both sides answered and the plan was gone through.
+    pub went_through: bool,
+    pub panicked: bool,
+    pub problem: String,
+    pub lines: Vec<String>,
+}
+
+/// A hold, and who waits in it.
+#[derive(Debug, Clone)]
+pub struct OpenHold {
+    pub number: i64,
+    pub revision: u32,
+    pub verb: Verb,
+    pub people: Vec<String>,
+}
+
+/// What the state says of a person's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLink {
+    pub account: String,
+    pub active: bool,
+    pub gone: bool,
+}
+
+const SYNC: &str = "main";
+
+pub struct Engine {
+    pub directory: PathBuf,
+    store: Store,
+    config: config::Sync,
+    mapping: Mapping,
+    source: Source,
+    port: Port,
+}
+
+impl Engine {
+    pub async fn open(
+        directory: &Path,
+        rules: &Rules,
+        source: SourceDouble,
+        workspace: TargetDouble,
+    ) -> Engine {
+        let environment = Environment::fixed([("SECRET", "secret")]);
+        let parsed = config::parse(&rules.configuration(), Path::new("config.toml"), &environment);
+        let parsed = parsed.unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        let config = parsed.syncs.into_iter().next().expect("one sync");
+        let store = Store::open(directory, false).await.expect("the state opens");
+        let mapping = mapping_of(&config, store.snapshot()).expect("the mapping compiles");
+        let source = Source::Simulated(Simulated::new(Arc::new(source)));
+        let port = Port::new(workspace, rules.clone());
+        Engine { directory: directory.to_owned(), store, config, mapping, source, port }
+    }
+
+    /// One run. A panic is an end, too.
+    pub async fn run(&self, about: About, by: StartedBy) -> RunEnd {
+        let who = match about {
+            About::Everybody => Who::Everybody,
+            About::People(ids) => Who::Ids(ids.iter().map(|id| SourceId::new(id.as_str())).collect()),
+            About::ReturnOf(run) => Who::ReturnOf { run, by: "sim".to_owned() },
+        };
+        let trigger = match by {
+            StartedBy::Hand => Trigger::Manual,
+            StartedBy::Schedule => Trigger::Schedule,
+            StartedBy::Watch => Trigger::Watch,
+            StartedBy::Approval => Trigger::Approval,
+            StartedBy::Undo => Trigger::Undo,
+        };
+        let (_stop, interrupted) = tokio::sync::watch::channel(false);
+        let request = Request {
+            config: &self.config,
+            mapping: &self.mapping,
+            source: &self.source,
+            target: &self.port,
+            snapshot: self.store.snapshot(),
+            who,
+            only: None,
+            trigger,
+            unattended: matches!(by, StartedBy::Schedule | StartedBy::Watch),
+            watcher: &Silent,
+            interrupted,
+        };
+        let writing = Writing { store: &self.store, provisioner: &self.port };
+        let ended = std::panic::AssertUnwindSafe(run(request, Some(&writing))).catch_unwind().await;
+        let Ok(mut finished) = ended else {
+            self.store.give_up_tenure(SYNC).await;
+            return RunEnd {
+                exit: exit::FAILURE,
+                result: "panic".to_owned(),
+                number: None,
+                went_through: false,
+                panicked: true,
+                problem: String::new(),
+                lines: Vec::new(),
+            };
+        };
+        let problem = [finished.facts.source.problem.clone(), finished.facts.target.problem.clone()];
+        let mut problems: Vec<String> = problem.into_iter().flatten().collect();
+        problems.extend(finished.facts.notes.clone());
+        let lines = finished.records.iter().expect("the list can be read").flatten().map(|line| {
+            format!(
+                "{} {} {}: {} {}",
+                line.action.as_str(),
+                line.user,
+                line.outcome.as_str(),
+                line.reason,
+                line.detail.unwrap_or_default()
+            )
+        });
+        RunEnd {
+            lines: lines.collect(),
+            exit: exit::of_run(&finished.facts, false),
+            result: finished.facts.result.as_str().to_owned(),
+            number: finished.facts.run,
+            went_through: finished.facts.result.reached_both_sides(),
+            panicked: false,
+            problem: problems.join("; "),
+        }
+    }
+
+    pub async fn holds(&self) -> Vec<OpenHold> {
+        let snapshot = self.store.snapshot();
+        let mut open = Vec::new();
+        for hold in snapshot.open_holds(Some(SYNC), Millis::now()).await.expect("holds can be read") {
+            let waiting = snapshot.waiting(hold.number).await.expect("holds can be read");
+            let people = waiting.into_iter().map(|pair| pair.source_id.to_string()).collect();
+            let Some(verb) = verb(hold.verb) else { continue };
+            open.push(OpenHold { number: hold.number, revision: hold.revision, verb, people });
+        }
+        open
+    }
+
+    /// Releases a hold; gives whom to run, and the runs to take back again.
+    pub async fn approve(&self, number: i64, revision: u32) -> Option<(Vec<String>, Vec<i64>)> {
+        let decided = self.store.approve(number, revision, "sim", Millis::now()).await.ok()?;
+        let people = decided.of_no_return().iter().map(ToString::to_string).collect();
+        Some((people, decided.of_returns.keys().copied().collect()))
+    }
+
+    /// Everybody whom an approval of a hold released is approved; those of later revisions are not.
+    pub async fn waiting_up_to(&self, number: i64, revision: u32) -> Vec<String> {
+        let waiting = self.store.snapshot().waiting(number).await.expect("holds can be read");
+        let released = waiting.into_iter().filter(|pair| pair.revision <= revision);
+        released.map(|pair| pair.source_id.to_string()).collect()
+    }
+
+    pub async fn reject(&self, number: i64) -> Option<Vec<String>> {
+        let decided = self.store.reject(number, "sim", Millis::now()).await.ok()?;
+        Some(decided.people.iter().map(ToString::to_string).collect())
+    }
+
+    pub async fn pause(&self, until: Option<i64>) {
+        self.store
+            .set_pause(SYNC, until.map(Millis), "sim", Millis::now())
+            .await
+            .expect("a pause can be set");
+    }
+
+    /// Whether the person's link is gone now.
+    pub async fn forget(&self, person: &str) -> bool {
+        let tenure = self.store.tenure(SYNC).await.expect("a tenure");
+        self.store
+            .forget(&tenure, &SourceId::new(person), "sim", Millis::now())
+            .await
+            .expect("forgetting works")
+    }
+
+    pub async fn lift_all(&self) {
+        let tenure = self.store.tenure(SYNC).await.expect("a tenure");
+        for person in self.store.snapshot().pins(SYNC).await.expect("pins can be read").into_keys() {
+            self.store.lift(&tenure, &person, "sim", Millis::now()).await.expect("lifting works");
+        }
+    }
+
+    pub async fn links(&self) -> Vec<(String, StoredLink)> {
+        let links = self.store.snapshot().links(SYNC).await.expect("links can be read");
+        links
+            .into_iter()
+            .map(|link| {
+                let stored = StoredLink {
+                    account: link.target_id.to_string(),
+                    active: matches!(link.state, LinkState::Active),
+                    gone: matches!(link.state, LinkState::Gone(_)),
+                };
+                (link.source_id.to_string(), stored)
+            })
+            .collect()
+    }
+
+    /// The runs on record, oldest first.
+    pub async fn runs(&self) -> Vec<i64> {
+        let past = rosterd::store::Past { limit: 1000, ..Default::default() };
+        let runs = self.store.snapshot().runs(past).await.expect("runs can be read");
+        let mut numbers: Vec<i64> = runs.iter().map(|line| line.run).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// For whom a run wrote something.
+    pub async fn written_by(&self, run: i64) -> Vec<String> {
+        let people = self.store.snapshot().written_by(SYNC, run).await.expect("the journal can be read");
+        people.iter().map(ToString::to_string).collect()
+    }
+
+    pub async fn pinned(&self) -> Vec<String> {
+        let pins = self.store.snapshot().pins(SYNC).await.expect("pins can be read");
+        pins.into_keys().map(|id| id.to_string()).collect()
+    }
+
+    /// A clean end of the process.
+    pub async fn close(self) {
+        self.store.close().await.expect("the state closes");
+    }
+
+    /// What a machine that lost its power now finds later: the database and its log as they lie there. The connection
+    /// writes with `synchronous=FULL`, so what was committed was synced; no transaction is under way, because the
+    /// simulation's thread waits for each.
+    pub fn copy_as_after_a_crash(&self, to: &Path) {
+        std::fs::create_dir_all(to).expect("a directory");
+        for name in ["rosterd.db", "rosterd.db-wal"] {
+            let from = self.directory.join(name);
+            if from.exists() {
+                std::fs::copy(&from, to.join(name)).expect("the state can be copied");
+            }
+        }
+    }
+}
+
+fn verb(verb: PlannedVerb) -> Option<Verb> {
+    match verb {
+        PlannedVerb::Create => Some(Verb::Create),
+        PlannedVerb::Adopt => Some(Verb::Adopt),
+        PlannedVerb::Update => Some(Verb::Update),
+        PlannedVerb::Reactivate => Some(Verb::Reactivate),
+        PlannedVerb::Deactivate => Some(Verb::Deactivate),
+        PlannedVerb::Delete => Some(Verb::Delete),
+        PlannedVerb::HoldBack | PlannedVerb::Skip => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! A seed makes a world, its history, its faults and its crashes; the real engine and store live through it on paused
+//! time, and a judge that shares no code with them says after each step whether what is promised held.
+//!
+//! `SEEDS=100000 cargo test --test simulation` plays that many. `SEED=17 cargo test --test simulation -- --nocapture`
+//! plays one and prints what happened. `FIRST=5000` begins there. `THREADS=4` plays so many at once.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod dice;
+mod driver;
+mod engine;
+mod fate;
+mod happenings;
+mod history;
+mod judge;
+mod rules;
+mod source;
+mod target;
+mod verdict;
+mod weather;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use driver::Driver;
+use engine::{About, StartedBy};
+use history::{Decision, Step};
+use world::{DAY, HOUR};
+
+/// Of CI.
+const SEEDS: u64 = 2000;
+/// So many seeds that fail are enough to look at.
+const MOST_FAILURES: usize = 20;
+
+/// What came of one seed.
+struct Outcome {
+    violation: Option<String>,
+    trace: Vec<String>,
+}
+
+impl Outcome {
+    fn kind(&self) -> Option<&str> {
+        self.violation.as_deref().map(|text| text.split(':').next().unwrap_or(text))
+    }
+}
+
+/// A directory in memory, where there is one.
+fn scratch() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    base.join(format!("rosterd-simulation-{}", std::process::id()))
+}
+
+fn play(seed: u64, steps: &[Step], directory: &Path) -> Outcome {
+    let _ = std::fs::remove_dir_all(directory);
+    std::fs::create_dir_all(directory).unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let outcome = runtime.block_on(async {
+        let mut driver = Driver::new(seed, directory).await;
+        let world = driver.world.clone();
+        // Far longer than any history: who waits for ever is found by it, because paused time goes on at once.
+        let ended = tokio::time::timeout(Duration::from_secs(3650 * 86400), live(&mut driver, steps)).await;
+        let mut world = world.lock().unwrap();
+        let violation = match ended {
+            Ok(violation) => violation,
+            Err(_) => Some("hangs: nothing happens any more".to_owned()),
+        };
+        Outcome { violation, trace: std::mem::take(&mut world.trace) }
+    });
+    drop(runtime);
+    let _ = std::fs::remove_dir_all(directory);
+    outcome
+}
+
+fn first_violation(driver: &Driver) -> Option<String> {
+    driver.world().judge.violations.first().cloned()
+}
+
+/// The history, and then the end of all faults.
+async fn live(driver: &mut Driver, steps: &[Step]) -> Option<String> {
+    for step in steps {
+        driver.step(step).await;
+        if let Some(violation) = first_violation(driver) {
+            return Some(violation);
+        }
+    }
+    driver.world().note("-- faults have stopped --");
+    driver.decide(Decision::Resume).await;
+    driver.decide(Decision::LiftAll).await;
+    for wait in [8 * DAY, 25 * HOUR] {
+        driver.wait(wait).await;
+        driver.run(About::Everybody, StartedBy::Hand, true).await;
+        driver.decide(Decision::ApproveAll).await;
+        if let Some(violation) = first_violation(driver) {
+            return Some(violation);
+        }
+    }
+    driver.wait(25 * HOUR).await;
+    let before = driver.world().judge.writes;
+    let end = driver.run(About::Everybody, StartedBy::Hand, true).await;
+    let mut world = driver.world();
+    if world.judge.writes > before || end.exit != 0 {
+        let sentence =
+            format!("{} writes, exit {}: {}", world.judge.writes - before, end.exit, end.lines.join(" | "));
+        world.judge.accuse("not at rest", sentence);
+    }
+    world.judge_end();
+    world.judge.violations.first().cloned()
+}
+
+/// The fewest steps that still fail in the same way.
+fn shorten(seed: u64, kind: &str, mut steps: Vec<Step>, directory: &Path) -> Vec<Step> {
+    let mut index = 0;
+    while index < steps.len() {
+        let mut fewer = steps.clone();
+        fewer.remove(index);
+        if play(seed, &fewer, directory).kind() == Some(kind) {
+            steps = fewer;
+        } else {
+            index += 1;
+        }
+    }
+    steps
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn print(seed: u64, steps: &[Step], outcome: &Outcome) {
+    println!("\n==== seed {seed}: {}", outcome.violation.as_deref().unwrap_or("well"));
+    for step in steps {
+        println!("  step {step:?}");
+    }
+    for line in &outcome.trace {
+        println!("    {line}");
+    }
+}
+
+/// Plays seeds on several threads; gives the failures.
+fn play_all(first: u64, seeds: u64) -> BTreeMap<u64, String> {
+    let threads = number("THREADS").unwrap_or(2);
+    let (next, failures) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
+    let enough = AtomicBool::new(false);
+    let most = number("FAILURES").map_or(MOST_FAILURES, |most| most as usize);
+    let base = scratch();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let directory = base.join(thread.to_string());
+            let (next, failures, enough) = (&next, &failures, &enough);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds || enough.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let outcome = play(seed, &history::draw(seed), &directory);
+                    if let Some(violation) = outcome.violation {
+                        let mut failures = failures.lock().unwrap();
+                        failures.insert(seed, violation);
+                        enough.store(failures.len() >= most, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let _ = std::fs::remove_dir_all(base);
+    failures.into_inner().unwrap()
+}
+
+#[test]
+fn what_is_promised_holds_in_every_seed() {
+    if let Some(seed) = number("SEED") {
+        let directory = scratch().join("one");
+        let steps = history::draw(seed);
+        let outcome = play(seed, &steps, &directory);
+        let Some(kind) = outcome.kind().map(str::to_owned) else { return print(seed, &steps, &outcome) };
+        let short = if number("WHOLE").is_some() { steps } else { shorten(seed, &kind, steps, &directory) };
+        let outcome = play(seed, &short, &directory);
+        print(seed, &short, &outcome);
+        panic!("seed {seed}: {}", outcome.violation.unwrap_or_default());
+    }
+    let (first, seeds) = (number("FIRST").unwrap_or(0), number("SEEDS").unwrap_or(SEEDS));
+    let began = Instant::now();
+    let failures = play_all(first, seeds);
+    println!("{seeds} seeds from {first} in {:.1} s", began.elapsed().as_secs_f64());
+    let mut kinds: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (seed, violation) in &failures {
+        kinds.entry(violation.split(':').next().unwrap_or_default()).or_default().push(*seed);
+    }
+    for (kind, seeds) in &kinds {
+        println!("{:>6} x {kind}: {:?}", seeds.len(), seeds.iter().take(12).collect::<Vec<_>>());
+    }
+    for (kind, of_kind) in kinds {
+        let Some(seed) = of_kind.first().copied() else { continue };
+        let directory = scratch().join("short");
+        let short = shorten(seed, kind, history::draw(seed), &directory);
+        print(seed, &short, &play(seed, &short, &directory));
+    }
+    assert!(failures.is_empty(), "{} seeds failed; SEED=n plays one of them again", failures.len());
+}

@@ -1,0 +1,227 @@
+//! The judge's word on whole runs, and on the world once faults have stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::engine::{RunEnd, StoredLink};
+use super::judge::removal_of;
+use super::rules::Removal;
+use super::world::{Account, Ms, Person, Standing, World};
+
+/// What is known of a run that ended.
+pub struct RunFacts {
+    pub full: bool,
+    pub started: Ms,
+    /// Nothing else happened meanwhile.
+    pub alone: bool,
+    pub was_paused: bool,
+    /// Who waits in an open hold.
+    pub held: BTreeSet<String>,
+    pub links: BTreeMap<String, StoredLink>,
+}
+
+impl World {
+    pub fn is_paused(&self) -> bool {
+        self.judge.paused_until.is_some_and(|until| self.wall() < until)
+    }
+
+    /// Somebody decided about a person: it binds for where the person stands, or stood when a run last looked.
+    pub fn decided_about(&mut self, person: &str) {
+        let since = self.last_full_run;
+        let causes = self.person(person).map(|person| person.standings_since(since)).unwrap_or_default();
+        let causes = causes.into_iter().map(Standing::cause).collect();
+        self.judge.decided.insert(person.to_owned(), causes);
+    }
+
+    pub fn forget(&mut self, person: &str) {
+        self.decided_about(person);
+        let now = self.now();
+        self.judge.forgotten(person, now);
+        for account in self.accounts.values_mut() {
+            if account.owner.as_deref() == Some(person) {
+                account.owner = None;
+                account.forgotten = true;
+            }
+        }
+    }
+
+    fn is_decided(&self, person: &Person) -> bool {
+        let causes = self.judge.decided.get(&person.id);
+        causes.is_some_and(|causes| causes.contains(&person.standing().cause()))
+    }
+
+    /// Leavers whose access ought to be gone, as seen by a run that began then.
+    fn leavers_with_access(&self, since: Ms) -> Vec<(Person, Account)> {
+        let mut all = Vec::new();
+        for person in &self.people {
+            let stood = person.standings_since(since);
+            let left = stood.iter().all(|standing| removal_of(&self.rules, *standing) != Removal::Keep);
+            if !left || self.is_decided(person) {
+                continue;
+            }
+            let open = |account: &&&Account| {
+                account.active && account.by_hand.is_none() && !self.rules.protects(account.login())
+            };
+            all.extend(
+                self.accounts_of(&person.id)
+                    .iter()
+                    .filter(open)
+                    .map(|account| (person.clone(), (*account).clone())),
+            );
+        }
+        all
+    }
+
+    /// A run ended.
+    pub fn judge_run(&mut self, end: &RunEnd, facts: &RunFacts) {
+        if end.panicked {
+            self.judge.accuse("panic", "a run panicked");
+        }
+        match end.result.as_str() {
+            "error" => self.judge.accuse("run failed", &end.problem),
+            "source_incomplete" | "source_unavailable" if !self.weather.excuses_source() => {
+                self.judge.accuse("one stopped all at the source", &end.problem);
+            }
+            "target_unavailable" if !self.weather.excuses_target() => {
+                self.judge.accuse("one stopped all at the target", &end.problem);
+            }
+            _ => {}
+        }
+        self.judge_memory(facts);
+        if !facts.full || !end.went_through {
+            return;
+        }
+        self.last_full_run = facts.started;
+        if facts.was_paused || self.is_paused() {
+            return;
+        }
+        let owed = self.leavers_with_access(facts.started);
+        if let (0, Some((person, account))) = (end.exit, owed.first()) {
+            let sentence = format!(
+                "exit 0, and {} ({}, {:?}) has access by {}",
+                person.login,
+                person.id,
+                person.standing(),
+                account.id
+            );
+            self.judge.accuse("exit code", sentence);
+        }
+        if self.weather.is_clear() && facts.alone {
+            let provable = |person: &Person| person.exists || person.deletion_logged;
+            let left = owed.iter().find(|(person, _)| !facts.held.contains(&person.id) && provable(person));
+            if let Some((person, account)) = left {
+                let sentence = format!(
+                    "nothing was in the way, and {} ({}, {:?}) has access by {}",
+                    person.login,
+                    person.id,
+                    person.standing(),
+                    account.id
+                );
+                self.judge.accuse("leaver left", sentence);
+            }
+        }
+    }
+
+    /// What the workspace acknowledged is remembered.
+    fn judge_memory(&mut self, facts: &RunFacts) {
+        if !self.judge.runs.is_empty() {
+            return;
+        }
+        let mut wrong = Vec::new();
+        for (person, acknowledged) in &self.judge.acknowledged {
+            if acknowledged.at < facts.started {
+                continue;
+            }
+            let stored = facts.links.get(person);
+            let fits = match (&acknowledged.account, stored) {
+                (None, _) => stored.is_none_or(|link| link.gone || !link.active),
+                (Some(account), Some(link)) => link.account == *account && link.active == acknowledged.active,
+                (Some(_), None) => false,
+            };
+            if !fits {
+                wrong.push(format!("{person}: acknowledged {acknowledged:?}, stored {stored:?}"));
+            }
+        }
+        wrong.into_iter().for_each(|sentence| self.judge.accuse("forgot", sentence));
+    }
+
+    /// Faults have stopped, everything was approved, every wait is over.
+    pub fn judge_end(&mut self) {
+        let mut wrong = Vec::new();
+        for person in &self.people {
+            let removal = removal_of(&self.rules, person.standing());
+            match person.standing() {
+                Standing::Waiting => {}
+                Standing::Entitled => wrong.extend(self.what_is_wrong_with(person)),
+                Standing::Suspended
+                | Standing::OutOfScope
+                | Standing::Unassigned
+                | Standing::Disabled
+                | Standing::Deleted => {
+                    let open = self.accounts_of(&person.id).into_iter().find(|account| {
+                        account.active && account.by_hand.is_none() && !self.rules.protects(account.login())
+                    });
+                    if let (Some(account), true) = (open, removal != Removal::Keep) {
+                        wrong.push(format!(
+                            "{} ({}, {:?}) still has access by {}",
+                            person.login,
+                            person.id,
+                            person.standing(),
+                            account.id
+                        ));
+                    }
+                }
+            }
+        }
+        wrong.into_iter().for_each(|sentence| self.judge.accuse("no convergence", sentence));
+    }
+
+    /// Why this person cannot have what they should have, as the documentation says.
+    fn is_excused(&self, person: &Person) -> bool {
+        let others_want_it = self.people.iter().any(|other| {
+            other.id != person.id
+                && other.standing() == Standing::Entitled
+                && other.login.eq_ignore_ascii_case(&person.login)
+        });
+        let bearers: Vec<&Account> =
+            self.accounts.values().filter(|account| account.has_login(&person.login)).collect();
+        let taken = bearers.iter().any(|account| {
+            let owner = self.owner_of(account).filter(|owner| *owner != person.id);
+            owner
+                .and_then(|owner| self.person(&owner))
+                .is_some_and(|owner| owner.standing().cause() != Standing::Disabled)
+        });
+        let marked =
+            self.accounts.values().filter(|account| self.owner_of(account).as_deref() == Some(&person.id));
+        others_want_it
+            || taken
+            || bearers.len() > 1
+            || marked.count() > 1
+            || self.rules.protects(&person.login)
+            || self.vanished.contains(&person.id)
+    }
+
+    fn what_is_wrong_with(&self, person: &Person) -> Option<String> {
+        if self.is_excused(person) {
+            return None;
+        }
+        let accounts = self.accounts_of(&person.id);
+        let who = format!("{} ({}, entitled)", person.login, person.id);
+        let [account] = accounts.as_slice() else {
+            return Some(format!("{who} has {} accounts", accounts.len()));
+        };
+        if self.rules.protects(account.login()) {
+            return None;
+        }
+        if !account.active && account.by_hand.is_none() {
+            return Some(format!("{who} has no access by {}", account.id));
+        }
+        let wanted = person.wanted(self.rules.okta);
+        // The login may be on its way from somebody who cannot give it up.
+        let differs = wanted.iter().find(|(path, value)| {
+            account.values.get(*path).is_none_or(|has| !has.eq_ignore_ascii_case(value))
+        });
+        differs.map(|(path, value)| {
+            format!("{who}: {} has {path} {:?}, not {value}", account.id, account.values.get(path))
+        })
+    }
+}
