@@ -209,11 +209,10 @@ impl Snapshot {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.connection
-            .clone()
-            .close()
-            .await
-            .map_err(|error| StoreError::Database(format!("closing failed: {error}")))
+        let closing = self.connection.clone().close();
+        #[cfg(feature = "sim")]
+        let closing = simulated::at_once(closing);
+        closing.await.map_err(|error| StoreError::Database(format!("closing failed: {error}")))
     }
 }
 

@@ -36,7 +36,8 @@ struct Effect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledged {
     pub account: Option<String>,
-    pub active: bool,
+    /// Where the write was about access.
+    pub active: Option<bool>,
     pub at: Ms,
 }
 
@@ -130,6 +131,14 @@ impl Judge {
         approval.map(|approval| approval.used = true).is_some()
     }
 
+    /// Who has an account now without any write.
+    pub fn linked(&mut self, person: &str, active: bool, now: Ms) {
+        if active {
+            self.active.insert(person.to_owned());
+        }
+        self.count(now);
+    }
+
     /// The person's link was dropped by a decision.
     pub fn forgotten(&mut self, person: &str, now: Ms) {
         self.acknowledged.remove(person);
@@ -173,7 +182,10 @@ impl World {
         }
         let removes = write.deletes || write.active == Some(false);
         let Some(person) = person.and_then(|id| self.person(id)).cloned() else {
-            return self.judge.accuse("stranger", format!("{line}: it is nobody's account"));
+            if account.is_some() {
+                self.judge.accuse("stranger", format!("{line}: it is nobody's account"));
+            }
+            return;
         };
         if removes && !self.judge.undone.contains(&person.id) {
             let since = person.standings_since(now - PROOF_WINDOW);
@@ -333,11 +345,15 @@ impl World {
         if !excepted {
             self.judge_limits(&classes, now);
         }
-        let is_active = if verb.removes() { false } else { after.active };
-        if is_active {
-            self.judge.active.insert(person.id.clone());
-        } else {
-            self.judge.active.remove(&person.id);
+        match verb {
+            Verb::Deactivate | Verb::Delete => {
+                self.judge.active.remove(&person.id);
+            }
+            Verb::Create | Verb::Adopt | Verb::Reactivate if after.active => {
+                self.judge.active.insert(person.id.clone());
+            }
+            // Whoever switched it off at the workspace: it counts as it was last made by us.
+            Verb::Create | Verb::Adopt | Verb::Reactivate | Verb::Update => {}
         }
         self.judge.count(now);
     }
@@ -418,16 +434,16 @@ impl World {
             Reply::Unknown { status } => format!("no reply ({status:?})"),
         };
         self.note(format!("  <- {text}"));
-        let (Some(person), Reply::Applied { account, .. }) = (person, reply) else { return };
+        let Some(person) = person else { return };
+        // What was acknowledged before may be over, and nobody knows.
+        self.judge.acknowledged.remove(person);
+        let Reply::Applied { account, .. } = reply else { return };
         let id = write.account.clone().or_else(|| account.as_ref().map(|account| account.id.clone()));
         let Some(id) = id else { return };
         let at = self.now();
         let known = self.accounts.get(&id);
-        let acknowledged = Acknowledged {
-            active: known.is_some_and(|account| account.active) && write.active != Some(false),
-            account: known.map(|account| account.id.clone()),
-            at,
-        };
+        let acknowledged =
+            Acknowledged { active: write.active, account: known.map(|account| account.id.clone()), at };
         self.judge.acknowledged.insert(person.to_owned(), acknowledged);
     }
 }

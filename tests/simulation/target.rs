@@ -169,7 +169,7 @@ impl TargetDouble {
         }
         let reply = self.world().act(&write, fault == Some(WriteFault::TitleRefused));
         self.fate.effect().await;
-        let lost = { dice.chance(self.world().weather.lost_replies) };
+        let lost = fault != Some(WriteFault::TitleRefused) && dice.chance(self.world().weather.lost_replies);
         match (fault, &reply) {
             (_, Reply::Refused { .. }) => {}
             (Some(WriteFault::TimeoutWithEffect), _) => {

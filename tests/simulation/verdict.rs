@@ -87,6 +87,7 @@ impl World {
             _ => {}
         }
         self.judge_memory(facts);
+        self.learn_links(facts);
         if !facts.full || !end.went_through {
             return;
         }
@@ -121,6 +122,31 @@ impl World {
         }
     }
 
+    /// An account that is linked without any write, because it holds everything already.
+    fn learn_links(&mut self, facts: &RunFacts) {
+        for (person, link) in &facts.links {
+            let Some(account) = self.accounts.get(&link.account).filter(|account| account.owner.is_none())
+            else {
+                continue;
+            };
+            let owner = self.owner_of(account).filter(|owner| owner != person);
+            if let Some(owner) = owner.and_then(|owner| self.person(&owner)) {
+                if owner.standing().cause() != Standing::Disabled {
+                    let sentence =
+                        format!("{} is linked to {person} and bears the mark of {}", link.account, owner.id);
+                    self.judge.accuse("two people", sentence);
+                }
+            }
+            let now = self.now();
+            self.judge.linked(person, link.active, now);
+            if let Some(account) = self.accounts.get_mut(&link.account) {
+                account.owner = Some(person.clone());
+                account.forgotten = false;
+            }
+        }
+        self.restand();
+    }
+
     /// What the workspace acknowledged is remembered.
     fn judge_memory(&mut self, facts: &RunFacts) {
         if !self.judge.runs.is_empty() {
@@ -134,7 +160,9 @@ impl World {
             let stored = facts.links.get(person);
             let fits = match (&acknowledged.account, stored) {
                 (None, _) => stored.is_none_or(|link| link.gone || !link.active),
-                (Some(account), Some(link)) => link.account == *account && link.active == acknowledged.active,
+                (Some(account), Some(link)) => {
+                    link.account == *account && acknowledged.active.is_none_or(|active| active == link.active)
+                }
                 (Some(_), None) => false,
             };
             if !fits {
@@ -215,8 +243,11 @@ impl World {
         if !account.active && account.by_hand.is_none() {
             return Some(format!("{who} has no access by {}", account.id));
         }
+        let in_the_way = |other: &Account| other.id != account.id && other.has_login(&person.login);
+        if self.accounts.values().any(in_the_way) {
+            return None;
+        }
         let wanted = person.wanted(self.rules.okta);
-        // The login may be on its way from somebody who cannot give it up.
         let differs = wanted.iter().find(|(path, value)| {
             account.values.get(*path).is_none_or(|has| !has.eq_ignore_ascii_case(value))
         });

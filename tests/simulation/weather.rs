@@ -113,9 +113,10 @@ impl Weather {
     /// Whether a run may say that the workspace does not answer.
     pub fn excuses_target(&self) -> bool {
         self.target.is_some()
-            || self.writes.iter().any(|(who, fault, _)| {
-                who == "*" && matches!(fault, WriteFault::Unauthorized | WriteFault::Unreachable)
-            })
+            || self
+                .writes
+                .iter()
+                .any(|(_, fault, _)| matches!(fault, WriteFault::Unauthorized | WriteFault::Unreachable))
     }
 
     pub fn is_clear(&self) -> bool {
