@@ -274,11 +274,10 @@ impl World {
         if let Some(owner) =
             before.and_then(|account| self.owner_of(account)).filter(|owner| *owner != person.id)
         {
+            // Gone at any moment of the time that a proof lasts is gone.
             let living = self.person(&owner).is_some_and(|owner| {
-                owner
-                    .standings_since(self.now() - PROOF_WINDOW)
-                    .iter()
-                    .any(|standing| standing.cause() != Standing::Disabled)
+                let stood = owner.standings_since(self.now() - PROOF_WINDOW);
+                stood.iter().all(|standing| standing.cause() != Standing::Disabled)
             });
             let sentence =
                 format!("{} for {} goes to {}, which is {owner}'s", verb.word(), named(person), after.id);

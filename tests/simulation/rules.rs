@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::dice::Dice;
+use super::history::plays;
 
 /// What a removal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl Rules {
             protected: if dice.chance(15) { vec!["p1*".to_owned()] } else { Vec::new() },
             takes_twins: dice.chance(40),
             finds_external_id: dice.chance(65),
-            case_exact: dice.chance(20),
+            case_exact: dice.chance(20) && plays("case"),
             quiet: dice.chance(30),
             lookups_are_cheap: dice.chance(85),
             concurrency: dice.weighted(&[(2, 1), (3, 4), (1, 2)]),

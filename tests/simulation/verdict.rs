@@ -172,6 +172,21 @@ impl World {
         wrong.into_iter().for_each(|sentence| self.judge.accuse("forgot", sentence));
     }
 
+    /// Nothing is wrong from here on; the vendor's log shows at last what it kept back.
+    pub fn faults_stop(&mut self) {
+        for person in &mut self.people {
+            person.deletion_logged = !person.exists;
+        }
+        self.note("-- faults have stopped --");
+    }
+
+    /// Whether somebody cannot have what they should have, and a run may say so for ever.
+    pub fn somebody_is_excused(&self) -> bool {
+        let entitled = self.people.iter().filter(|person| person.standing() == Standing::Entitled);
+        let mut excused = entitled.filter(|person| self.is_excused(person) || self.is_in_the_way_of(person));
+        excused.next().is_some()
+    }
+
     /// Faults have stopped, everything was approved, every wait is over.
     pub fn judge_end(&mut self) {
         let mut wrong = Vec::new();
@@ -228,6 +243,12 @@ impl World {
             || self.vanished.contains(&person.id)
     }
 
+    /// Whether another account bears the login that this person's account should have.
+    fn is_in_the_way_of(&self, person: &Person) -> bool {
+        let others = self.accounts.values().filter(|other| other.owner.as_deref() != Some(&person.id));
+        others.into_iter().any(|other| other.has_login(&person.login))
+    }
+
     fn what_is_wrong_with(&self, person: &Person) -> Option<String> {
         if self.is_excused(person) {
             return None;
@@ -243,8 +264,7 @@ impl World {
         if !account.active && account.by_hand.is_none() {
             return Some(format!("{who} has no access by {}", account.id));
         }
-        let in_the_way = |other: &Account| other.id != account.id && other.has_login(&person.login);
-        if self.accounts.values().any(in_the_way) {
+        if self.is_in_the_way_of(person) {
             return None;
         }
         let wanted = person.wanted(self.rules.okta);
