@@ -43,6 +43,7 @@ impl Driver {
             people: Vec::new(),
             accounts: Default::default(),
             weather: Weather::clear(),
+            lasting: Weather::clear(),
             judge: Judge::new(fate.clone()),
             trace: vec![format!("{rules:?}")],
             vanished: Default::default(),
@@ -120,9 +121,15 @@ impl Driver {
                 self.world().note(format!("the clock jumps by {} s", by / 1000));
             }
             Step::Restart => self.restart().await,
+            Step::Lasting(faults) => {
+                let mut world = self.world();
+                world.lasting = world.weather_of(faults);
+                world.weather = world.lasting.clone();
+                world.note(format!("from now on: {faults:?}"));
+            }
             Step::Run { named, by_hand, weather, meanwhile, crash } => {
                 let died = self.runs(named.as_deref(), *by_hand, weather, meanwhile, *crash).await;
-                self.world().weather = Weather::clear();
+                self.world().clear_up();
                 if died {
                     self.reopen_after_a_crash().await;
                 }
@@ -148,7 +155,7 @@ impl Driver {
         let about = self.about(named);
         {
             let mut world = self.world();
-            world.weather = world.weather_of(faults);
+            world.weather = world.weather_of(faults).and(&world.lasting);
             if !faults.is_empty() || crash.is_some() {
                 world.note(format!("weather: {faults:?} crash: {crash:?}"));
             }

@@ -175,6 +175,11 @@ impl World {
         }
     }
 
+    /// The weather of a step is over.
+    pub fn clear_up(&mut self) {
+        self.weather = self.lasting.clone();
+    }
+
     /// The weather that faults make.
     pub fn weather_of(&self, faults: &[Fault]) -> Weather {
         let mut weather = Weather::clear();

@@ -99,6 +99,8 @@ pub enum Step {
     Wait(Ms),
     ClockJump(Ms),
     Restart,
+    /// Faults of single people that last until the next such step; none ends them.
+    Lasting(Vec<Fault>),
     Run {
         /// `None` = everybody.
         named: Option<Vec<Whom>>,
@@ -124,6 +126,14 @@ const CLOSED: &[&str] = &[
     "reused address",
     // An account that was deleted and made anew with the same mark.
     "remade",
+    // "No seat" in answer to a removal.
+    "no seat",
+    // A removal whose write was refused or found not to have happened: later runs wait before they try again.
+    "refused removal",
+    // A second run that looked at a leaver meanwhile: the first run leaves it to the second and says nothing is owed.
+    "stale",
+    // Somebody linked whose state the source does not show.
+    "unknown state",
     // A filter that tells upper from lower case at a workspace that takes twins.
     "case",
     // One person, account or lookup that cannot be read.
@@ -162,8 +172,9 @@ fn step(dice: &mut Dice) -> Step {
         33..48 => Step::Decision(decision(dice)),
         48..54 => Step::Wait(dice.pick(&[MINUTE, 15 * MINUTE, HOUR + MINUTE, 6 * HOUR, 25 * HOUR, 8 * DAY])),
         54..56 if plays("clock") => Step::ClockJump(dice.pick(&[2 * HOUR, -2 * HOUR, 30 * DAY, -DAY])),
-        54..57 => Step::Restart,
-        57..82 => Step::Run {
+        54..56 => Step::Restart,
+        56..59 => Step::Lasting((0..dice.below(3)).map(|_| lasting(dice)).collect()),
+        59..83 => Step::Run {
             named: None,
             by_hand: dice.chance(30),
             weather: weather(dice),
@@ -257,6 +268,7 @@ fn meanwhile(dice: &mut Dice) -> Vec<(Ms, Meanwhile)> {
                 4 => Meanwhile::Deed(deed(dice)),
                 5 if plays("pause") => Meanwhile::Decision(Decision::Pause),
                 5 => Meanwhile::Decision(Decision::Approve { earlier: false, runs: true }),
+                _ if !plays("stale") => Meanwhile::Change(change(dice)),
                 _ => Meanwhile::Look((0..dice.between(1, 2)).map(|_| dice.next()).collect()),
             };
             (at, what)
@@ -285,7 +297,22 @@ fn fault(dice: &mut Dice) -> Fault {
                 | Fault::LookupOf(_, _)
                 | Fault::Get(_)
         );
-        if !is_one || plays("one unreadable") {
+        let gate = match fault {
+            Fault::Point(_, PointFault::StateMissing) => "unknown state",
+            Fault::Write(_, WriteFault::NoSeat, _) => "no seat",
+            Fault::Write(
+                _,
+                WriteFault::Forbidden
+                | WriteFault::Permanent
+                | WriteFault::Invalid
+                | WriteFault::ServerError
+                | WriteFault::TimeoutWithoutEffect,
+                _,
+            ) => "refused removal",
+            _ if is_one => "one unreadable",
+            _ => "",
+        };
+        if plays(gate) {
             return fault;
         }
     }
@@ -321,6 +348,33 @@ fn any_fault(dice: &mut Dice) -> Fault {
         88..94 => Fault::LostReplies(dice.pick(&[20, 50, 100])),
         94..97 if plays("late index") => Fault::IndexDelay(dice.between(1, 9) * MINUTE),
         _ => Fault::Slow(dice.between(2, 40)),
+    }
+}
+
+/// A fault of one person that does not go away by itself.
+fn lasting(dice: &mut Dice) -> Fault {
+    let who = dice.next();
+    match dice.below(10) {
+        _ if !plays("unknown state") || !plays("refused removal") || !plays("no seat") => {
+            Fault::Point(who, PointFault::Hidden)
+        }
+        0..2 if plays("one unreadable") => Fault::Get(who),
+        2..4 if plays("one unreadable") => {
+            Fault::Point(who, dice.pick(&[PointFault::ServerError, PointFault::Forbidden]))
+        }
+        0..4 => Fault::Point(who, PointFault::StateMissing),
+        4 => Fault::Point(who, PointFault::Hidden),
+        _ => {
+            let refusals = [
+                WriteFault::Forbidden,
+                WriteFault::Permanent,
+                WriteFault::NoSeat,
+                WriteFault::Invalid,
+                WriteFault::ServerError,
+                WriteFault::TimeoutWithoutEffect,
+            ];
+            Fault::Write(Some(who), dice.pick(&refusals), 1000)
+        }
     }
 }
 

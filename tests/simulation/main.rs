@@ -55,7 +55,9 @@ fn scratch() -> PathBuf {
 }
 
 fn play(seed: u64, steps: &[Step], directory: &Path) -> Outcome {
-    let _ = std::fs::remove_dir_all(directory);
+    // Never the same twice: a database that is let go of closes on its own thread, and takes its log away by name.
+    static PLAYS: AtomicU64 = AtomicU64::new(0);
+    let directory = &directory.join(PLAYS.fetch_add(1, Ordering::Relaxed).to_string());
     std::fs::create_dir_all(directory).unwrap();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

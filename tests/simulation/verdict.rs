@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::engine::{RunEnd, StoredLink};
 use super::judge::removal_of;
 use super::rules::Removal;
+use super::weather::Weather;
 use super::world::{Account, Ms, Person, Standing, World};
 
 /// What is known of a run that ended.
@@ -95,29 +96,31 @@ impl World {
         if facts.was_paused || self.is_paused() {
             return;
         }
-        let owed = self.leavers_with_access(facts.started);
-        if let (0, Some((person, account))) = (end.exit, owed.first()) {
-            let sentence = format!(
-                "exit 0, and {} ({}, {:?}) has access by {}",
+        self.judge_leavers(end, facts);
+    }
+
+    /// Whoever left and still has access is seen in the exit code, and is removed where nothing is in the way.
+    fn judge_leavers(&mut self, end: &RunEnd, facts: &RunFacts) {
+        for (person, account) in self.leavers_with_access(facts.started) {
+            let who = format!(
+                "{} ({}, {:?}) has access by {}",
                 person.login,
                 person.id,
                 person.standing(),
                 account.id
             );
-            self.judge.accuse("exit code", sentence);
-        }
-        if self.weather.is_clear() && facts.alone {
-            let provable = |person: &Person| person.exists || person.deletion_logged;
-            let left = owed.iter().find(|(person, _)| !facts.held.contains(&person.id) && provable(person));
-            if let Some((person, account)) = left {
-                let sentence = format!(
-                    "nothing was in the way, and {} ({}, {:?}) has access by {}",
-                    person.login,
-                    person.id,
-                    person.standing(),
-                    account.id
-                );
-                self.judge.accuse("leaver left", sentence);
+            // Held is 4, anything else that is owed is 3 and comes first.
+            let is_held = facts.held.contains(&person.id);
+            if end.exit != 3 && !(is_held && end.exit == 4) {
+                self.judge.accuse("exit code", format!("exit {}, and {who}; held: {is_held}", end.exit));
+            }
+            let provable = person.exists || person.deletion_logged;
+            let witnesses = self.people.iter().filter(|other| {
+                other.standing() == Standing::Entitled && !self.weather.points.contains_key(&other.id)
+            });
+            let in_the_way = self.weather.keeps(&person.id, &account.id) || witnesses.count() == 0;
+            if facts.alone && !is_held && provable && !in_the_way {
+                self.judge.accuse("leaver left", format!("nothing was in the way, and {who}"));
             }
         }
     }
@@ -177,6 +180,8 @@ impl World {
         for person in &mut self.people {
             person.deletion_logged = !person.exists;
         }
+        self.lasting = Weather::clear();
+        self.clear_up();
         self.note("-- faults have stopped --");
     }
 

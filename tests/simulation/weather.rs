@@ -119,6 +119,29 @@ impl Weather {
                 .any(|(_, fault, _)| matches!(fault, WriteFault::Unauthorized | WriteFault::Unreachable))
     }
 
+    /// With what else is wrong.
+    pub fn and(mut self, other: &Weather) -> Weather {
+        self.points.extend(other.points.clone());
+        self.gets.extend(other.gets.clone());
+        self.writes.extend(other.writes.clone());
+        self
+    }
+
+    /// Whether something is wrong that may keep a run from removing this person. What is wrong with other people, with
+    /// lookups and with listings is none of it.
+    pub fn keeps(&self, person: &str, account: &str) -> bool {
+        self.source.is_some()
+            || self.target.is_some()
+            || self.list.is_some()
+            || self.log != Log::Readable
+            || self.points.contains_key(person)
+            // The control read asks up to three people.
+            || self.points.len() > 2
+            || self.gets.contains(account)
+            || self.writes.iter().any(|(who, _, _)| who == "*" || who == person)
+    }
+
+    #[expect(dead_code, reason = "asked when a rule is about everybody")]
     pub fn is_clear(&self) -> bool {
         let Weather {
             source,

@@ -202,6 +202,8 @@ pub struct World {
     /// By id; what was deleted is not here.
     pub accounts: BTreeMap<String, Account>,
     pub weather: Weather,
+    /// What is wrong whatever else is.
+    pub lasting: Weather,
     pub judge: Judge,
     pub trace: Vec<String>,
     /// Whose account somebody deleted by hand.
