@@ -134,6 +134,10 @@ const CLOSED: &[&str] = &[
     "stale",
     // Somebody linked whose state the source does not show.
     "unknown state",
+    // Somebody whom the list and the point read both hide, and no event says that they were deleted.
+    "hidden",
+    // Another verb for the deleted than for the unassigned: which it is is only found out after the guards have judged.
+    "differing verbs",
     // A filter that tells upper from lower case at a workspace that takes twins.
     "case",
     // One person, account or lookup that cannot be read.
@@ -299,6 +303,7 @@ fn fault(dice: &mut Dice) -> Fault {
         );
         let gate = match fault {
             Fault::Point(_, PointFault::StateMissing) => "unknown state",
+            Fault::Point(_, PointFault::Hidden) => "hidden",
             Fault::Write(_, WriteFault::NoSeat, _) => "no seat",
             Fault::Write(
                 _,
@@ -355,8 +360,9 @@ fn any_fault(dice: &mut Dice) -> Fault {
 fn lasting(dice: &mut Dice) -> Fault {
     let who = dice.next();
     match dice.below(10) {
-        _ if !plays("unknown state") || !plays("refused removal") || !plays("no seat") => {
-            Fault::Point(who, PointFault::Hidden)
+        // What is left while the engine does not stand more.
+        _ if ["unknown state", "refused removal", "no seat", "hidden"].iter().any(|kind| !plays(kind)) => {
+            Fault::Write(Some(who), WriteFault::NoBody, 1000)
         }
         0..2 if plays("one unreadable") => Fault::Get(who),
         2..4 if plays("one unreadable") => {

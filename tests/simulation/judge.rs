@@ -239,7 +239,9 @@ impl World {
         if approved {
             return;
         }
-        if self.rules.approval.contains(&verb) {
+        // The values that go back before a deactivation are part of it.
+        let is_part_of_a_return = verb == Verb::Update && self.judge.undone.contains(&person.id);
+        if self.rules.approval.contains(&verb) && !is_part_of_a_return {
             let sentence = format!("{} of {} was sent without approval", verb.word(), named(person));
             self.judge.accuse("not approved", sentence);
         }

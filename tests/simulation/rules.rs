@@ -96,7 +96,11 @@ impl Rules {
             okta: dice.chance(60),
             scope_filter: dice.chance(50),
             on_unassigned,
-            on_deleted: if dice.chance(70) { on_unassigned } else { removal(dice) },
+            on_deleted: if dice.chance(70) || !plays("differing verbs") {
+                on_unassigned
+            } else {
+                removal(dice)
+            },
             on_suspended: dice.weighted(&[(4, Removal::Deactivate), (1, Removal::Keep)]),
             recreate: dice.chance(30),
             match_email: dice.chance(30),

@@ -72,6 +72,13 @@ impl World {
         all
     }
 
+    /// Whether a run may say that it could not read the source: a side as a whole, or a list that shows nobody although
+    /// somebody is there.
+    fn excuses_source(&self) -> bool {
+        let mut assigned = self.people.iter().filter(|person| person.exists && person.assigned);
+        self.weather.excuses_source() || assigned.all(|person| self.weather.points.contains_key(&person.id))
+    }
+
     /// A run ended.
     pub fn judge_run(&mut self, end: &RunEnd, facts: &RunFacts) {
         if end.panicked {
@@ -79,7 +86,7 @@ impl World {
         }
         match end.result.as_str() {
             "error" => self.judge.accuse("run failed", &end.problem),
-            "source_incomplete" | "source_unavailable" if !self.weather.excuses_source() => {
+            "source_incomplete" | "source_unavailable" if !self.excuses_source() => {
                 self.judge.accuse("one stopped all at the source", &end.problem);
             }
             "target_unavailable" if !self.weather.excuses_target() => {
