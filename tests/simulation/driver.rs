@@ -52,6 +52,7 @@ impl Driver {
             next_person: 0,
             next_account: 0,
             calls: 0,
+            on_their_way: Vec::new(),
         };
         let world = Arc::new(Mutex::new(world));
         let mut driver = Driver { world, fate, rules, engine: None, base: base.to_owned(), incarnations: 0 };

@@ -44,10 +44,15 @@ impl Port {
     pub fn new(workspace: TargetDouble, rules: Rules) -> Port {
         Port { workspace, rules }
     }
-}
 
-fn scim(account: Account) -> ScimAccount {
-    ScimAccount { id: TargetId::new(account.id.as_str()), resource: account.resource() }
+    fn scim(&self, account: Account) -> ScimAccount {
+        let resource = account.resource(!self.rules.hides_active);
+        ScimAccount { id: TargetId::new(account.id.as_str()), resource }
+    }
+
+    fn all(&self, accounts: Vec<Account>) -> Vec<ScimAccount> {
+        accounts.into_iter().map(|account| self.scim(account)).collect()
+    }
 }
 
 fn failed(what: &str, error: ReadError) -> TargetError {
@@ -69,14 +74,16 @@ fn sought(criterion: &Criterion) -> Sought {
 impl Observe for Port {
     async fn get(&self, id: &TargetId, _lane: Lane) -> Result<Option<ScimAccount>, TargetError> {
         let account = self.workspace.get(id.as_str()).await;
-        account.map(|account| account.map(scim)).map_err(|error| failed("GET /Users/id", error))
+        account
+            .map(|account| account.map(|account| self.scim(account)))
+            .map_err(|error| failed("GET /Users/id", error))
     }
 
     async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
         let observation = Observation::now();
         let found = self.workspace.find(&sought(criterion)).await;
         let accounts = found.map_err(|error| failed("GET /Users?filter", error))?;
-        Ok(Lookup { accounts: accounts.into_iter().map(scim).collect(), observation })
+        Ok(Lookup { accounts: self.all(accounts), observation })
     }
 
     fn finds_external_id(&self) -> bool {
@@ -91,7 +98,7 @@ impl Observe for Port {
         let observation = Observation::now();
         let found = self.workspace.find_by_listing(&sought(criterion)).await;
         let accounts = found.map_err(|error| failed("GET /Users", error))?;
-        Ok(Lookup { accounts: accounts.into_iter().map(scim).collect(), observation })
+        Ok(Lookup { accounts: self.all(accounts), observation })
     }
 
     async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
@@ -100,7 +107,7 @@ impl Observe for Port {
         }
         let observation = Observation::now();
         let listed = self.workspace.list().await.map_err(|error| failed("GET /Users", error))?;
-        let accounts: Vec<ScimAccount> = listed.into_iter().map(scim).collect();
+        let accounts = self.all(listed);
         let total = Some(self.workspace.total());
         cursor.note_page(&accounts, total, true);
         Ok(Some(AccountPage { accounts, total, observation }))
@@ -120,24 +127,37 @@ fn values(changes: &[Change]) -> Vec<(String, Option<String>)> {
     changes.iter().map(|change| (change.path.as_str().to_owned(), text(change))).collect()
 }
 
-fn outcome(reply: Reply) -> WriteOutcome {
-    let title = || vec![(AttributePath::known("title"), "not acceptable".to_owned())];
-    match reply {
-        Reply::Applied { account, status, title_refused } => WriteOutcome::Applied(Acknowledgement {
-            status,
-            account: account.map(scim),
-            refused: if title_refused { title() } else { Vec::new() },
-            attempts: 1,
-        }),
-        Reply::Refused { fault, status } => WriteOutcome::Refused(Refusal {
-            class: class(fault),
-            status,
-            detail: format!("HTTP {status} {fault:?}"),
-            attempts: 1,
-            attributes: if fault == Refused::Title { title() } else { Vec::new() },
-        }),
-        Reply::Unknown { status } => {
-            WriteOutcome::Unknown { message: "no reply".to_owned(), status, attempts: 1 }
+impl Port {
+    async fn send(&self, write: Write) -> WriteOutcome {
+        self.outcome(self.workspace.write(write).await)
+    }
+
+    fn outcome(&self, reply: Reply) -> WriteOutcome {
+        let title = || vec![(AttributePath::known("title"), "not acceptable".to_owned())];
+        match reply {
+            Reply::Applied { account, status, title_refused } => WriteOutcome::Applied(Acknowledgement {
+                status,
+                account: account.map(|account| self.scim(account)),
+                refused: if title_refused { title() } else { Vec::new() },
+                attempts: 1,
+            }),
+            Reply::Refused { fault, status } => WriteOutcome::Refused(Refusal {
+                class: class(fault),
+                status,
+                detail: format!("HTTP {status} {fault:?}"),
+                attempts: 1,
+                attributes: if fault == Refused::Title { title() } else { Vec::new() },
+            }),
+            Reply::Unknown { status } => {
+                WriteOutcome::Unknown { message: "no reply".to_owned(), status, attempts: 1 }
+            }
+            Reply::NotSent => WriteOutcome::Refused(Refusal {
+                class: RefusalClass::RateLimited,
+                status: 0,
+                detail: "the proof ended before its turn came".to_owned(),
+                attempts: 0,
+                attributes: Vec::new(),
+            }),
         }
     }
 }
@@ -162,7 +182,7 @@ impl Provision for Port {
         let set = desired.set.iter();
         let values = set.map(|(path, value)| (path.as_str().to_owned(), Some(value.as_text().into_owned())));
         let write = Write { values: values.collect(), active: Some(true), ..Write::default() };
-        outcome(self.workspace.write(write).await)
+        self.send(write).await
     }
 
     async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
@@ -172,7 +192,7 @@ impl Provision for Port {
             values: values(changes),
             ..Write::default()
         };
-        outcome(self.workspace.write(write).await)
+        self.send(write).await
     }
 
     async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
@@ -182,7 +202,7 @@ impl Provision for Port {
             active: Some(false),
             ..Write::default()
         };
-        outcome(self.workspace.write(write).await)
+        self.send(write).await
     }
 
     async fn delete(&self, removal: &Proven) -> WriteOutcome {
@@ -192,7 +212,7 @@ impl Provision for Port {
             deletes: true,
             ..Write::default()
         };
-        match outcome(self.workspace.write(write).await) {
+        match self.send(write).await {
             // "A 404 counts as done."
             WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
                 WriteOutcome::Applied(Acknowledgement {

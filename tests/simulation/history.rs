@@ -138,6 +138,16 @@ const CLOSED: &[&str] = &[
     "hidden",
     // Another verb for the deleted than for the unassigned: which it is is only found out after the guards have judged.
     "differing verbs",
+    // A workspace that offers no DELETE.
+    "no delete",
+    // Seats, with runs that overlap.
+    "seats",
+    // A write that waits at the gate of the rate until its proof is old.
+    "queued",
+    // A request that was given up and is acted on minutes later.
+    "late effect",
+    // Two syncs from the same people to one workspace.
+    "two syncs",
     // A filter that tells upper from lower case at a workspace that takes twins.
     "case",
     // One person, account or lookup that cannot be read.
@@ -271,7 +281,7 @@ fn meanwhile(dice: &mut Dice) -> Vec<(Ms, Meanwhile)> {
                 0..4 => Meanwhile::Change(change(dice)),
                 4 => Meanwhile::Deed(deed(dice)),
                 5 if plays("pause") => Meanwhile::Decision(Decision::Pause),
-                5 => Meanwhile::Decision(Decision::Approve { earlier: false, runs: true }),
+                5 if plays("stale") => Meanwhile::Decision(Decision::Approve { earlier: false, runs: true }),
                 _ if !plays("stale") => Meanwhile::Change(change(dice)),
                 _ => Meanwhile::Look((0..dice.between(1, 2)).map(|_| dice.next()).collect()),
             };
@@ -314,6 +324,8 @@ fn fault(dice: &mut Dice) -> Fault {
                 | WriteFault::TimeoutWithoutEffect,
                 _,
             ) => "refused removal",
+            Fault::Write(_, WriteFault::Queued, _) => "queued",
+            Fault::Write(_, WriteFault::TimeoutWithLateEffect, _) => "late effect",
             _ if is_one => "one unreadable",
             _ => "",
         };
@@ -399,5 +411,7 @@ fn write_fault(dice: &mut Dice) -> WriteFault {
         WriteFault::GatewayWithEffect,
         WriteFault::TitleRefused,
         WriteFault::NoBody,
+        WriteFault::Queued,
+        WriteFault::TimeoutWithLateEffect,
     ])
 }

@@ -66,6 +66,8 @@ pub struct Judge {
     active: BTreeSet<String>,
     active_counts: Vec<(Ms, usize)>,
     pub acknowledged: BTreeMap<String, Acknowledged>,
+    /// What has its effect now was sent, and judged, long ago.
+    pub is_late: bool,
 }
 
 impl Judge {
@@ -83,6 +85,7 @@ impl Judge {
             active: BTreeSet::new(),
             active_counts: Vec::new(),
             acknowledged: BTreeMap::new(),
+            is_late: false,
         }
     }
 
@@ -209,6 +212,9 @@ impl World {
         before: Option<&Account>,
         after: &Account,
     ) {
+        if self.judge.is_late {
+            return;
+        }
         self.judge.writes += 1;
         let now = self.now();
         let Some(person) = person.and_then(|id| self.person(id)).cloned() else { return };
@@ -361,6 +367,8 @@ impl World {
 
     fn judge_limits(&mut self, classes: &[Verb], now: Ms) {
         let (judge, rules) = (&mut self.judge, &self.rules);
+        // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
+        let syncs = if rules.two_syncs { 2 } else { 1 };
         let peak = judge.peak(now) as u64;
         let mut broken = Vec::new();
         if classes.iter().any(|verb| verb.removes()) {
@@ -377,7 +385,7 @@ impl World {
                 }
             };
             check(
-                hour > rules.max_removals,
+                hour > syncs * rules.max_removals,
                 format!("{hour} removals in an hour, max_removals is {}", rules.max_removals),
             );
             check(
@@ -398,7 +406,7 @@ impl World {
         }
         if classes.contains(&Verb::Reactivate) {
             let hour = judge.people(&[Verb::Reactivate], now - HOUR) as u64;
-            if hour > rules.max_reactivations {
+            if hour > syncs * rules.max_reactivations {
                 broken.push(format!(
                     "{hour} reactivations in an hour, the limit is {}",
                     rules.max_reactivations
@@ -407,7 +415,7 @@ impl World {
         }
         if classes.contains(&Verb::Create) {
             let hour = judge.people(&[Verb::Create], now - HOUR) as u64;
-            if hour > rules.max_creates {
+            if hour > syncs * rules.max_creates {
                 broken.push(format!("{hour} creations in an hour, the limit is {}", rules.max_creates));
             }
         }
@@ -419,6 +427,12 @@ impl World {
                     "{hour} updates in an hour of {links}, the limit is {} %",
                     rules.max_updates_percent
                 ));
+            }
+        }
+        if let (true, Some(seats)) = (classes.contains(&Verb::Create), rules.max_seats) {
+            let taken = self.accounts.values().filter(|account| account.owner.is_some()).count() as u64;
+            if taken >= seats {
+                broken.push(format!("a creation, and {taken} seats of {seats} are taken"));
             }
         }
         for text in broken {
@@ -433,6 +447,7 @@ impl World {
             Reply::Applied { status, .. } => format!("{status}"),
             Reply::Refused { fault, status } => format!("{status} {fault:?}"),
             Reply::Unknown { status } => format!("no reply ({status:?})"),
+            Reply::NotSent => "not sent".to_owned(),
         };
         self.note(format!("  <- {text}"));
         let Some(person) = person else { return };

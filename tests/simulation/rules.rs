@@ -84,6 +84,13 @@ pub struct Rules {
     /// Lookups that answer everybody.
     pub lookups_are_cheap: bool,
     pub concurrency: u64,
+    /// DELETE is not offered.
+    pub no_delete: bool,
+    /// Accounts are shown without `active`.
+    pub hides_active: bool,
+    pub max_seats: Option<u64>,
+    /// Two syncs from the same people to the same workspace.
+    pub two_syncs: bool,
 }
 
 impl Rules {
@@ -119,6 +126,10 @@ impl Rules {
             quiet: dice.chance(30),
             lookups_are_cheap: dice.chance(85),
             concurrency: dice.weighted(&[(2, 1), (3, 4), (1, 2)]),
+            no_delete: dice.chance(15) && plays("no delete"),
+            hides_active: dice.chance(10) && plays("hides active"),
+            max_seats: (dice.chance(15) && plays("seats")).then(|| dice.between(2, 8) as u64),
+            two_syncs: dice.chance(15) && plays("two syncs"),
         }
     }
 
@@ -129,7 +140,15 @@ impl Rules {
 
     /// The configuration file.
     pub fn configuration(&self) -> String {
-        let mut text = String::new();
+        let mut text = "state_dir = \"/nowhere\"\n".to_owned();
+        self.write_sync(&mut text, "main");
+        if self.two_syncs {
+            self.write_sync(&mut text, "other");
+        }
+        text
+    }
+
+    fn write_sync(&self, text: &mut String, name: &str) {
         let source = if self.okta {
             "kind = \"okta\"\nurl = \"https://sim.okta.com\"\napp_id = \"0oa1\"\napi_token = { env = \"SECRET\" }"
         } else {
@@ -145,12 +164,12 @@ impl Rules {
         let scope = if self.scope_filter { "filter = \"user.department != 'Contractors'\"" } else { "" };
         write!(
             text,
-            "state_dir = \"/nowhere\"\n[[sync]]\nname = \"main\"\n[sync.source]\n{source}\n\
+            "[[sync]]\nname = \"{name}\"\n[sync.source]\n{source}\n\
              [sync.target]\nurl = \"https://sim.example/scim/v2\"\ntoken = {{ env = \"SECRET\" }}\nconcurrency = {}\n\
              [sync.scope]\n{scope}\n[sync.lifecycle]\non_unassigned = \"{}\"\non_deleted = \"{}\"\n\
              on_suspended = \"{}\"\nrecreate = {}\n[sync.guard]\nmax_removals = {}\nmax_removals_percent = {}\n\
              max_removals_percent_per_day = {}\nmax_updates_percent = {}\nmax_reactivations = {}\n\
-             max_creates = {}\napproval = [{}]\nprotected = [{}]\n[sync.adopt]\nmatch = {ladder}\nmode = \"{}\"\n",
+             max_creates = {}\nmax_seats = {}\napproval = [{}]\nprotected = [{}]\n[sync.adopt]\nmatch = {ladder}\nmode = \"{}\"\n",
             self.concurrency,
             self.on_unassigned.word(),
             self.on_deleted.word(),
@@ -162,12 +181,12 @@ impl Rules {
             self.max_updates_percent,
             self.max_reactivations,
             self.max_creates,
+            self.max_seats.map_or_else(|| "\"off\"".to_owned(), |seats| seats.to_string()),
             approval.join(", "),
             protected.join(", "),
             if self.adopt_hold { "hold" } else { "auto" },
         )
         .expect("text can be written to");
-        text
     }
 }
 

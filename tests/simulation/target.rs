@@ -19,15 +19,28 @@ pub struct Write {
     /// What it does to access.
     pub active: Option<bool>,
     pub deletes: bool,
+    /// When what it rests on is too old, by the program's clock.
+    pub not_after: Option<i64>,
     /// By path; `None` clears.
     pub values: Vec<(String, Option<String>)>,
 }
 
 #[derive(Debug, Clone)]
 pub enum Reply {
-    Applied { account: Option<Account>, status: u16, title_refused: bool },
-    Refused { fault: Refused, status: u16 },
-    Unknown { status: Option<u16> },
+    Applied {
+        account: Option<Account>,
+        status: u16,
+        title_refused: bool,
+    },
+    Refused {
+        fault: Refused,
+        status: u16,
+    },
+    Unknown {
+        status: Option<u16>,
+    },
+    /// Its proof ended while it waited for its turn.
+    NotSent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +105,11 @@ impl TargetDouble {
         self.fate.request().await;
         let (_, half) = self.draw();
         tokio::time::sleep(half).await;
-        let side = self.world().weather.target;
+        let side = {
+            let mut world = self.world();
+            world.late_effects();
+            world.weather.target
+        };
         match side {
             None => Ok(half),
             Some(Side::Down) => Err(ReadError::Unavailable),
@@ -159,12 +176,24 @@ impl TargetDouble {
         let (mut dice, half) = self.draw();
         let fault = {
             let mut world = self.world();
+            world.late_effects();
             let person = world.person_of(&write);
-            world.judge_start(&write, person.as_deref());
             world.fault_of(person.as_deref())
         };
+        if fault == Some(WriteFault::Queued) {
+            // Whoever waits so long must not be sent on an old proof: the program's own rate gate tells it.
+            tokio::time::sleep(Duration::from_secs(150)).await;
+            if write.not_after.is_some_and(|end| self.world().wall() > end) {
+                return Reply::NotSent;
+            }
+        }
+        {
+            let mut world = self.world();
+            let person = world.person_of(&write);
+            world.judge_start(&write, person.as_deref());
+        }
         tokio::time::sleep(half).await;
-        if let Some(reply) = self.refusal(fault).await {
+        if let Some(reply) = self.refusal(fault, &write).await {
             return self.told(&write, reply);
         }
         let reply = self.world().act(&write, fault == Some(WriteFault::TitleRefused));
@@ -194,7 +223,7 @@ impl TargetDouble {
     }
 
     /// What a fault answers in place of the effect.
-    async fn refusal(&self, fault: Option<WriteFault>) -> Option<Reply> {
+    async fn refusal(&self, fault: Option<WriteFault>, write: &Write) -> Option<Reply> {
         let side = self.world().weather.target;
         let refused = |fault, status| Some(Reply::Refused { fault, status });
         match (side, fault) {
@@ -215,6 +244,16 @@ impl TargetDouble {
                 refused(Refused::RateLimited, 429)
             }
             (None, Some(WriteFault::Unreachable)) => refused(Refused::Unreachable, 0),
+            (None, Some(WriteFault::TimeoutWithLateEffect)) => {
+                {
+                    let mut world = self.world();
+                    let mut dice = Dice::new(world.seed, 9000 + world.calls);
+                    let at = world.now() + dice.between(31, 540) * SECOND;
+                    world.on_their_way.push((at, write.clone()));
+                }
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                Some(Reply::Unknown { status: None })
+            }
             (None, Some(WriteFault::TimeoutWithoutEffect)) => {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 Some(Reply::Unknown { status: None })
@@ -226,7 +265,8 @@ impl TargetDouble {
                     WriteFault::TimeoutWithEffect
                     | WriteFault::GatewayWithEffect
                     | WriteFault::TitleRefused
-                    | WriteFault::NoBody,
+                    | WriteFault::NoBody
+                    | WriteFault::Queued,
                 ),
             ) => None,
         }
@@ -307,6 +347,28 @@ impl World {
         })
     }
 
+    /// Requests that were given up are acted on.
+    fn late_effects(&mut self) {
+        let now = self.now();
+        let (due, later) = std::mem::take(&mut self.on_their_way).into_iter().partition(|(at, _)| *at <= now);
+        self.on_their_way = later;
+        for (_, write) in due {
+            let person = self.person_of(&write);
+            let has_one = person.as_ref().is_some_and(|person| !self.accounts_of(person).is_empty());
+            if write.account.is_none() && has_one {
+                self.judge
+                    .accuse("two accounts", format!("a creation for {person:?} that was given up came late"));
+            }
+            self.note(format!("workspace: acts late on what was sent for {person:?}"));
+            if let Some(person) = person {
+                self.judge.acknowledged.remove(&person);
+            }
+            self.judge.is_late = true;
+            self.act(&write, false);
+            self.judge.is_late = false;
+        }
+    }
+
     /// The effect.
     fn act(&mut self, write: &Write, title_refused: bool) -> Reply {
         let reply = self.act_unjudged(write, title_refused);
@@ -338,6 +400,9 @@ impl World {
             return Reply::Applied { account, status: 201, title_refused: title_refused && titled };
         };
         let Some(before) = self.accounts.get(&id).cloned() else { return refused(Refused::NotFound, 404) };
+        if write.deletes && self.rules.no_delete {
+            return refused(Refused::Server, 405);
+        }
         if write.deletes {
             self.judge_effect(Verb::Delete, person.as_deref(), Some(&before), &before);
             self.accounts.remove(&id);
@@ -395,6 +460,3 @@ fn apply(account: &mut Account, write: &Write, title_refused: bool) {
     }
     account.active = write.active.unwrap_or(account.active);
 }
-
-/// How long a request may take at the most before it is given up.
-pub const REQUEST_TIMEOUT: i64 = 30 * SECOND;

@@ -245,20 +245,24 @@ impl World {
                 .and_then(|owner| self.person(&owner))
                 .is_some_and(|owner| owner.standing().cause() != Standing::Disabled)
         });
-        let marked =
-            self.accounts.values().filter(|account| self.owner_of(account).as_deref() == Some(&person.id));
+        let theirs = |account: &&Account| self.owner_of(account).as_deref() == Some(&person.id);
+        let marked = self.accounts.values().filter(theirs).count();
         others_want_it
             || taken
             || bearers.len() > 1
-            || marked.count() > 1
+            || marked > 1
+            // Theirs wants a login that another account bears.
+            || (marked == 1 && self.is_in_the_way_of(person))
             || self.rules.protects(&person.login)
             || self.vanished.contains(&person.id)
+            || self.rules.max_seats.is_some_and(|seats| self.seats_taken() >= seats)
     }
 
     /// Whether another account bears the login that this person's account should have.
     fn is_in_the_way_of(&self, person: &Person) -> bool {
-        let others = self.accounts.values().filter(|other| other.owner.as_deref() != Some(&person.id));
-        others.into_iter().any(|other| other.has_login(&person.login))
+        let mut others =
+            self.accounts.values().filter(|other| self.owner_of(other).as_deref() != Some(&person.id));
+        others.any(|other| other.has_login(&person.login))
     }
 
     fn what_is_wrong_with(&self, person: &Person) -> Option<String> {

@@ -69,6 +69,10 @@ pub enum WriteFault {
     TitleRefused,
     /// Acknowledged without showing the account.
     NoBody,
+    /// It waits for its turn in the rate for two and a half minutes.
+    Queued,
+    /// Given up after its time, and acted on minutes later.
+    TimeoutWithLateEffect,
 }
 
 #[derive(Debug, Clone, Default)]

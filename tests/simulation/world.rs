@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::judge::Judge;
 use super::rules::Rules;
+use super::target::Write;
 use super::weather::Weather;
 
 /// Milliseconds of the true time.
@@ -169,10 +170,10 @@ impl Account {
         self.login().to_lowercase() == login.to_lowercase()
     }
 
-    pub fn resource(&self) -> Map<String, Value> {
+    pub fn resource(&self, shows_active: bool) -> Map<String, Value> {
         let text = |path: &str| self.values.get(path).cloned();
         let mut resource = json!({
-            "id": self.id, "userName": self.login(), "active": self.active,
+            "id": self.id, "userName": self.login(),
             "name": { "givenName": text("name.givenName"), "familyName": text("name.familyName") },
         });
         let mut put = |name: &str, value: Option<Value>| {
@@ -180,6 +181,7 @@ impl Account {
                 resource[name] = value;
             }
         };
+        put("active", shows_active.then_some(Value::Bool(self.active)));
         put("externalId", text("externalId").map(Value::from));
         put("title", text("title").map(Value::from));
         let element = |value: String| json!([{ "value": value, "type": "work", "primary": true }]);
@@ -214,6 +216,8 @@ pub struct World {
     pub next_person: u64,
     pub next_account: u64,
     pub calls: u64,
+    /// Requests that were given up, and when they are acted on after all.
+    pub on_their_way: Vec<(Ms, Write)>,
 }
 
 impl World {
@@ -247,6 +251,11 @@ impl World {
         let by_mark =
             || account.values.get("externalId").and_then(|mark| self.marked(mark)).map(|p| p.id.clone());
         account.owner.clone().or_else(by_mark)
+    }
+
+    /// Accounts of ours: each keeps its seat, active or not.
+    pub fn seats_taken(&self) -> u64 {
+        self.accounts.values().filter(|account| account.owner.is_some()).count() as u64
     }
 
     pub fn accounts_of(&self, person: &str) -> Vec<&Account> {
