@@ -1,6 +1,8 @@
 //! Plays one history: starts runs, lets things happen meanwhile, lets the process die and opens what it left behind, and
 //! asks the judge after each step.
 
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -52,6 +54,7 @@ impl Driver {
             next_person: 0,
             next_account: 0,
             calls: 0,
+            runs: 0,
             on_their_way: Vec::new(),
         };
         let world = Arc::new(Mutex::new(world));
@@ -122,6 +125,7 @@ impl Driver {
                 self.world().note(format!("the clock jumps by {} s", by / 1000));
             }
             Step::Restart => self.restart().await,
+            Step::DryRun { then_applied } => self.dry_run(*then_applied).await,
             Step::Lasting(faults) => {
                 let mut world = self.world();
                 world.lasting = world.weather_of(faults);
@@ -168,9 +172,10 @@ impl Driver {
             (false, Some(_)) => StartedBy::Watch,
         };
         let alone = meanwhile.is_empty();
+        let sync = named.and_then(|named| named.first()).map_or(0, |whom| *whom as usize);
         let mut all: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
         all.push(Box::pin(async move {
-            self.run(about, by, alone).await;
+            self.run(sync, about, by, alone).await;
         }));
         for (at, what) in meanwhile {
             all.push(Box::pin(async move {
@@ -205,40 +210,91 @@ impl Driver {
             Meanwhile::Decision(decision) => self.decide(*decision).await,
             Meanwhile::Look(whom) => {
                 let about = self.about(Some(whom));
-                self.run(about, StartedBy::Watch, false).await;
+                self.run(whom.len(), about, StartedBy::Watch, false).await;
             }
+            Meanwhile::OtherSync if self.rules.two_syncs => {
+                self.run(1, About::Everybody, StartedBy::Schedule, false).await;
+            }
+            Meanwhile::OtherSync => {}
+        }
+    }
+
+    /// A full run of each sync, one after the other.
+    pub async fn full_runs(&self) -> Vec<RunEnd> {
+        let mut ends = Vec::new();
+        for sync in 0..self.engine().count_of_syncs() {
+            ends.push(self.run(sync, About::Everybody, StartedBy::Hand, true).await);
+        }
+        ends
+    }
+
+    /// A run that must change nothing at either side or on the disk; and then, perhaps, its plan carried out.
+    async fn dry_run(&self, then_applied: bool) {
+        let before = (self.world().judge.writes, self.engine().fingerprint());
+        self.world().note("dry run");
+        let (end, plan) = self.engine().dry_run(0).await;
+        {
+            let mut world = self.world();
+            world.note(format!("  dry run ends: {} exit {} {}", end.result, end.exit, end.problem));
+            if before != (world.judge.writes, self.engine().fingerprint()) {
+                world.judge.accuse("dry run", "a dry run changed something");
+            }
+        }
+        if then_applied && end.went_through {
+            self.judged(0, About::Everybody, StartedBy::PlanFile, false, self.engine().apply(0, &plan)).await;
         }
     }
 
     /// One run, judged.
-    pub async fn run(&self, about: About, by: StartedBy, alone: bool) -> RunEnd {
-        let (number, started) = {
+    pub async fn run(&self, sync: usize, about: About, by: StartedBy, alone: bool) -> RunEnd {
+        self.judged(sync, about.clone(), by, alone, self.engine().run(sync, about, by)).await
+    }
+
+    async fn judged(
+        &self,
+        sync: usize,
+        about: About,
+        by: StartedBy,
+        alone: bool,
+        run: impl Future<Output = RunEnd>,
+    ) -> RunEnd {
+        let (number, started, was_paused) = {
             let mut world = self.world();
-            let (number, started) = (world.calls, world.now());
-            world.note(format!("run of {about:?} by {by:?} begins"));
-            let attended = matches!(by, StartedBy::Hand | StartedBy::Approval | StartedBy::Undo);
+            world.runs += 1;
+            let (number, started) = (world.runs, world.now());
+            world.note(format!("run {number} of {about:?} by {by:?} begins"));
+            let attended =
+                matches!(by, StartedBy::Hand | StartedBy::Approval | StartedBy::Undo | StartedBy::PlanFile);
             world.judge.runs.push(ActiveRun { number, started, attended });
-            (number, started)
+            (number, started, world.is_paused())
         };
-        let was_paused = self.world().is_paused();
-        let end = self.engine().run(about.clone(), by).await;
+        let end = run.await;
         {
             let mut world = self.world();
             world.judge.runs.retain(|run| run.number != number);
-            world.note(format!("run ends: {} exit {} {}", end.result, end.exit, end.problem));
+            world.note(format!("run {number} ends: {} exit {} {}", end.result, end.exit, end.problem));
             for line in &end.lines {
                 world.note(format!("  = {line}"));
             }
         }
-        let (links, holds) = (self.engine().links().await, self.engine().holds().await);
-        let held = holds.iter().flat_map(|hold| hold.people.clone()).collect();
+        let holds = self.engine().holds().await;
+        let mut all_links = BTreeMap::new();
+        for sync in 0..self.engine().count_of_syncs() {
+            for (person, link) in self.engine().links(sync).await {
+                if all_links.insert(person.clone(), link).is_some() {
+                    self.world().judge.accuse("two accounts", format!("two syncs have linked {person}"));
+                }
+            }
+        }
         let facts = super::verdict::RunFacts {
-            full: about == About::Everybody,
+            // A saved plan does less than a full run.
+            full: about == About::Everybody && by != StartedBy::PlanFile,
             started,
             alone,
             was_paused,
-            held,
-            links: links.into_iter().collect(),
+            held: holds.iter().flat_map(|hold| hold.people.clone()).collect(),
+            links: self.engine().links(sync).await.into_iter().collect(),
+            all_links,
         };
         self.world().judge_run(&end, &facts);
         end
@@ -266,11 +322,13 @@ impl Driver {
             Decision::Resume => self.pause(None).await,
             Decision::Forget(whom) => {
                 let Some(person) = self.world().whom(whom) else { return };
-                let linked = self.engine().links().await.iter().any(|(id, _)| *id == person);
-                if linked && self.engine().forget(&person).await {
-                    let mut world = self.world();
-                    world.forget(&person);
-                    world.note(format!("forgot {person}"));
+                for sync in 0..self.engine().count_of_syncs() {
+                    let linked = self.engine().links(sync).await.iter().any(|(id, _)| *id == person);
+                    if linked && self.engine().forget(sync, &person).await {
+                        let mut world = self.world();
+                        world.forget(&person);
+                        world.note(format!("forgot {person}"));
+                    }
                 }
             }
             Decision::LiftAll => {
@@ -309,10 +367,10 @@ impl Driver {
             return;
         }
         if !people.is_empty() {
-            self.run(About::People(people), StartedBy::Approval, false).await;
+            self.run(hold.sync, About::People(people), StartedBy::Approval, false).await;
         }
         for run in returns {
-            self.run(About::ReturnOf(run), StartedBy::Undo, false).await;
+            self.run(hold.sync, About::ReturnOf(run), StartedBy::Undo, false).await;
         }
     }
 
@@ -326,17 +384,20 @@ impl Driver {
 
     async fn undo(&self, which: u64) {
         let runs = self.engine().runs().await;
-        let Some(run) = runs.get((which % runs.len().max(1) as u64) as usize).copied() else { return };
-        let people = self.engine().written_by(run).await;
+        let chosen = runs.get((which % runs.len().max(1) as u64) as usize).copied();
+        let Some((run, sync)) = chosen else { return };
+        let mut people = self.engine().written_by(sync, run).await;
         {
             let mut world = self.world();
+            // Whose outcome is settled first belongs to the run as well, perhaps.
+            people.extend(world.judge.unanswered.clone());
             world.note(format!("undo of run {run}: {people:?}"));
             for person in &people {
                 world.decided_about(person);
                 world.judge.undone.insert(person.clone());
             }
         }
-        self.run(About::ReturnOf(run), StartedBy::Undo, false).await;
+        self.run(sync, About::ReturnOf(run), StartedBy::Undo, false).await;
     }
 }
 

@@ -17,10 +17,10 @@ use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::LinkState;
 use rosterd::model::order::Observation;
 use rosterd::model::plan::{Change, DesiredAccount, Verb as PlannedVerb};
-use rosterd::model::report::Trigger;
+use rosterd::model::report::{ActionRecord, Trigger};
 use rosterd::model::time::Millis;
 use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Request, Who, Writing, mapping_of, run};
+use rosterd::reconcile::{Refused as RefusedRun, Request, Who, Writing, mapping_of, run};
 use rosterd::source::Source;
 use rosterd::source::simulated::Simulated;
 use rosterd::store::Store;
@@ -243,14 +243,14 @@ pub enum StartedBy {
     Watch,
     Approval,
     Undo,
+    PlanFile,
 }
 
 /// How a run ended, as whoever started it sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RunEnd {
     pub exit: u8,
     pub result: String,
-    pub number: Option<i64>,
     /// Both sides answered and the plan was gone through.
     pub went_through: bool,
     pub panicked: bool,
@@ -258,10 +258,22 @@ pub struct RunEnd {
     pub lines: Vec<String>,
 }
 
+fn line(record: &ActionRecord) -> String {
+    format!(
+        "{} {} {}: {} {}",
+        record.action.as_str(),
+        record.user,
+        record.outcome.as_str(),
+        record.reason,
+        record.detail.as_deref().unwrap_or_default()
+    )
+}
+
 /// A hold, and who waits in it.
 #[derive(Debug, Clone)]
 pub struct OpenHold {
     pub number: i64,
+    pub sync: usize,
     pub revision: u32,
     pub verb: Verb,
     pub people: Vec<String>,
@@ -275,13 +287,16 @@ pub struct StoredLink {
     pub gone: bool,
 }
 
-const SYNC: &str = "main";
+/// A sync of the configuration.
+struct OneSync {
+    config: config::Sync,
+    mapping: Mapping,
+}
 
 pub struct Engine {
     pub directory: PathBuf,
     store: Store,
-    config: config::Sync,
-    mapping: Mapping,
+    syncs: Vec<OneSync>,
     source: Source,
     port: Port,
 }
@@ -296,16 +311,54 @@ impl Engine {
         let environment = Environment::fixed([("SECRET", "secret")]);
         let parsed = config::parse(&rules.configuration(), Path::new("config.toml"), &environment);
         let parsed = parsed.unwrap_or_else(|errors| panic!("{}", errors.render(false)));
-        let config = parsed.syncs.into_iter().next().expect("one sync");
         let store = Store::open(directory, false).await.expect("the state opens");
-        let mapping = mapping_of(&config, store.snapshot()).expect("the mapping compiles");
+        let compiled = parsed.syncs.into_iter().map(|config| {
+            let mapping = mapping_of(&config, store.snapshot()).expect("the mapping compiles");
+            OneSync { config, mapping }
+        });
+        let syncs = compiled.collect();
         let source = Source::Simulated(Simulated::new(Arc::new(source)));
         let port = Port::new(workspace, rules.clone());
-        Engine { directory: directory.to_owned(), store, config, mapping, source, port }
+        Engine { directory: directory.to_owned(), store, syncs, source, port }
+    }
+
+    pub fn count_of_syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
+    fn sync(&self, index: usize) -> &OneSync {
+        self.syncs.get(index % self.syncs.len()).expect("there is a sync")
+    }
+
+    fn name(&self, index: usize) -> &str {
+        &self.sync(index).config.name
     }
 
     /// One run. A panic is an end, too.
-    pub async fn run(&self, about: About, by: StartedBy) -> RunEnd {
+    pub async fn run(&self, sync: usize, about: About, by: StartedBy) -> RunEnd {
+        let writing = Writing { store: &self.store, provisioner: &self.port };
+        self.start(sync, about, by, Some(&writing), None).await.0
+    }
+
+    /// A run without the right to write: what it planned.
+    pub async fn dry_run(&self, sync: usize) -> (RunEnd, Vec<ActionRecord>) {
+        self.start(sync, About::Everybody, StartedBy::Hand, None, None).await
+    }
+
+    /// A saved plan is carried out.
+    pub async fn apply(&self, sync: usize, plan: &[ActionRecord]) -> RunEnd {
+        let writing = Writing { store: &self.store, provisioner: &self.port };
+        self.start(sync, About::Everybody, StartedBy::PlanFile, Some(&writing), Some(plan)).await.0
+    }
+
+    async fn start(
+        &self,
+        sync: usize,
+        about: About,
+        by: StartedBy,
+        writing: Option<&Writing<'_, Port>>,
+        only: Option<&[ActionRecord]>,
+    ) -> (RunEnd, Vec<ActionRecord>) {
         let who = match about {
             About::Everybody => Who::Everybody,
             About::People(ids) => Who::Ids(ids.iter().map(|id| SourceId::new(id.as_str())).collect()),
@@ -317,67 +370,67 @@ impl Engine {
             StartedBy::Watch => Trigger::Watch,
             StartedBy::Approval => Trigger::Approval,
             StartedBy::Undo => Trigger::Undo,
+            StartedBy::PlanFile => Trigger::PlanFile,
         };
         let (_stop, interrupted) = tokio::sync::watch::channel(false);
+        let OneSync { config, mapping } = self.sync(sync);
         let request = Request {
-            config: &self.config,
-            mapping: &self.mapping,
+            config,
+            mapping,
             source: &self.source,
             target: &self.port,
             snapshot: self.store.snapshot(),
             who,
-            only: None,
+            only,
             trigger,
             unattended: matches!(by, StartedBy::Schedule | StartedBy::Watch),
             watcher: &Silent,
             interrupted,
         };
-        let writing = Writing { store: &self.store, provisioner: &self.port };
-        let ended = std::panic::AssertUnwindSafe(run(request, Some(&writing))).catch_unwind().await;
+        let ended = std::panic::AssertUnwindSafe(run(request, writing)).catch_unwind().await;
         let Ok(mut finished) = ended else {
-            self.store.give_up_tenure(SYNC).await;
-            return RunEnd {
-                exit: exit::FAILURE,
-                result: "panic".to_owned(),
-                number: None,
-                went_through: false,
-                panicked: true,
-                problem: String::new(),
-                lines: Vec::new(),
-            };
+            self.store.give_up_tenure(&config.name).await;
+            return (
+                RunEnd {
+                    exit: exit::FAILURE,
+                    result: "panic".to_owned(),
+                    panicked: true,
+                    ..RunEnd::default()
+                },
+                Vec::new(),
+            );
         };
         let problem = [finished.facts.source.problem.clone(), finished.facts.target.problem.clone()];
         let mut problems: Vec<String> = problem.into_iter().flatten().collect();
         problems.extend(finished.facts.notes.clone());
-        let lines = finished.records.iter().expect("the list can be read").flatten().map(|line| {
-            format!(
-                "{} {} {}: {} {}",
-                line.action.as_str(),
-                line.user,
-                line.outcome.as_str(),
-                line.reason,
-                line.detail.unwrap_or_default()
-            )
-        });
-        RunEnd {
-            lines: lines.collect(),
-            exit: exit::of_run(&finished.facts, false),
-            result: finished.facts.result.as_str().to_owned(),
-            number: finished.facts.run,
+        let records: Vec<ActionRecord> =
+            finished.records.iter().expect("the list can be read").flatten().collect();
+        // A saved plan that does not fit any more is refused, which is no failure of the run.
+        let is_stale = finished.refused == Some(RefusedRun::StalePlan);
+        let end = RunEnd {
+            lines: records.iter().map(line).collect(),
+            exit: if is_stale { exit::HELD } else { exit::of_run(&finished.facts, false) },
+            result: if is_stale {
+                "stale plan".to_owned()
+            } else {
+                finished.facts.result.as_str().to_owned()
+            },
             went_through: finished.facts.result.reached_both_sides(),
             panicked: false,
             problem: problems.join("; "),
-        }
+        };
+        (end, records)
     }
 
     pub async fn holds(&self) -> Vec<OpenHold> {
         let snapshot = self.store.snapshot();
         let mut open = Vec::new();
-        for hold in snapshot.open_holds(Some(SYNC), Millis::now()).await.expect("holds can be read") {
+        for hold in snapshot.open_holds(None, Millis::now()).await.expect("holds can be read") {
             let waiting = snapshot.waiting(hold.number).await.expect("holds can be read");
             let people = waiting.into_iter().map(|pair| pair.source_id.to_string()).collect();
             let Some(verb) = verb(hold.verb) else { continue };
-            open.push(OpenHold { number: hold.number, revision: hold.revision, verb, people });
+            let sync = self.syncs.iter().position(|sync| sync.config.name == hold.sync).unwrap_or(0);
+            open.push(OpenHold { sync, number: hold.number, revision: hold.revision, verb, people });
         }
         open
     }
@@ -402,61 +455,75 @@ impl Engine {
     }
 
     pub async fn pause(&self, until: Option<i64>) {
-        self.store
-            .set_pause(SYNC, until.map(Millis), "sim", Millis::now())
-            .await
-            .expect("a pause can be set");
-    }
-
-    /// Whether the person's link is gone now.
-    pub async fn forget(&self, person: &str) -> bool {
-        let tenure = self.store.tenure(SYNC).await.expect("a tenure");
-        self.store
-            .forget(&tenure, &SourceId::new(person), "sim", Millis::now())
-            .await
-            .expect("forgetting works")
-    }
-
-    pub async fn lift_all(&self) {
-        let tenure = self.store.tenure(SYNC).await.expect("a tenure");
-        for person in self.store.snapshot().pins(SYNC).await.expect("pins can be read").into_keys() {
-            self.store.lift(&tenure, &person, "sim", Millis::now()).await.expect("lifting works");
+        for sync in &self.syncs {
+            let paused = self.store.set_pause(&sync.config.name, until.map(Millis), "sim", Millis::now());
+            paused.await.expect("a pause can be set");
         }
     }
 
-    pub async fn links(&self) -> Vec<(String, StoredLink)> {
-        let links = self.store.snapshot().links(SYNC).await.expect("links can be read");
-        links
-            .into_iter()
-            .map(|link| {
-                let stored = StoredLink {
-                    account: link.target_id.to_string(),
-                    active: matches!(link.state, LinkState::Active),
-                    gone: matches!(link.state, LinkState::Gone(_)),
-                };
-                (link.source_id.to_string(), stored)
-            })
-            .collect()
+    /// Whether the person's link is gone now.
+    pub async fn forget(&self, sync: usize, person: &str) -> bool {
+        let tenure = self.store.tenure(self.name(sync)).await.expect("a tenure");
+        let forgotten = self.store.forget(&tenure, &SourceId::new(person), "sim", Millis::now()).await;
+        forgotten.expect("forgetting works")
+    }
+
+    pub async fn lift_all(&self) {
+        for sync in &self.syncs {
+            let name = &sync.config.name;
+            let tenure = self.store.tenure(name).await.expect("a tenure");
+            for person in self.store.snapshot().pins(name).await.expect("pins can be read").into_keys() {
+                self.store.lift(&tenure, &person, "sim", Millis::now()).await.expect("lifting works");
+            }
+        }
+    }
+
+    pub async fn links(&self, sync: usize) -> Vec<(String, StoredLink)> {
+        let links = self.store.snapshot().links(self.name(sync)).await.expect("links can be read");
+        let stored = links.into_iter().map(|link| {
+            let stored = StoredLink {
+                account: link.target_id.to_string(),
+                active: matches!(link.state, LinkState::Active),
+                gone: matches!(link.state, LinkState::Gone(_)),
+            };
+            (link.source_id.to_string(), stored)
+        });
+        stored.collect()
     }
 
     /// The runs on record, oldest first.
-    pub async fn runs(&self) -> Vec<i64> {
+    pub async fn runs(&self) -> Vec<(i64, usize)> {
         let past = rosterd::store::Past { limit: 1000, ..Default::default() };
         let runs = self.store.snapshot().runs(past).await.expect("runs can be read");
-        let mut numbers: Vec<i64> = runs.iter().map(|line| line.run).collect();
+        let of = |name: &str| self.syncs.iter().position(|sync| sync.config.name == name).unwrap_or(0);
+        let mut numbers: Vec<(i64, usize)> = runs.iter().map(|line| (line.run, of(&line.sync))).collect();
         numbers.sort_unstable();
         numbers
     }
 
     /// For whom a run wrote something.
-    pub async fn written_by(&self, run: i64) -> Vec<String> {
-        let people = self.store.snapshot().written_by(SYNC, run).await.expect("the journal can be read");
-        people.iter().map(ToString::to_string).collect()
+    pub async fn written_by(&self, sync: usize, run: i64) -> Vec<String> {
+        let people = self.store.snapshot().written_by(self.name(sync), run).await;
+        people.expect("the journal can be read").iter().map(ToString::to_string).collect()
     }
 
-    pub async fn pinned(&self) -> Vec<String> {
-        let pins = self.store.snapshot().pins(SYNC).await.expect("pins can be read");
-        pins.into_keys().map(|id| id.to_string()).collect()
+    /// What lies on the disk.
+    pub fn fingerprint(&self) -> Vec<(String, u64)> {
+        let mut files: Vec<(String, u64)> = std::fs::read_dir(&self.directory)
+            .expect("the directory can be read")
+            .flatten()
+            // What SQLite shares between processes is no content.
+            .filter(|file| !file.file_name().to_string_lossy().ends_with("-shm"))
+            .map(|file| {
+                let bytes = std::fs::read(file.path()).unwrap_or_default();
+                let sum = bytes.iter().fold(0u64, |sum, byte| {
+                    (sum.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x517C_C1B7_2722_0A95)
+                });
+                (file.file_name().to_string_lossy().into_owned(), sum)
+            })
+            .collect();
+        files.sort();
+        files
     }
 
     /// A clean end of the process.

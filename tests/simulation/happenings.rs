@@ -119,7 +119,8 @@ impl World {
                 let marked = marked_for.and_then(|whom| self.people.get(self.index(whom)));
                 let mark = marked.map(|person| person.mark(self.rules.okta));
                 let mut account = self.blank_account(None);
-                account.active = *active;
+                // Where access is not shown, nobody could know.
+                account.active = *active || self.rules.hides_active;
                 let login = match upper {
                     true if self.rules.match_email => format!("old-{}", person.login),
                     true => person.login.replacen('p', "P", 1),

@@ -89,6 +89,8 @@ pub enum Meanwhile {
     Decision(Decision),
     /// A run of named people.
     Look(Vec<Whom>),
+    /// A full run of the other sync, where there is one.
+    OtherSync,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +101,10 @@ pub enum Step {
     Wait(Ms),
     ClockJump(Ms),
     Restart,
+    /// A run without the right to write, and whether what it planned is then carried out as a saved plan.
+    DryRun {
+        then_applied: bool,
+    },
     /// Faults of single people that last until the next such step; none ends them.
     Lasting(Vec<Fault>),
     Run {
@@ -148,6 +154,8 @@ const CLOSED: &[&str] = &[
     "late effect",
     // Two syncs from the same people to one workspace.
     "two syncs",
+    // Somebody who was decided about and then leaves for another cause.
+    "pinned cause",
     // A filter that tells upper from lower case at a workspace that takes twins.
     "case",
     // One person, account or lookup that cannot be read.
@@ -187,6 +195,7 @@ fn step(dice: &mut Dice) -> Step {
         48..54 => Step::Wait(dice.pick(&[MINUTE, 15 * MINUTE, HOUR + MINUTE, 6 * HOUR, 25 * HOUR, 8 * DAY])),
         54..56 if plays("clock") => Step::ClockJump(dice.pick(&[2 * HOUR, -2 * HOUR, 30 * DAY, -DAY])),
         54..56 => Step::Restart,
+        83..86 => Step::DryRun { then_applied: dice.chance(60) },
         56..59 => Step::Lasting((0..dice.below(3)).map(|_| lasting(dice)).collect()),
         59..83 => Step::Run {
             named: None,
@@ -278,7 +287,8 @@ fn meanwhile(dice: &mut Dice) -> Vec<(Ms, Meanwhile)> {
         .map(|_| {
             let at = dice.between(0, 12) * SECOND + dice.between(0, 999);
             let what = match dice.below(10) {
-                0..4 => Meanwhile::Change(change(dice)),
+                0..3 => Meanwhile::Change(change(dice)),
+                3 => Meanwhile::OtherSync,
                 4 => Meanwhile::Deed(deed(dice)),
                 5 if plays("pause") => Meanwhile::Decision(Decision::Pause),
                 5 if plays("stale") => Meanwhile::Decision(Decision::Approve { earlier: false, runs: true }),

@@ -59,6 +59,8 @@ pub struct Judge {
     /// For whom a run is or was taken back.
     pub undone: BTreeSet<String>,
     pub runs: Vec<ActiveRun>,
+    /// Whose write was sent, and no reply was heard.
+    pub unanswered: BTreeSet<String>,
     /// Writes that had an effect.
     pub writes: u64,
     effects: Vec<Effect>,
@@ -80,6 +82,7 @@ impl Judge {
             decided: BTreeMap::new(),
             undone: BTreeSet::new(),
             runs: Vec::new(),
+            unanswered: BTreeSet::new(),
             writes: 0,
             effects: Vec::new(),
             active: BTreeSet::new(),
@@ -190,6 +193,7 @@ impl World {
             }
             return;
         };
+        self.judge.unanswered.insert(person.id.clone());
         if removes && !self.judge.undone.contains(&person.id) {
             let since = person.standings_since(now - PROOF_WINDOW);
             let allowed = since.iter().any(|standing| match removal_of(&self.rules, *standing) {
@@ -451,6 +455,9 @@ impl World {
         };
         self.note(format!("  <- {text}"));
         let Some(person) = person else { return };
+        if !matches!(reply, Reply::Unknown { .. }) {
+            self.judge.unanswered.remove(person);
+        }
         // What was acknowledged before may be over, and nobody knows.
         self.judge.acknowledged.remove(person);
         let Reply::Applied { account, .. } = reply else { return };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::{RunEnd, StoredLink};
+use super::history::plays;
 use super::judge::removal_of;
 use super::rules::Removal;
 use super::weather::Weather;
@@ -17,7 +18,10 @@ pub struct RunFacts {
     pub was_paused: bool,
     /// Who waits in an open hold.
     pub held: BTreeSet<String>,
+    /// Of the sync that ran.
     pub links: BTreeMap<String, StoredLink>,
+    /// Of all syncs.
+    pub all_links: BTreeMap<String, StoredLink>,
 }
 
 impl World {
@@ -47,7 +51,7 @@ impl World {
 
     fn is_decided(&self, person: &Person) -> bool {
         let causes = self.judge.decided.get(&person.id);
-        causes.is_some_and(|causes| causes.contains(&person.standing().cause()))
+        causes.is_some_and(|causes| causes.contains(&person.standing().cause()) || !plays("pinned cause"))
     }
 
     /// Leavers whose access ought to be gone, as seen by a run that began then.
@@ -109,6 +113,10 @@ impl World {
     /// Whoever left and still has access is seen in the exit code, and is removed where nothing is in the way.
     fn judge_leavers(&mut self, end: &RunEnd, facts: &RunFacts) {
         for (person, account) in self.leavers_with_access(facts.started) {
+            // Another sync's account is another sync's.
+            if self.rules.two_syncs && !facts.links.contains_key(&person.id) {
+                continue;
+            }
             let who = format!(
                 "{} ({}, {:?}) has access by {}",
                 person.login,
@@ -134,7 +142,7 @@ impl World {
 
     /// An account that is linked without any write, because it holds everything already.
     fn learn_links(&mut self, facts: &RunFacts) {
-        for (person, link) in &facts.links {
+        for (person, link) in &facts.all_links {
             let Some(account) = self.accounts.get(&link.account).filter(|account| account.owner.is_none())
             else {
                 continue;
@@ -167,7 +175,7 @@ impl World {
             if acknowledged.at < facts.started {
                 continue;
             }
-            let stored = facts.links.get(person);
+            let stored = facts.all_links.get(person);
             let fits = match (&acknowledged.account, stored) {
                 (None, _) => stored.is_none_or(|link| link.gone || !link.active),
                 (Some(account), Some(link)) => {

@@ -122,11 +122,6 @@ impl Person {
         seen
     }
 
-    /// Since when they stand where they stand.
-    pub fn since(&self) -> Ms {
-        self.standings.last().map_or(0, |(at, _)| *at)
-    }
-
     /// What the account should hold.
     pub fn wanted(&self, okta: bool) -> BTreeMap<String, String> {
         let some = |path: &str, value: &Option<String>| Some((path.to_owned(), value.clone()?));
@@ -216,6 +211,7 @@ pub struct World {
     pub next_person: u64,
     pub next_account: u64,
     pub calls: u64,
+    pub runs: u64,
     /// Requests that were given up, and when they are acted on after all.
     pub on_their_way: Vec<(Ms, Write)>,
 }
