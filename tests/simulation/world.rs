@@ -270,7 +270,8 @@ impl World {
     pub fn restand(&mut self) {
         let now = self.now();
         for person in &mut self.people {
-            let linked = self.accounts.values().any(|account| account.owner.as_deref() == Some(&person.id));
+            let has_one = self.accounts.values().any(|account| account.owner.as_deref() == Some(&person.id));
+            let linked = has_one || self.vanished.contains(&person.id);
             let standing = person.stands(&self.rules, linked);
             if person.standings.last().map(|(_, last)| *last) != Some(standing) {
                 person.standings.push((now, standing));
