@@ -59,7 +59,7 @@ pub struct Judge {
     /// For whom a run is or was taken back.
     pub undone: BTreeSet<String>,
     pub runs: Vec<ActiveRun>,
-    /// Whose write was sent, and no reply was heard.
+    /// Whose write was sent since the last full run that went through: the program may not know its outcome yet.
     pub unanswered: BTreeSet<String>,
     /// Writes that had an effect.
     pub writes: u64,
@@ -216,7 +216,9 @@ impl World {
         before: Option<&Account>,
         after: &Account,
     ) {
-        if self.judge.is_late {
+        // What is inactive already loses nothing.
+        let is_idle = verb == Verb::Deactivate && before.is_some_and(|before| !before.active);
+        if self.judge.is_late || is_idle {
             return;
         }
         self.judge.writes += 1;
@@ -455,9 +457,6 @@ impl World {
         };
         self.note(format!("  <- {text}"));
         let Some(person) = person else { return };
-        if !matches!(reply, Reply::Unknown { .. }) {
-            self.judge.unanswered.remove(person);
-        }
         // What was acknowledged before may be over, and nobody knows.
         self.judge.acknowledged.remove(person);
         let Reply::Applied { account, .. } = reply else { return };

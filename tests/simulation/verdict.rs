@@ -104,6 +104,9 @@ impl World {
             return;
         }
         self.last_full_run = facts.started;
+        if self.judge.runs.is_empty() {
+            self.judge.unanswered.clear();
+        }
         if facts.was_paused || self.is_paused() {
             return;
         }
