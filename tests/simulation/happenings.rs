@@ -1,7 +1,7 @@
 //! What happens at both sides without the program: people join, move and leave, and somebody works by hand at the
 //! workspace.
 
-use super::history::{Change, Deed, Fault, Whom};
+use super::history::{Change, Deed, Fault, Whom, plays};
 use super::weather::Weather;
 use super::world::{Person, Status, World};
 
@@ -116,6 +116,9 @@ impl World {
         match deed {
             Deed::Make { login_of, marked_for, active, upper } => {
                 let Some(person) = self.people.get(self.index(*login_of)).cloned() else { return };
+                if self.judge.unanswered.contains(&person.id) && !plays("made meanwhile") {
+                    return;
+                }
                 let marked = marked_for.and_then(|whom| self.people.get(self.index(whom)));
                 let mark = marked.map(|person| person.mark(self.rules.okta));
                 let mut account = self.blank_account(None);

@@ -156,6 +156,10 @@ const CLOSED: &[&str] = &[
     "two syncs",
     // Somebody who was decided about and then leaves for another cause.
     "pinned cause",
+    // An approval that was not sent within its 24 hours: the write still counts as approved.
+    "expired approval",
+    // An account that somebody makes by hand with a login whose creation is not settled: it is taken for the created one.
+    "made meanwhile",
     // A filter that tells upper from lower case at a workspace that takes twins.
     "case",
     // One person, account or lookup that cannot be read.
@@ -257,7 +261,10 @@ fn deed(dice: &mut Dice) -> Deed {
 
 fn decision(dice: &mut Dice) -> Decision {
     match dice.below(100) {
-        0..40 => Decision::Approve { earlier: dice.chance(15), runs: dice.chance(75) },
+        0..40 => Decision::Approve {
+            earlier: dice.chance(15),
+            runs: dice.chance(75) || !plays("expired approval"),
+        },
         40..52 => Decision::Reject,
         52..64 => Decision::Undo(dice.next()),
         64..70 if plays("pause") => Decision::Pause,
