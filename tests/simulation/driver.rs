@@ -13,7 +13,7 @@ use rosterd::model::simulated::simulate;
 use url::Url;
 
 use super::dice::Dice;
-use super::engine::{About, Engine, RunEnd, StartedBy};
+use super::engine::{About, Engine, RunEnd, StartedBy, StoredLink};
 use super::fate::{CrashPoint, Fate, Process};
 use super::history::{Decision, Fault, Meanwhile, Step, Whom};
 use super::judge::{ActiveRun, Approval, Judge};
@@ -145,7 +145,9 @@ impl Driver {
 
     pub async fn wait(&self, time: Ms) {
         tokio::time::sleep(Duration::from_millis(time as u64)).await;
-        self.world().note(format!("waited {} s", time / 1000));
+        let mut world = self.world();
+        world.note(format!("waited {} s", time / 1000));
+        world.late_effects();
     }
 
     /// A run and what happens meanwhile; whether the process died of it.
@@ -260,6 +262,7 @@ impl Driver {
     ) -> RunEnd {
         let (number, started, was_paused) = {
             let mut world = self.world();
+            world.late_effects();
             world.runs += 1;
             let (number, started) = (world.runs, world.now());
             world.note(format!("run {number} of {about:?} by {by:?} begins"));
@@ -281,8 +284,15 @@ impl Driver {
         let mut all_links = BTreeMap::new();
         for sync in 0..self.engine().count_of_syncs() {
             for (person, link) in self.engine().links(sync).await {
-                if all_links.insert(person.clone(), link).is_some() {
-                    self.world().judge.accuse("two accounts", format!("two syncs have linked {person}"));
+                let mut world = self.world();
+                let exists = |link: &StoredLink| world.accounts.contains_key(&link.account);
+                let both = all_links.get(&person).is_some_and(exists) && exists(&link);
+                if both {
+                    world.judge.accuse("two accounts", format!("two syncs have linked {person}"));
+                }
+                // The link to an account that is there says more than one to an account that somebody deleted.
+                if world.accounts.contains_key(&link.account) || !all_links.contains_key(&person) {
+                    all_links.insert(person, link);
                 }
             }
         }

@@ -348,7 +348,7 @@ impl World {
     }
 
     /// Requests that were given up are acted on.
-    fn late_effects(&mut self) {
+    pub fn late_effects(&mut self) {
         let now = self.now();
         let (due, later) = std::mem::take(&mut self.on_their_way).into_iter().partition(|(at, _)| *at <= now);
         self.on_their_way = later;

@@ -266,7 +266,7 @@ impl World {
             || (marked == 1 && self.is_in_the_way_of(person))
             || self.rules.protects(&person.login)
             || self.vanished.contains(&person.id)
-            || self.rules.max_seats.is_some_and(|seats| self.seats_taken() >= seats)
+            || self.rules.max_seats.is_some_and(|seats| self.seats_taken() + self.vanished.len() as u64 >= seats)
     }
 
     /// Whether another account bears the login that this person's account should have.
