@@ -372,44 +372,58 @@ impl World {
     }
 
     fn judge_limits(&mut self, classes: &[Verb], now: Ms) {
-        let (judge, rules) = (&mut self.judge, &self.rules);
+        let mut broken = Vec::new();
+        if classes.iter().any(|verb| verb.removes()) {
+            self.broken_by_removals(now, &mut broken);
+        }
+        self.broken_by_others(classes, now, &mut broken);
+        for text in broken {
+            self.judge.accuse("guard", text);
+        }
+    }
+
+    fn broken_by_removals(&self, now: Ms, broken: &mut Vec<String>) {
+        let (judge, rules) = (&self.judge, &self.rules);
         // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
         let syncs = if rules.two_syncs { 2 } else { 1 };
         let peak = judge.peak(now) as u64;
-        let mut broken = Vec::new();
-        if classes.iter().any(|verb| verb.removes()) {
-            let verbs = [Verb::Deactivate, Verb::Delete];
-            let hour = judge.people(&verbs, now - HOUR) as u64;
-            let day = judge.people(&verbs, now - DAY) as u64;
-            let share = |people: u64, percent: u64| match peak < 10 {
-                true => peak >= 2 && 2 * people > peak,
-                false => people > 3 && 100 * people > percent * peak,
-            };
-            let mut check = |broke: bool, text: String| {
-                if broke {
-                    broken.push(text)
-                }
-            };
-            check(
-                hour > syncs * rules.max_removals,
-                format!("{hour} removals in an hour, max_removals is {}", rules.max_removals),
-            );
-            check(
-                share(hour, rules.max_removals_percent),
-                format!(
-                    "{hour} removals in an hour of {peak}, max_removals_percent is {}",
-                    rules.max_removals_percent
-                ),
-            );
-            check(
-                share(day, rules.max_removals_percent_per_day),
-                format!(
-                    "{day} removals in a day of {peak}, max per day is {} %",
-                    rules.max_removals_percent_per_day
-                ),
-            );
-            check(peak >= 2 && hour >= peak, format!("{hour} removals in an hour: everybody of {peak}"));
-        }
+        let verbs = [Verb::Deactivate, Verb::Delete];
+        let hour = judge.people(&verbs, now - HOUR) as u64;
+        let day = judge.people(&verbs, now - DAY) as u64;
+        let share = |people: u64, percent: u64| match peak < 10 {
+            true => peak >= 2 && 2 * people > peak,
+            false => people > 3 && 100 * people > percent * peak,
+        };
+        let mut check = |broke: bool, text: String| {
+            if broke {
+                broken.push(text)
+            }
+        };
+        check(
+            hour > syncs * rules.max_removals,
+            format!("{hour} removals in an hour, max_removals is {}", rules.max_removals),
+        );
+        check(
+            share(hour, rules.max_removals_percent),
+            format!(
+                "{hour} removals in an hour of {peak}, max_removals_percent is {}",
+                rules.max_removals_percent
+            ),
+        );
+        check(
+            share(day, rules.max_removals_percent_per_day),
+            format!(
+                "{day} removals in a day of {peak}, max per day is {} %",
+                rules.max_removals_percent_per_day
+            ),
+        );
+        check(peak >= 2 && hour >= peak, format!("{hour} removals in an hour: everybody of {peak}"));
+    }
+
+    fn broken_by_others(&self, classes: &[Verb], now: Ms, broken: &mut Vec<String>) {
+        let (judge, rules) = (&self.judge, &self.rules);
+        // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
+        let syncs = if rules.two_syncs { 2 } else { 1 };
         if classes.contains(&Verb::Reactivate) {
             let hour = judge.people(&[Verb::Reactivate], now - HOUR) as u64;
             if hour > syncs * rules.max_reactivations {
@@ -440,9 +454,6 @@ impl World {
             if taken >= seats {
                 broken.push(format!("a creation, and {taken} seats of {seats} are taken"));
             }
-        }
-        for text in broken {
-            self.judge.accuse("guard", text);
         }
     }
 
