@@ -303,6 +303,7 @@ impl Driver {
             alone,
             was_paused,
             held: holds.iter().flat_map(|hold| hold.people.clone()).collect(),
+            in_status: self.engine().leavers_in_status(sync).await.map(|people| people.into_iter().collect()),
             links: self.engine().links(sync).await.into_iter().collect(),
             all_links,
         };

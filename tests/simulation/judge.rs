@@ -475,6 +475,10 @@ impl World {
         let Some(id) = id else { return };
         let at = self.now();
         let known = self.accounts.get(&id);
+        if known.is_none() && !write.deletes {
+            // Somebody deleted it while the reply was on its way.
+            return;
+        }
         let acknowledged =
             Acknowledged { active: write.active, account: known.map(|account| account.id.clone()), at };
         self.judge.acknowledged.insert(person.to_owned(), acknowledged);

@@ -18,6 +18,8 @@ pub struct RunFacts {
     pub was_paused: bool,
     /// Who waits in an open hold.
     pub held: BTreeSet<String>,
+    /// Leavers with access, as `status` shows them, where it does.
+    pub in_status: Option<BTreeSet<String>>,
     /// Of the sync that ran.
     pub links: BTreeMap<String, StoredLink>,
     /// Of all syncs.
@@ -131,6 +133,9 @@ impl World {
             let is_held = facts.held.contains(&person.id);
             if end.exit != 3 && !(is_held && end.exit == 4) {
                 self.judge.accuse("exit code", format!("exit {}, and {who}; held: {is_held}", end.exit));
+            }
+            if facts.in_status.as_ref().is_some_and(|shown| !shown.contains(&person.id)) {
+                self.judge.accuse("status", format!("status does not show that {who}"));
             }
             let provable = person.exists || person.deletion_logged;
             let witnesses = self.people.iter().filter(|other| {
