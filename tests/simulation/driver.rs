@@ -104,10 +104,11 @@ impl Driver {
             drop(engine);
         }
         self.fate.arm(None);
-        let mut world = self.world();
-        world.judge.runs.clear();
-        world.note("the process died");
-        drop(world);
+        {
+            let mut world = self.world();
+            world.judge.runs.clear();
+            world.note("the process died");
+        }
         self.open().await;
     }
 

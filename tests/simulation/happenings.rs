@@ -21,16 +21,16 @@ impl World {
         let id = if self.rules.okta { format!("00u{number:017}") } else { format!("{}", 1000 + number) };
         let login = login.unwrap_or_else(|| format!("p{number}@acme.com"));
         // Some have a mailbox of another name.
-        let email = if number % 5 == 0 { format!("mail{number}@acme.com") } else { login.clone() };
+        let email = if number.is_multiple_of(5) { format!("mail{number}@acme.com") } else { login.clone() };
         let person = Person {
             id,
             email,
             login,
             given: format!("Given{number}"),
             family: format!("Family{number}"),
-            title: (number % 2 == 0).then(|| "Engineer".to_owned()),
-            phone: (number % 3 == 0).then(|| format!("+49 30 {number}")),
-            department: Some(if number % 7 == 0 { "Contractors" } else { "Research" }.to_owned()),
+            title: (number.is_multiple_of(2)).then(|| "Engineer".to_owned()),
+            phone: (number.is_multiple_of(3)).then(|| format!("+49 30 {number}")),
+            department: Some(if number.is_multiple_of(7) { "Contractors" } else { "Research" }.to_owned()),
             status: Status::Active,
             assigned: true,
             exists: true,

@@ -1,8 +1,21 @@
 //! A seed makes a world, its history, its faults and its crashes; the real engine and store live through it on paused
 //! time, and a judge that shares no code with them says after each step whether what is promised held.
 //!
-//! `SEEDS=100000 cargo test --test simulation` plays that many. `SEED=17 cargo test --test simulation -- --nocapture`
-//! plays one and prints what happened. `FIRST=5000` begins there. `THREADS=4` plays so many at once.
+//! * `cargo test --test simulation` plays 2,000 seeds. `SEEDS=100000` plays that many, `FIRST=5000` begins there,
+//!   `THREADS=4` plays so many at once, `FAILURES=500` goes on until so many have failed (20).
+//! * `SEED=17 cargo test --test simulation -- --nocapture` plays one again, leaves out every step that its failure does
+//!   not need, and prints what happened; with `WHOLE=1` no step is left out.
+//! * `GATES=open` plays the kinds of history as well that the engine does not stand yet (`history::CLOSED`);
+//!   `GATES=clock,remade` closes only these.
+//!
+//! What lives where: `world` and `happenings` (people, accounts, what happens to them), `rules` (the configuration),
+//! `weather` (faults), `history` (what a seed draws), `source` and `target` (the two sides), `fate` (clock and death),
+//! `judge` (each write) and `verdict` (each run, and the end), `driver` (plays a history), `engine` (the only file that
+//! knows the program's interfaces).
+//!
+//! Time is paused: it moves on to the next timer whenever nobody can go on. That the store's thread is at work is
+//! nothing that a runtime sees, so the simulation's thread waits for each transaction (`store::simulated`); with that a
+//! seed gives the same history each time, but for what the engine itself leaves to chance.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod dice;
@@ -147,7 +160,8 @@ fn print(seed: u64, steps: &[Step], outcome: &Outcome) {
 
 /// Plays seeds on several threads; gives the failures.
 fn play_all(first: u64, seeds: u64) -> BTreeMap<u64, Outcome> {
-    let threads = number("THREADS").unwrap_or(2);
+    let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u64);
+    let threads = number("THREADS").unwrap_or(cores);
     let (next, failures) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
     let enough = AtomicBool::new(false);
     let most = number("FAILURES").map_or(MOST_FAILURES, |most| most as usize);

@@ -156,12 +156,13 @@ impl World {
                 continue;
             };
             let owner = self.owner_of(account).filter(|owner| owner != person);
-            if let Some(owner) = owner.and_then(|owner| self.person(&owner)) {
-                if owner.standing().cause() != Standing::Disabled {
-                    let sentence =
-                        format!("{} is linked to {person} and bears the mark of {}", link.account, owner.id);
-                    self.judge.accuse("two people", sentence);
-                }
+            let living = owner
+                .and_then(|owner| self.person(&owner))
+                .filter(|owner| owner.standing().cause() != Standing::Disabled);
+            if let Some(owner) = living {
+                let sentence =
+                    format!("{} is linked to {person} and bears the mark of {}", link.account, owner.id);
+                self.judge.accuse("two people", sentence);
             }
             let now = self.now();
             self.judge.linked(person, link.active, now);
