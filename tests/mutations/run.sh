@@ -8,14 +8,14 @@
 # A patch begins with lines of its own:
 #   # fault: what it puts back, in one sentence
 #   # found-by: simulation            or: --test guard -- a_test_by_its_name, or: --lib path::of::a_test
-# MUTATIONS_DIR names where the copy and the logs go (target/mutations). Sources that are not under git are not copied. The
-# dependencies that were built for the sources serve the copy as well.
+# MUTATIONS_DIR names where the copy, its build and the logs go (target/mutations). Sources that are not under git are not
+# copied. The build is the copy's own: in one folder the sources' own and the changed ones would overwrite each other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here="$PWD"
 work="${MUTATIONS_DIR:-$here/target/mutations}"
 tree="$work/tree"
-export SEEDS="${SEEDS:-2000}" FAILURES=1 RUST_BACKTRACE=0 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$here/target}"
+export SEEDS="${SEEDS:-2000}" FAILURES=1 RUST_BACKTRACE=0 CARGO_TARGET_DIR="$work/target"
 
 rm -rf "$tree"
 mkdir -p "$tree"
