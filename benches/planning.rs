@@ -144,7 +144,8 @@ fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => Default::default(),
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => Default::default(),
     };
     acknowledged.retain(|path, _| path.as_str() != "title");
     Link {
@@ -156,6 +157,9 @@ fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link
         digest: None,
         memory: AttributeMemory::default(),
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         billable: true,
         observation: Observation::before_numbers(NOW),
     }

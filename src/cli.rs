@@ -18,7 +18,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/rosterd/config.toml";
 #[command(
     after_help = "Exit codes: 0 done or nothing to do; 1 unexpected failure, `status` or `history --verify` found \
 something, or `explain` found nobody; 2 changes pending \
-(--detailed-exitcode only); 3 some people failed or a wanted removal was not sent; 4 something is held; 5 source \
+(--detailed-exitcode only); 3 some people failed, or somebody who left still has access and nobody wants it so; 4 \
+something is held for approval or a seat, or a saved plan is stale; 5 source \
 incomplete, unreachable or its credentials refused; 6 target unreachable or its credentials refused; 64 usage; 75 \
 another rosterd holds the state; 78 configuration; 130/143 after a signal."
 )]
@@ -123,7 +124,7 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
-    /// How each sync is doing: last success, next run, accounts, holds, failing people. Exit 0 healthy, 1 not.
+    /// Who left and still has access, and how each sync is doing. Exit 1 where that needs somebody, else 0.
     Status,
     /// Why one person has the account they have, or none: record, mapping, matches, action, guards, and what to do.
     Explain(ExplainOptions),
@@ -148,6 +149,21 @@ pub enum Command {
         /// The hold, such as h7.
         #[arg(value_name = "ID")]
         id: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Keep the account of somebody who left, for a time: only where its removal is owed or held.
+    Keep {
+        /// The person: login, source id or account id.
+        #[arg(value_name = "WHO")]
+        who: String,
+        /// For how long, such as 30d; at most a year.
+        #[arg(long = "for", value_name = "DURATION", value_parser = keep_length, default_value = "30d")]
+        length: Duration,
+        /// Why, for the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Take back what a run did, as far as the workspace still has it; created accounts are deactivated.
     Undo {
@@ -159,17 +175,7 @@ pub enum Command {
         yes: bool,
     },
     /// Drop a link: the account stays as it is and is not rosterd's any more. Nothing is sent anywhere.
-    Forget {
-        /// The person: login, source id or target id.
-        #[arg(value_name = "WHO")]
-        who: String,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-        /// Lift a pin instead (forgotten, undone or rejected): the next run plans for this person again.
-        #[arg(long, conflicts_with = "yes")]
-        lift: bool,
-    },
+    Forget(ForgetOptions),
     /// Stop writing; runs go on reading and reporting.
     Pause {
         /// For how long, such as 2h; without it until `rosterd resume`.
@@ -212,6 +218,24 @@ pub enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         into: Option<PathBuf>,
     },
+}
+
+/// Options of `forget`.
+#[derive(Debug, Args)]
+pub struct ForgetOptions {
+    /// The person: login, source id or target id. Without one, --sync names a sync that is configured no more: all that
+    /// is left of it is dropped.
+    #[arg(value_name = "WHO")]
+    pub who: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Lift a pin instead (forgotten, kept, undone or rejected): the next run plans for this person again.
+    #[arg(long, requires = "who", conflicts_with_all = ["yes", "unsettled"])]
+    pub lift: bool,
+    /// Give up a write whose outcome nobody can tell; the next run looks first, then plans afresh.
+    #[arg(long, requires = "who")]
+    pub unsettled: bool,
 }
 
 /// Options of `transfer`.
@@ -283,6 +307,13 @@ fn since(text: &str) -> Result<Millis, String> {
         "write how long ago, such as 2h or 7d, or a time such as 2026-11-22T10:00:00Z".to_owned()
     })?;
     Ok(Millis(Millis::now().0.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX))))
+}
+
+/// At most a year.
+fn keep_length(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    let length = duration(text)?;
+    if length > YEAR { Err("at most a year, which is 365d".to_owned()) } else { Ok(length) }
 }
 
 /// `30s`, `15m`, `2h` or `7d`.

@@ -9,7 +9,8 @@ pub const OK: u8 = 0;
 pub const FAILURE: u8 = 1;
 /// Changes pending (`--detailed-exitcode` only).
 pub const CHANGES_PENDING: u8 = 2;
-/// Finished, but some people failed, or a wanted removal was neither sent, held nor switched off.
+/// Finished, but some people failed, or somebody who left still has access and that waits for neither an approval, a pause,
+/// a switch, a date nor a decision.
 pub const PARTIAL: u8 = 3;
 /// Something is held for approval or a seat.
 pub const HELD: u8 = 4;

@@ -74,6 +74,7 @@ fn the_shortest_file_has_every_default() {
     assert_eq!((sync.name.as_str(), sync.schedule.as_str()), ("default", "*/15 * * * *"));
     assert_eq!((sync.timezone, sync.watch), (chrono_tz::Tz::UTC, Watch::Auto));
     assert_eq!((sync.jitter, sync.max_apply), (Duration::ZERO, Duration::from_secs(900)));
+    assert_eq!(sync.max_read, Duration::from_secs(1800));
     assert!(sync.user_type.is_none() && sync.attributes.is_empty());
     let source = &sync.source;
     assert!(matches!(&source.kind, SourceKind::OktaToken { api_token }
@@ -229,7 +230,7 @@ fn a_full_daemon_table_is_read() {
     assert_eq!(public.daemon.listen, Some("0.0.0.0:9464".parse::<SocketAddr>().unwrap()));
     assert!(public.daemon.listen_public && !good(&sync_with("")).daemon.listen_public);
     let all = good(&format!("[daemon]\nnotify.url = \"https://hooks.example/\"\n{}", sync_with("")));
-    assert_eq!(all.daemon.notify.unwrap().on.len(), 4);
+    assert_eq!(all.daemon.notify.unwrap().on.len(), 5);
 }
 
 #[test]

@@ -19,10 +19,10 @@ use rosterd::model::check::CheckLevel;
 use rosterd::model::plan::Verb;
 use rosterd::target::scim::ScimTarget;
 use rosterd::target::scim::dialect::{Profile, WriteStyle};
-use rosterd::target::{Criterion, Observe, Provision, RefusalClass};
+use rosterd::target::{Criterion, Observe, RefusalClass};
 use support::{
-    EMAIL, PHONE, applied, bare, change, department, desired, everybody, path, proven, refused, target_at,
-    text,
+    EMAIL, PHONE, ThroughTheDoor, applied, bare, change, department, desired, everybody, path, proven,
+    refused, target_at, text,
 };
 
 const TOKEN: &str = "interop-token-0123456789";
@@ -110,7 +110,7 @@ async fn the_whole_life_of_an_account_at_a_real_server() {
     assert_eq!(text(&account, "name.givenName").as_deref(), Some("Ann"));
     assert!(target.find(&login).await.unwrap().accounts.is_empty(), "the old login is free");
 
-    applied(provisioner.deactivate(&proven(&id, Verb::Deactivate)).await);
+    applied(provisioner.deactivate(proven(&id, Verb::Deactivate)).await);
     let account = target.get(&id, Lane::General).await.unwrap().unwrap();
     assert_eq!(account.active(), Some(false));
 
@@ -119,11 +119,11 @@ async fn the_whole_life_of_an_account_at_a_real_server() {
     let account = returned.account.unwrap();
     assert_eq!((account.active(), text(&account, "title").as_deref()), (Some(true), Some("Manager")));
 
-    applied(provisioner.delete(&proven(&id, Verb::Delete)).await);
+    applied(provisioner.delete(proven(&id, Verb::Delete)).await);
     assert_eq!(target.get(&id, Lane::General).await.unwrap(), None);
-    let again = applied(provisioner.delete(&proven(&id, Verb::Delete)).await);
+    let again = applied(provisioner.delete(proven(&id, Verb::Delete)).await);
     assert_eq!(again.status, 404, "already gone counts as done");
-    let gone = refused(provisioner.deactivate(&proven(&id, Verb::Deactivate)).await);
+    let gone = refused(provisioner.deactivate(proven(&id, Verb::Deactivate)).await);
     assert_eq!(gone.class, RefusalClass::NotFound);
     let gone = refused(provisioner.update(&id, &back, false).await);
     assert_eq!(gone.class, RefusalClass::NotFound);

@@ -7,6 +7,8 @@
 mod listing;
 #[path = "scim/lookup.rs"]
 mod lookup;
+#[path = "scim/one_object.rs"]
+mod one_object;
 #[path = "scim/removing.rs"]
 mod removing;
 #[path = "scim/support.rs"]

@@ -21,7 +21,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("core", &["model", "config"]),
     ("http", &["model", "config", "core"]),
     ("source", &["model", "config", "core", "http"]),
-    ("target", &["model", "config", "core", "http"]),
+    // Of the store only the token that its door makes.
+    ("target", &["model", "config", "core", "http", "store"]),
     ("store", &["model", "core"]),
     ("reconcile", &["model", "config", "core", "http", "source", "target", "store"]),
     ("report", &["model", "core", "store", "reconcile"]),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Complaint;
+use super::caller::Caller;
 use crate::cli::{FormatName, ListFormat};
 use crate::daemon::control::Client;
 use crate::daemon::control::wire::Frame;
@@ -92,6 +93,14 @@ impl Console {
         code
     }
 
+    /// Whether somebody is there to be asked.
+    pub(super) fn is_interactive(&self) -> bool {
+        match self {
+            Console::Here => std::io::stdin().is_terminal(),
+            Console::Afar(client) => client.request.interactive,
+        }
+    }
+
     /// Asks where somebody is there to answer; elsewhere `--yes` is needed.
     pub(super) async fn confirmed(&self, question: &str) -> Result<bool, Complaint> {
         let nobody = || {
@@ -116,13 +125,15 @@ impl Console {
 
     /// Who decides, for the record.
     pub(super) fn who(&self) -> String {
-        let (uid, sudo_user) = match self {
-            Console::Here => (rustix::process::getuid().as_raw(), std::env::var("SUDO_USER").ok()),
-            Console::Afar(client) => (client.uid, client.request.sudo_user.clone()),
-        };
-        match sudo_user.filter(|user| !user.is_empty()) {
-            Some(user) => format!("{} (by sudo, uid {uid})", visible(&user)),
-            None => format!("uid {uid}"),
+        match self {
+            Console::Here => {
+                let caller = Caller { uid: rustix::process::getuid().as_raw(), pid: None };
+                caller.describe(std::env::var("SUDO_USER").ok().as_deref())
+            }
+            Console::Afar(client) => {
+                let caller = Caller { uid: client.uid, pid: client.pid };
+                caller.describe(client.request.sudo_user.as_deref())
+            }
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
     let Some(Erasure { entries, runs, others }) = erased else {
         let text = format!(
             "a write for this person is not settled yet, so nothing was erased\nhelp: repeat this after `rosterd \
-             --reconcile-now --user {person}`"
+             --reconcile-now --user {person}`, or give that write up first: `rosterd forget {person} --unsettled`"
         );
         return Err((text, exit::FAILURE));
     };

@@ -1,15 +1,18 @@
 //! `forget`: a link is dropped and its person pinned, so that the account is not rosterd's any more; `--lift` takes a
-//! pin away again. Nothing is sent to either side.
+//! pin away again, `--unsettled` gives up a write that nobody can settle, and without a person a sync that is configured
+//! no more is dropped. Nothing is sent to either side.
 
 use super::desk::Desk;
 use super::{Complaint, state_complaint};
+use crate::cli::ForgetOptions;
 use crate::core::normalize::fold_address;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
+use crate::model::status::UnconfiguredSync;
 use crate::model::time::Millis;
 use crate::report::visible;
-use crate::store::Snapshot;
+use crate::store::{ForgottenSync, Snapshot, Unsettled};
 
 /// A link of some sync.
 struct Linked {
@@ -24,12 +27,156 @@ struct Pinned {
     reason: String,
 }
 
-/// Drops the link of a person.
-pub(super) async fn forget(desk: &Desk<'_>, who: &str, yes: bool) -> u8 {
-    match forgotten(desk, who, yes).await {
+/// `rosterd forget`, in each of its forms.
+pub(super) async fn run(desk: &Desk<'_>, options: &ForgetOptions) -> u8 {
+    let done = match (&options.who, options.lift, options.unsettled) {
+        (Some(who), true, _) => lifted(desk, who).await,
+        (Some(who), false, true) => given_up(desk, who, options.yes).await,
+        (Some(who), false, false) => forgotten(desk, who, options.yes).await,
+        (None, _, _) => drop_syncs(desk, options.yes).await,
+    };
+    match done {
         Ok(()) => exit::OK,
         Err(complaint) => desk.complain(complaint),
     }
+}
+
+/// Gives up the writes of a person whose outcome nobody can tell.
+async fn given_up(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
+    let (sync, writes) = unsettled_of(desk, who).await?;
+    let Some(first) = writes.first() else { return Ok(()) };
+    let (id, name) = (first.source_id.clone(), visible(&sync).into_owned());
+    for Unsettled { user, verb, sent_at, reason, .. } in &writes {
+        desk.console.say(&format!(
+            "the {} for {} ({id}) of sync \"{name}\", sent {}, is not settled: {}",
+            verb.as_str(),
+            visible(user),
+            sent_at.rfc3339(),
+            if reason.is_empty() { "nobody has looked yet".to_owned() } else { visible(reason).into_owned() }
+        ));
+    }
+    desk.console.say(
+        "whether it was done stays unknown; the next run looks at the workspace first, then plans afresh",
+    );
+    if desk.cli.dry_run || (!yes && !desk.console.confirmed("Give this up?").await?) {
+        desk.console.say("nothing was given up");
+        return Ok(());
+    }
+    let store = desk.write().await?;
+    let tenure = store.tenure(&sync).await.map_err(state_complaint)?;
+    let by = desk.console.who();
+    let done = store.give_up_unsettled(&tenure, &id, &by, Millis::now()).await.map_err(state_complaint)?;
+    if done == 0 {
+        let text = format!(
+            "the request for {id} is still on its way, so nothing was given up\nhelp: repeat this in a minute"
+        );
+        return Err((text, exit::FAILURE));
+    }
+    tracing::info!(sync, source_id = id.as_str(), by, "an unsettled write was given up");
+    store.close().await?;
+    desk.console
+        .say(&format!("given up for {id}; `rosterd --reconcile-now --user {id}` looks and plans at once"));
+    Ok(())
+}
+
+/// The sync and the unsettled writes of the only person of this name.
+async fn unsettled_of(desk: &Desk<'_>, who: &str) -> Result<(String, Vec<Unsettled>), Complaint> {
+    let snapshot = desk.read().await?;
+    let mut found: Vec<(String, Vec<Unsettled>)> = Vec::new();
+    // A sync that is not configured any more may have left something, so the state's names are asked too.
+    let mut names: Vec<String> = match desk.cli.run.sync.as_slice() {
+        [] => desk.config.syncs.iter().map(|sync| sync.name.clone()).collect(),
+        named => named.to_vec(),
+    };
+    if desk.cli.run.sync.is_empty() {
+        let left = snapshot.unconfigured(names.clone()).await.map_err(state_complaint)?;
+        names.extend(left.into_iter().map(|sync| sync.name));
+    }
+    for name in names {
+        let writes = snapshot.unsettled_of(&name, who).await.map_err(state_complaint)?;
+        if !writes.is_empty() {
+            found.push((name, writes));
+        }
+    }
+    let (sync, writes) = one(
+        found,
+        |(sync, _)| sync,
+        || {
+            let text = format!(
+                "nothing of {} is unsettled\nhelp: `rosterd status` lists what waits for an earlier write",
+                visible(who)
+            );
+            (text, exit::USAGE)
+        },
+    )?;
+    if writes.iter().any(|write| write.source_id != writes[0].source_id) {
+        let text = "that is more than one person\nhelp: give the source id";
+        return Err((text.to_owned(), exit::USAGE));
+    }
+    Ok((sync, writes))
+}
+
+/// Drops what is left of syncs that are configured no more.
+async fn drop_syncs(desk: &Desk<'_>, yes: bool) -> Result<(), Complaint> {
+    if desk.cli.run.sync.is_empty() {
+        let text = "nobody is named\nhelp: rosterd forget WHO; `rosterd forget --sync NAME` drops a sync that is \
+                    configured no more";
+        return Err((text.to_owned(), exit::USAGE));
+    }
+    let configured: Vec<String> = desk.config.syncs.iter().map(|sync| sync.name.clone()).collect();
+    let left = desk.read().await?.unconfigured(configured.clone()).await.map_err(state_complaint)?;
+    let mut chosen = Vec::new();
+    for name in &desk.cli.run.sync {
+        let shown = visible(name);
+        if configured.contains(name) {
+            let text = format!(
+                "sync \"{shown}\" is configured, so it is not dropped\nhelp: take it out of the configuration first; \
+                 `rosterd forget WHO` drops one link"
+            );
+            return Err((text, exit::USAGE));
+        }
+        let Some(sync) = left.iter().find(|sync| sync.name == *name) else {
+            let text = format!(
+                "nothing is left of a sync \"{shown}\"\nhelp: `rosterd status` names the syncs that are configured no \
+                 more"
+            );
+            return Err((text, exit::USAGE));
+        };
+        chosen.push(sync.clone());
+    }
+    for sync in &chosen {
+        drop_sync(desk, sync, yes).await?;
+    }
+    Ok(())
+}
+
+async fn drop_sync(desk: &Desk<'_>, sync: &UnconfiguredSync, yes: bool) -> Result<(), Complaint> {
+    let UnconfiguredSync { name, links, unsettled, leavers_with_access, .. } = sync;
+    let shown = visible(name);
+    desk.console.say(&format!(
+        "sync \"{shown}\": {links} links and {unsettled} unsettled writes are dropped; the accounts stay as they are, those \
+         of {leavers_with_access} people who left and still have access among them; its history stays"
+    ));
+    if desk.cli.dry_run || (!yes && !desk.console.confirmed("Drop this sync?").await?) {
+        desk.console.say("nothing was forgotten");
+        return Ok(());
+    }
+    let store = desk.write().await?;
+    store.tenure(name).await.map_err(state_complaint)?;
+    if store.snapshot().is_running(name).await.map_err(state_complaint)? {
+        let text = format!("a run of sync \"{shown}\" is under way\nhelp: wait for its end, then repeat");
+        return Err((text, exit::FAILURE));
+    }
+    // A new tenure: nothing that began before writes any more, and nothing is on its way.
+    store.give_up_tenure(name).await;
+    let tenure = store.tenure(name).await.map_err(state_complaint)?;
+    let by = desk.console.who();
+    let ForgottenSync { links, unsettled } =
+        store.forget_sync(&tenure, &by, Millis::now()).await.map_err(state_complaint)?;
+    tracing::info!(sync = name, links, unsettled, by, "a sync was dropped");
+    store.close().await?;
+    desk.console.say(&format!("forgotten: sync \"{shown}\" with {links} links"));
+    Ok(())
 }
 
 async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
@@ -64,8 +211,8 @@ async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complain
     if !done {
         let text = format!(
             "a write for {login} is not settled yet, so nothing was forgotten\nhelp: repeat this after `rosterd \
-             --reconcile-now --user {}`",
-            link.source_id
+             --reconcile-now --user {}`; where nobody can settle it, `rosterd forget {} --unsettled` gives it up",
+            link.source_id, link.source_id
         );
         return Err((text, exit::FAILURE));
     }
@@ -79,13 +226,6 @@ async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complain
 }
 
 /// Takes the pin of a person away, whatever it came from.
-pub(super) async fn lift(desk: &Desk<'_>, who: &str) -> u8 {
-    match lifted(desk, who).await {
-        Ok(()) => exit::OK,
-        Err(complaint) => desk.complain(complaint),
-    }
-}
-
 async fn lifted(desk: &Desk<'_>, who: &str) -> Result<(), Complaint> {
     let found = pins_of(desk, who).await?;
     let Pinned { sync, source_id, reason } = one(

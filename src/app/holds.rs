@@ -7,11 +7,12 @@ use super::desk::Desk;
 use super::runs::{Orders, carry_out_all};
 use super::{Complaint, state_complaint};
 use crate::exit;
+use crate::model::owed::WaitsFor;
 use crate::model::report::Trigger;
 use crate::model::time::Millis;
 use crate::reconcile::Who;
 use crate::report::visible;
-use crate::store::{Decided, Hold, Snapshot, StoreError};
+use crate::store::{Decided, Hold, Snapshot, Store, StoreError};
 
 /// Pairs that a list shows before it is cut.
 const SHOWN: usize = 200;
@@ -95,7 +96,7 @@ async fn release(desk: &Desk<'_>, id: &str, yes: bool, no_run: bool) -> Result<O
 }
 
 /// Drops a hold and pins its pairs.
-pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
+pub(super) async fn reject(desk: &Desk<'_>, id: &str, yes: bool) -> u8 {
     let rejected = async {
         let (number, revision) = parse(id)?;
         if revision.is_some() {
@@ -104,14 +105,22 @@ pub(super) async fn reject(desk: &Desk<'_>, id: &str) -> u8 {
             return Err((message, exit::USAGE));
         }
         let store = desk.write().await?;
+        if !yes && desk.console.is_interactive() {
+            let hold = find(store.snapshot(), number).await?;
+            desk.console.say(shown(store.snapshot(), &hold, hold.revision).await?.trim_end());
+            if !desk.console.confirmed("Drop these? They are not planned this way again.").await? {
+                return Ok(None);
+            }
+        }
         let by = desk.console.who();
         let decided = store.reject(number, &by, Millis::now()).await.map_err(state_complaint)?;
         tracing::info!(sync = decided.sync, hold = id, by, "rejected");
         store.close().await?;
-        Ok::<_, Complaint>(decided)
+        Ok::<_, Complaint>(Some(decided))
     };
     match rejected.await {
-        Ok(decided) => {
+        Ok(None) => desk.complain(("nothing was rejected".to_owned(), exit::HELD)),
+        Ok(Some(decided)) => {
             desk.console.say(&format!(
                 "rejected: {} of sync \"{}\", not planned this way again until the source changes for them",
                 people(decided.people.len()),
@@ -135,6 +144,9 @@ pub(super) async fn pause(desk: &Desk<'_>, pause: Option<Option<Duration>>) -> u
         let by = desk.console.who();
         for sync in &syncs {
             store.set_pause(&sync.name, until, &by, Millis::now()).await.map_err(state_complaint)?;
+            if let Some(daemon) = desk.daemon {
+                daemon.pause_was_set(&sync.name, until.is_some()).await;
+            }
             desk.console.say(&match until {
                 None => format!("sync \"{}\" writes again", sync.name),
                 Some(Millis::FOR_GOOD) => {
@@ -142,6 +154,9 @@ pub(super) async fn pause(desk: &Desk<'_>, pause: Option<Option<Duration>>) -> u
                 }
                 Some(until) => format!("sync \"{}\" writes nothing until {}", sync.name, until.rfc3339()),
             });
+            if until.is_some() {
+                list_unsettled(desk, &store, &sync.name).await?;
+            }
         }
         store.close().await
     };
@@ -149,6 +164,15 @@ pub(super) async fn pause(desk: &Desk<'_>, pause: Option<Option<Duration>>) -> u
         Ok(()) => exit::OK,
         Err(complaint) => desk.complain(complaint),
     }
+}
+
+/// Who is unsettled does not delay a pause, and is named: such a write may have reached the workspace.
+async fn list_unsettled(desk: &Desk<'_>, store: &Store, sync: &str) -> Result<(), Complaint> {
+    let owed = store.snapshot().owed(sync).await.map_err(state_complaint)?;
+    for change in owed.iter().filter(|change| change.waits_for == WaitsFor::Unsettled) {
+        desk.console.say(&format!("not settled yet: {}: {}", visible(&change.user), visible(&change.detail)));
+    }
+    Ok(())
 }
 
 async fn find(snapshot: &Snapshot, number: i64) -> Result<Hold, Complaint> {

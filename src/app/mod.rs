@@ -16,6 +16,7 @@ use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
 mod backup;
+mod caller;
 mod check;
 mod client;
 mod console;
@@ -27,6 +28,7 @@ mod erase;
 mod explain;
 mod forget;
 mod holds;
+mod keep;
 mod plans;
 mod rebuild;
 mod runs;
@@ -45,9 +47,10 @@ pub async fn run(cli: Cli) -> u8 {
         Some(Command::Completions { shell }) => completions(*shell),
         Some(Command::Man { into }) => man(into.as_deref()),
         #[cfg(feature = "sim")]
-        Some(Command::Demo { keep }) => demo::run(*keep).await,
-        Some(_) => command(&cli).await,
-        None if cli.reconcile_now || cli.dry_run => command(&cli).await,
+        Some(Command::Demo { keep }) => Box::pin(demo::run(*keep)).await,
+        // On the heap: a command's future holds a whole run, which is nested too deep for one layout.
+        Some(_) => Box::pin(command(&cli)).await,
+        None if cli.reconcile_now || cli.dry_run => Box::pin(command(&cli)).await,
         None => {
             eprint!("{SHORT_HELP}");
             exit::USAGE
@@ -69,7 +72,7 @@ async fn command(cli: &Cli) -> u8 {
     {
         return client::ask(cli, &config, stream).await;
     }
-    obey(&Desk { cli, config: &config, console: &Console::Here, daemon: None }).await
+    Box::pin(obey(&Desk { cli, config: &config, console: &Console::Here, daemon: None })).await
 }
 
 /// Whether a command reads fresh or writes: a daemon that holds the state does that.
@@ -85,7 +88,8 @@ fn is_the_daemons(cli: &Cli) -> bool {
             | Command::Pause { .. }
             | Command::Resume
             | Command::Undo { .. }
-            | Command::Forget { .. }
+            | Command::Keep { .. }
+            | Command::Forget(_)
             | Command::Plan { .. }
             | Command::Apply { .. }
             | Command::Rebuild { .. }
@@ -110,7 +114,13 @@ fn is_the_daemons(cli: &Cli) -> bool {
 async fn obey(desk: &Desk<'_>) -> u8 {
     let decides = matches!(
         desk.cli.command,
-        Some(Command::Approve { .. } | Command::Reject { .. } | Command::Pause { .. } | Command::Resume)
+        Some(
+            Command::Approve { .. }
+                | Command::Reject { .. }
+                | Command::Pause { .. }
+                | Command::Resume
+                | Command::Keep { .. }
+        )
     );
     if desk.cli.dry_run && decides {
         let message =
@@ -118,20 +128,22 @@ async fn obey(desk: &Desk<'_>) -> u8 {
         return desk.console.complain(message, exit::USAGE);
     }
     match &desk.cli.command {
-        None => runs::run(desk).await,
+        None => Box::pin(runs::run(desk)).await,
         Some(Command::Check { offline }) => check::run(desk, *offline).await,
         Some(Command::Holds) => holds::list(desk).await,
-        Some(Command::Approve { id, yes, no_run }) => holds::approve(desk, id, *yes, *no_run).await,
-        Some(Command::Reject { id }) => holds::reject(desk, id).await,
-        Some(Command::Undo { run, yes }) => undo::undo(desk, *run, *yes).await,
-        Some(Command::Forget { who, lift: true, .. }) => forget::lift(desk, who).await,
-        Some(Command::Forget { who, yes, .. }) => forget::forget(desk, who, *yes).await,
+        Some(Command::Approve { id, yes, no_run }) => Box::pin(holds::approve(desk, id, *yes, *no_run)).await,
+        Some(Command::Reject { id, yes }) => holds::reject(desk, id, *yes).await,
+        Some(Command::Undo { run, yes }) => Box::pin(undo::undo(desk, *run, *yes)).await,
+        Some(Command::Keep { who, length, reason }) => {
+            keep::keep(desk, who, *length, reason.as_deref()).await
+        }
+        Some(Command::Forget(options)) => forget::run(desk, options).await,
         Some(Command::Pause { length }) => holds::pause(desk, Some(*length)).await,
         Some(Command::Resume) => holds::pause(desk, None).await,
         Some(Command::Status) => status::show(desk).await,
-        Some(Command::Explain(options)) => explain::run(desk, options).await,
+        Some(Command::Explain(options)) => Box::pin(explain::run(desk, options)).await,
         Some(Command::History(options)) => status::history(desk, options).await,
-        Some(Command::Verify { repair, all }) => verify::run(desk, *repair, *all).await,
+        Some(Command::Verify { repair, all }) => Box::pin(verify::run(desk, *repair, *all)).await,
         Some(Command::Plan { out }) => plans::plan(desk, out).await,
         Some(Command::Apply { file }) => plans::apply(desk, file).await,
         Some(Command::Rebuild { yes }) => rebuild::run(desk, *yes).await,
@@ -168,9 +180,8 @@ fn state_complaint(error: StoreError) -> Complaint {
         StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
         StoreError::NoSuchHold(_) => exit::USAGE,
         StoreError::LostTenure(_)
-        | StoreError::Stale
-        | StoreError::Overrun(_)
-        | StoreError::AlreadyLinked(_)
+        | StoreError::Refused(_)
+        | StoreError::StillOwed(_)
         | StoreError::Database(_) => exit::FAILURE,
     };
     (error.to_string(), code)

@@ -157,9 +157,13 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         RunError::Source(_) => exit::SOURCE,
         RunError::Target(_) => exit::TARGET,
         RunError::Binding(_) => exit::CONFIG,
-        RunError::Store(_) | RunError::Spool(_) | RunError::StalePlan(_) | RunError::Interrupted => {
-            exit::FAILURE
-        }
+        RunError::Store(_)
+        | RunError::Spool(_)
+        | RunError::StalePlan(_)
+        | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
+        | RunError::Interrupted => exit::FAILURE,
     };
     match error {
         RunError::Store(error) => state_complaint(error),
@@ -168,6 +172,9 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
         | RunError::Target(_)
         | RunError::Spool(_)
         | RunError::StalePlan(_)
+        | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
         | RunError::Interrupted => (format!("sync \"{sync}\": {error}"), code),
     }
 }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::caller::user_name;
 use super::check::secrets_of;
 use super::desk::{Desk, Writing};
 use super::signal::Signals;
 use super::{Complaint, secrets, state_complaint};
 use crate::config;
+use crate::core::quarantine::Side;
 use crate::daemon::Done;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -39,11 +41,13 @@ pub(super) struct Orders<'a> {
 }
 
 impl Orders<'_> {
-    fn of(&self, sync: &config::Sync, unattended: bool) -> Order {
+    fn of(&self, desk: &Desk<'_>, sync: &config::Sync) -> Order {
+        let unattended = desk.cli.run.unattended;
         Order {
             who: self.who.clone(),
             trigger: self.trigger,
             unattended,
+            by: (!unattended && !self.dry).then(|| desk.console.who()),
             only: self.only.get(&sync.name).cloned(),
         }
     }
@@ -148,7 +152,7 @@ async fn dry(
     let mut ended = (Vec::new(), Vec::new());
     for sync in &orders.syncs {
         let sides = desk.sides(sync, &pacers, &snapshot).await?;
-        let order = orders.of(sync, desk.cli.run.unattended);
+        let order = orders.of(desk, sync);
         let watcher = watcher(desk, sync);
         let finished = sides.dry_run(&order, &snapshot, watcher.as_ref(), interrupted.clone()).await;
         note(desk, done(finished), &mut ended);
@@ -179,7 +183,7 @@ async fn real(
             let pacers = Pacers::new();
             for sync in syncs {
                 let sides = desk.sides(sync, &pacers, store.snapshot()).await?;
-                let order = orders.of(sync, desk.cli.run.unattended);
+                let order = orders.of(desk, sync);
                 let watcher = watcher(desk, sync);
                 let finished = sides.reconcile(&order, store, watcher.as_ref(), interrupted.clone()).await;
                 note(desk, done(finished), &mut ended);
@@ -202,7 +206,7 @@ async fn by_the_daemon(
 ) -> Result<(), Complaint> {
     let Some(daemon) = desk.daemon else { return Ok(()) };
     let runs = syncs.iter().map(|sync| {
-        let order = orders.of(sync, desk.cli.run.unattended);
+        let order = orders.of(desk, sync);
         let progress = desk.console.progress(desk.cli.global.quiet);
         async move { daemon.run(&sync.name, order, progress).await }
     });
@@ -216,7 +220,7 @@ async fn by_the_daemon(
     Ok(())
 }
 
-/// A run that nobody started by hand keeps to the slower cadence of a sync in quarantine.
+/// A run that nobody started by hand does not try credentials that were refused just now.
 async fn quarantined(
     store: &Store,
     sync: &config::Sync,
@@ -226,15 +230,19 @@ async fn quarantined(
         return Ok(None);
     }
     let waits = put_off(store.snapshot(), sync, &secrets(), Millis::now()).await.map_err(state_complaint)?;
-    let Some(quarantine) = waits else { return Ok(None) };
-    let health = store.snapshot().health(&sync.name).await.map_err(state_complaint)?;
+    let Some(resting) = waits else { return Ok(None) };
     let text = format!(
-        "sync \"{}\" is in quarantine until {}: {}\nhelp: mend the cause; `rosterd --reconcile-now` tries at once",
+        "sync \"{}\" is not tried before {}, because its credentials were refused: {}\nhelp: mend the cause; \
+         `rosterd --reconcile-now` tries at once",
         sync.name,
-        quarantine.until.rfc3339(),
-        visible(quarantine.reason.lines().next().unwrap_or_default())
+        resting.until.rfc3339(),
+        visible(resting.reason.lines().next().unwrap_or_default())
     );
-    Ok(Some((text, if health.target { exit::TARGET } else { exit::SOURCE })))
+    let code = match resting.side {
+        Side::Source => exit::SOURCE,
+        Side::Target => exit::TARGET,
+    };
+    Ok(Some((text, code)))
 }
 
 fn note(desk: &Desk<'_>, Done { report, refused }: Done, (reports, codes): &mut Ended) {
@@ -264,7 +272,7 @@ pub(super) fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<()
     if !rustix::process::geteuid().is_root() || facts.uid() == 0 {
         return Ok(());
     }
-    let owner = user_name(facts.uid());
+    let owner = user_name(facts.uid()).unwrap_or_else(|| format!("'#{}'", facts.uid()));
     let words: Vec<String> = std::env::args().skip(1).collect();
     Err(format!(
         "{} belongs to {owner}: a run as root would leave files there that {owner} cannot use\nhelp: sudo -u {owner} \
@@ -272,14 +280,4 @@ pub(super) fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<()
         directory.display(),
         words.join(" ")
     ))
-}
-
-fn user_name(uid: u32) -> String {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let named = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| format!("'#{uid}'"))
 }

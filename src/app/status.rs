@@ -13,7 +13,8 @@ use crate::model::time::Millis;
 use crate::report::{self, History};
 use crate::store::Past;
 
-/// `rosterd status`: exit 0 where every chosen sync is healthy, else 1.
+/// `rosterd status`: exit 1 where a removal waits although nobody wants it to, a sync is in quarantine, or its firings
+/// were missed; else 0.
 pub(super) async fn show(desk: &Desk<'_>) -> u8 {
     let format = match desk.cli.run.format.of_list() {
         Ok(format) => format,
@@ -41,7 +42,15 @@ async fn gathered(desk: &Desk<'_>) -> Result<Status, Complaint> {
     let now = Millis::now();
     let names = syncs.iter().map(|sync| sync.name.clone()).collect();
     let recorded = snapshot.recorded(names, now).await.map_err(state_complaint)?;
-    Ok(status(syncs.into_iter().zip(recorded), now))
+    // Whoever asks for one sync is told of that one.
+    let unconfigured = match desk.cli.run.sync.is_empty() {
+        true => snapshot
+            .unconfigured(desk.config.syncs.iter().map(|sync| sync.name.clone()).collect())
+            .await
+            .map_err(state_complaint)?,
+        false => Vec::new(),
+    };
+    Ok(status(syncs.into_iter().zip(recorded), unconfigured, now))
 }
 
 /// `rosterd history`.

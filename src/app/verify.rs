@@ -2,9 +2,9 @@
 
 use tokio::sync::watch;
 
-use super::Complaint;
 use super::desk::{Desk, Reading, Writing};
 use super::runs::{interruption, unreadable_secrets, watcher};
+use super::{Complaint, state_complaint};
 use crate::config;
 use crate::exit;
 use crate::http::pacer::Pacers;
@@ -106,6 +106,9 @@ async fn repairing(
                         history` shows it";
             return Err((text.to_owned(), exit::FAILURE));
         };
+        if let Some(run) = verified.repair.as_ref().and_then(|repair| repair.facts.run) {
+            store.note_actor(run, &desk.console.who()).await.map_err(state_complaint)?;
+        }
         note(desk, verified, &mut ended);
     }
     store.close().await?;

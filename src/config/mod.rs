@@ -180,6 +180,8 @@ impl fmt::Debug for Notify {
 pub enum NotifyOn {
     /// Something waits for approval.
     Held,
+    /// Somebody who left still has access.
+    Leaver,
     /// A sync backs off.
     Quarantine,
     /// A sync is healthy again.
@@ -203,6 +205,8 @@ pub struct Sync {
     pub watch: Watch,
     /// Longest time one pass may apply before it reads afresh.
     pub max_apply: Duration,
+    /// Longest time that a read may make no progress.
+    pub max_read: Duration,
     /// Where people come from.
     pub source: Source,
     /// Where accounts live.
@@ -471,7 +475,7 @@ pub enum DriftPolicy {
 }
 
 /// A rung of the matching ladder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum MatchBy {
     /// Our own mark at the target.
     ExternalId,

@@ -26,6 +26,7 @@ pub(super) const SYNC: Schema = Schema {
         "jitter",
         "watch",
         "max_apply",
+        "max_read",
         "source",
         "target",
         "scope",

@@ -151,7 +151,7 @@ pub fn compare_access(
             }
         }
         // Whoever cannot be decided is not judged here either.
-        Standing::Pending | Standing::HeldBack(_) => AccessDrift::Unchanged,
+        Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => AccessDrift::Unchanged,
     }
 }
 

@@ -19,12 +19,14 @@ use crate::model::history::Attempt;
 use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::identity::{Finding, Identity, PointRead, VendorStatus};
 use crate::model::link::{EchoKind, Link, REFUSAL_REST_MILLIS};
+use crate::model::owed::OwedChange;
 use crate::model::report::{ActionRecord, GuardFact};
 use crate::model::status::{FailingPerson, QuarantineStatus, SeatCount, TargetWords};
 use crate::model::time::Millis;
 
 mod advice;
 mod fates;
+mod owed;
 mod raw;
 mod reads;
 mod similar;
@@ -59,6 +61,8 @@ pub struct Stored {
     pub told: Option<Told>,
     /// The last write was refused.
     pub failing: Option<FailingPerson>,
+    /// Everything that is wanted and not acknowledged, a look included.
+    pub owed: Vec<OwedChange>,
     /// Open holds.
     pub holds: Vec<PersonHold>,
     /// A decision that stands until the source changes.
@@ -77,6 +81,7 @@ impl Stored {
             link: None,
             told: None,
             failing: None,
+            owed: Vec::new(),
             holds: Vec::new(),
             pin: None,
             heard_at: None,
@@ -192,7 +197,7 @@ impl Explainer<'_> {
             .as_ref()
             .map(|record| record.user.clone())
             .or_else(|| person.link.as_ref().map(|link| link.user_name.clone()))
-            .or_else(|| person.failing.as_ref().map(|failing| failing.user.clone()))
+            .or_else(|| person.owed.first().map(|change| change.user.clone()))
             .or_else(|| {
                 person.attempts.iter().map(|attempt| attempt.user.clone()).find(|user| !user.is_empty())
             })
@@ -278,7 +283,7 @@ impl Explainer<'_> {
         record: Option<ActionRecord>,
         token_owner: Option<TargetId>,
     ) -> PersonExplained {
-        let Stored { source_id, link, told: _, failing, holds, pin, heard_at, attempts } = person;
+        let Stored { source_id, link, told: _, failing, owed, holds, pin, heard_at, attempts } = person;
         let protection = Protection::new(&self.config.guard.protected, token_owner);
         let logins = [Some(user.as_str()), link.as_ref().map(|link| link.user_name.as_str())];
         let account = record.as_ref().and_then(|record| record.target_id.as_ref());
@@ -294,6 +299,7 @@ impl Explainer<'_> {
             seats: SeatCount { billable: sync.billable, limit: self.config.guard.max_seats.map(u64::from) },
             limits: Vec::new(),
         };
+        let owed = owed::explained(&owed, &source_id, &guards);
         PersonExplained {
             user,
             source_id,
@@ -311,6 +317,7 @@ impl Explainer<'_> {
             action: record,
             guards,
             failing,
+            owed,
             attempts,
             next: Vec::new(),
         }

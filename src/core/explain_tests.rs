@@ -66,6 +66,9 @@ fn record(situation: Situation, action: Verb, outcome: Outcome, reason: &str) ->
         status: None,
         detail: None,
         attempts: 0,
+        cause: None,
+        waits_for: None,
+        owed_since: None,
     }
 }
 

@@ -1,15 +1,18 @@
 //! Guards: pure functions from a plan, the links and the last day's journal to what may go through.
 //!
-//! Counted over all triggers: what was sent in the last hour (and day) plus what this run would send. A limit trips
-//! when it is strictly exceeded; what trips is held, the other classes go on; what was approved does not count.
+//! Counted over all triggers, people and not writes: who was sent in the last hour (and day) plus who this run would
+//! send. Removals are judged in two kinds, the terminated first. A limit trips when it is strictly exceeded; what trips
+//! is held, the other classes and the other kind go on; what was approved does not count.
 //!
-//! *Invariant*: [`Approved`] is made only by [`Judgement::release`].
+//! *Invariant*: [`Approved`] is made only by [`Judgement::release`], and by a proof of a part of what it proved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::config;
 use crate::model::attributes::AttributePath;
-use crate::model::plan::{Disposition, PlannedAction, Verb};
+use crate::model::id::SourceId;
+use crate::model::order::OrderNumber;
+use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, RemovalKind, Verb};
 use crate::model::report::GuardFact;
 
 /// At so few removals no percentage trips.
@@ -31,9 +34,15 @@ impl Approved {
     pub fn into_action(self) -> PlannedAction {
         self.0
     }
+
+    /// The part of a proven removal that writes earlier values.
+    pub(super) fn part_of_proven(action: PlannedAction) -> Approved {
+        Approved(action)
+    }
 }
 
-/// Writes sent in a span of time. An unknown outcome counts as sent; an approved write does not count.
+/// People to whom something was sent in a span of time. An unknown outcome counts as sent; what was approved does not
+/// count, nor do creations that a person consented to by running them by hand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Deactivations and deletions.
@@ -46,13 +55,40 @@ pub struct Sent {
     pub creates: u64,
 }
 
+/// Who they were, to count nobody twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SentPeople {
+    /// As [`Sent::removals`].
+    pub removals: HashSet<SourceId>,
+    /// As [`Sent::updates`].
+    pub updates: HashSet<SourceId>,
+    /// As [`Sent::reactivations`].
+    pub reactivations: HashSet<SourceId>,
+    /// As [`Sent::creates`].
+    pub creates: HashSet<SourceId>,
+}
+
+impl SentPeople {
+    /// How many.
+    pub fn counts(&self) -> Sent {
+        Sent {
+            removals: self.removals.len() as u64,
+            updates: self.updates.len() as u64,
+            reactivations: self.reactivations.len() as u64,
+            creates: self.creates.len() as u64,
+        }
+    }
+}
+
 /// What the journal and the links say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// In the last hour, over all triggers.
     pub hour: Sent,
     /// In the last 24 hours, over all triggers.
     pub day: Sent,
+    /// Who was sent something in the last hour.
+    pub people: SentPeople,
     /// Active linked accounts now.
     pub active_now: u64,
     /// The highest number of active linked accounts in the last 24 hours, now included.
@@ -63,15 +99,56 @@ pub struct Ledger {
     pub as_of: i64,
 }
 
+/// What is held as one: a class of writes, and for removals their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldClass {
+    /// The verb.
+    pub verb: Verb,
+    /// Of a removal.
+    pub kind: Option<RemovalKind>,
+}
+
+impl HoldClass {
+    /// The class of an action.
+    pub fn of(action: &PlannedAction) -> HoldClass {
+        HoldClass { verb: action.verb, kind: action.removal_kind() }
+    }
+
+    /// The class of a verb that is no removal.
+    pub fn plain(verb: Verb) -> HoldClass {
+        HoldClass { verb, kind: None }
+    }
+}
+
+/// An open hold, as far as the guards must know. It ends when the limit would not be exceeded any more by as many as it
+/// had at its largest: repairing a mistake by hand, person by person, must not fire the rest of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenHold {
+    /// People at its largest.
+    pub largest: u64,
+    /// Who waits in it.
+    pub people: HashSet<SourceId>,
+}
+
 /// What a run would send, and what speaks against its removals as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Intent {
-    /// By class.
+    /// People by class, without those who were sent the same in the last hour.
     pub counts: Sent,
+    /// Of the removals, the terminated.
+    pub terminated: u64,
+    /// Of the removals, those whom a hold for the filter alone keeps anyway.
+    pub filtered_out: u64,
     /// Adoptions.
     pub adoptions: u64,
     /// Updates and reactivations of linked accounts.
     pub plain: u64,
+    /// Who of an open hold this run still wants, by class.
+    pub still_waiting: BTreeMap<HoldClass, u64>,
+    /// The open holds that this run is asked about; a run of named people is asked about none.
+    pub holds: BTreeMap<HoldClass, OpenHold>,
+    /// Who was sent something in the last hour.
+    pub already_sent: SentPeople,
     /// Names of `scope.filter` that nobody had in a full read.
     pub scope_names_nobody_has: Vec<String>,
     /// There is nobody to serve as a positive control.
@@ -86,33 +163,62 @@ impl Intent {
         if action.disposition != Disposition::Send {
             return;
         }
-        let counts = &mut self.counts;
+        let class = HoldClass::of(action);
+        if self.holds.get(&class).is_some_and(|hold| hold.people.contains(&action.source_id)) {
+            *self.still_waiting.entry(class).or_default() += 1;
+        }
+        let (person, sent) = (&action.source_id, &self.already_sent);
+        let new = |sent: &HashSet<SourceId>| u64::from(!sent.contains(person));
         match action.verb {
-            Verb::Deactivate | Verb::Delete => counts.removals += 1,
+            Verb::Deactivate | Verb::Delete => {
+                let one = new(&sent.removals);
+                let filtered =
+                    action.cause == Some(RemovalCause::OutOfScope) && !self.scope_names_nobody_has.is_empty();
+                if filtered {
+                    self.filtered_out += 1;
+                    return;
+                }
+                self.counts.removals += one;
+                if class.kind == Some(RemovalKind::Terminated) {
+                    self.terminated += one;
+                }
+            }
             Verb::Update => {
                 self.plain += 1;
-                counts.updates += 1;
+                self.counts.updates += new(&sent.updates);
             }
             Verb::Reactivate => {
                 self.plain += 1;
-                counts.reactivations += 1;
+                self.counts.reactivations += new(&sent.reactivations);
             }
-            Verb::Create => counts.creates += 1,
+            Verb::Create => self.counts.creates += new(&sent.creates),
             Verb::Adopt => {
                 self.adoptions += 1;
-                counts.updates += u64::from(rewrites(action));
-                counts.reactivations += u64::from(action.activate);
+                self.counts.updates += if rewrites(action) { new(&sent.updates) } else { 0 };
+                self.counts.reactivations += if action.activate { new(&sent.reactivations) } else { 0 };
             }
             Verb::HoldBack | Verb::Skip => {}
         }
     }
-}
 
-impl Intent {
     /// Everything that would be sent and was not approved.
     pub fn total(&self) -> u64 {
         let Sent { removals, updates: _, reactivations: _, creates } = self.counts;
-        removals + creates + self.adoptions + self.plain
+        removals + self.filtered_out + creates + self.adoptions + self.plain
+    }
+
+    /// How many more than planned a class is to be judged by: those who left an open hold since it was largest.
+    fn gone_from_hold(&self, class: HoldClass) -> u64 {
+        let waiting = self.still_waiting.get(&class).copied().unwrap_or(0);
+        self.holds.get(&class).map_or(0, |hold| hold.largest.saturating_sub(waiting))
+    }
+
+    /// The same over both verbs of a kind of removal.
+    fn gone_from_holds_of(&self, kind: RemovalKind) -> u64 {
+        [Verb::Deactivate, Verb::Delete]
+            .into_iter()
+            .map(|verb| self.gone_from_hold(HoldClass { verb, kind: Some(kind) }))
+            .sum()
     }
 }
 
@@ -131,20 +237,32 @@ pub struct HeldAction {
     pub reason: String,
 }
 
+/// A part of an adoption that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftOut {
+    /// An update or a reactivation.
+    pub verb: Verb,
+    /// Why, with the numbers.
+    pub reason: String,
+    /// What it would change.
+    pub changes: Vec<Change>,
+}
+
 /// An action that may go on, perhaps without a part of it.
 #[derive(Debug)]
 pub struct Released {
     /// What may go on.
     pub approved: Approved,
-    /// The parts of an adoption that wait, with the reasons.
-    pub left_out: Vec<(Verb, String)>,
+    /// The parts of an adoption that wait.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// The guards' verdict on one plan.
 #[derive(Debug, Clone, Default)]
 pub struct Judgement {
     facts: Vec<GuardFact>,
-    held: BTreeMap<Verb, String>,
+    held: BTreeMap<HoldClass, String>,
+    filter: Option<String>,
     approval: Vec<Verb>,
     as_of: i64,
 }
@@ -160,9 +278,34 @@ impl Judgement {
         self.as_of
     }
 
+    /// The verdict on two parts of one plan, each of which was judged when its turn came.
+    #[must_use]
+    pub fn and(mut self, other: Judgement) -> Judgement {
+        let Judgement { facts, held, filter, approval, as_of } = other;
+        facts.into_iter().for_each(|fact| self.note_fact(fact));
+        self.held.extend(held);
+        self.filter = self.filter.or(filter);
+        self.approval = approval;
+        self.as_of = self.as_of.max(as_of);
+        self
+    }
+
     /// Why every action of a class is held, if so.
-    pub fn held(&self, verb: Verb) -> Option<&str> {
-        self.held.get(&verb).map(String::as_str)
+    pub fn held(&self, class: HoldClass) -> Option<&str> {
+        self.held.get(&class).map(String::as_str)
+    }
+
+    /// Why an action is held, if it is.
+    pub fn reason_to_hold(&self, action: &PlannedAction) -> Option<String> {
+        if self.approval.contains(&action.verb) {
+            return Some(format!("guard.approval lists {}", action.verb.as_str()));
+        }
+        if let (Some(reason), Some(RemovalCause::OutOfScope), true) =
+            (&self.filter, action.cause, action.verb.is_removal())
+        {
+            return Some(reason.clone());
+        }
+        self.held.get(&HoldClass::of(action)).cloned()
     }
 
     /// Lets an action through, or gives it back with the reason why it is held. `is_approved` says that a person
@@ -171,31 +314,36 @@ impl Judgement {
         if is_approved {
             return Ok(Released { approved: Approved(action), left_out: Vec::new() });
         }
-        if self.approval.contains(&action.verb) {
-            let reason = format!("guard.approval lists {}", action.verb.as_str());
+        if let Some(reason) = self.reason_to_hold(&action) {
             return Err(Box::new(HeldAction { action, reason }));
-        }
-        if let Some(reason) = self.held.get(&action.verb) {
-            return Err(Box::new(HeldAction { action, reason: reason.clone() }));
         }
         let left_out = if action.verb == Verb::Adopt { self.trim_adoption(&mut action) } else { Vec::new() };
         Ok(Released { approved: Approved(action), left_out })
     }
 
     /// An adoption whose update or activation is held still stores the link.
-    fn trim_adoption(&self, action: &mut PlannedAction) -> Vec<(Verb, String)> {
-        let mut reasons = Vec::new();
-        if let Some(reason) = self.held.get(&Verb::Update).filter(|_| rewrites(action)) {
+    fn trim_adoption(&self, action: &mut PlannedAction) -> Vec<LeftOut> {
+        let mut parts = Vec::new();
+        let mut values = Vec::new();
+        let waits = |verb| {
+            let listed =
+                self.approval.contains(&verb).then(|| format!("guard.approval lists {}", verb.as_str()));
+            listed.or_else(|| self.held.get(&HoldClass::plain(verb)).cloned())
+        };
+        if let Some(reason) = waits(Verb::Update).filter(|_| rewrites(action)) {
             let kept = [AttributePath::external_id(), AttributePath::active()];
-            action.changes.retain(|change| kept.contains(&change.path));
-            reasons.push((Verb::Update, reason.clone()));
+            values = action.changes.extract_if(.., |change| !kept.contains(&change.path)).collect();
+            parts.push(LeftOut { verb: Verb::Update, reason, changes: values.clone() });
         }
-        if let Some(reason) = self.held.get(&Verb::Reactivate).filter(|_| action.activate) {
+        if let Some(reason) = waits(Verb::Reactivate).filter(|_| action.activate) {
             action.activate = false;
-            action.changes.retain(|change| change.path != AttributePath::active());
-            reasons.push((Verb::Reactivate, reason.clone()));
+            let mut changes: Vec<Change> =
+                action.changes.extract_if(.., |change| change.path == AttributePath::active()).collect();
+            // A later activation writes the values too.
+            changes.append(&mut values);
+            parts.push(LeftOut { verb: Verb::Reactivate, reason, changes });
         }
-        reasons
+        parts
     }
 }
 
@@ -208,23 +356,26 @@ pub struct Budget {
     pub unattended: bool,
     /// The journal's last entry that was counted.
     pub as_of: i64,
+    /// When the decisions were read: what was held since is asked for again.
+    pub as_of_number: OrderNumber,
 }
 
 impl Budget {
     /// Why one action has to wait now after all, if it has to.
     pub fn overrun(&self, action: &PlannedAction, ledger: &Ledger) -> Option<String> {
-        let mut intent = Intent { unattended: self.unattended, ..Intent::default() };
+        let mut intent =
+            Intent { unattended: self.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
         intent.add(action);
+        // Who was sent the same in the last hour does not count twice, and is judged all the same.
         let judgement = judge(&intent, ledger, &self.limits);
-        let parts: &[Verb] = match action.verb {
-            Verb::Adopt => &[Verb::Update, Verb::Reactivate],
-            Verb::Create => &[Verb::Create],
-            Verb::Update => &[Verb::Update],
-            Verb::Reactivate => &[Verb::Reactivate],
-            Verb::Deactivate | Verb::Delete => &[Verb::Deactivate],
-            Verb::HoldBack | Verb::Skip => &[],
+        let parts: Vec<HoldClass> = match action.verb {
+            Verb::Adopt => vec![HoldClass::plain(Verb::Update), HoldClass::plain(Verb::Reactivate)],
+            Verb::Create | Verb::Update | Verb::Reactivate | Verb::Deactivate | Verb::Delete => {
+                vec![HoldClass::of(action)]
+            }
+            Verb::HoldBack | Verb::Skip => Vec::new(),
         };
-        parts.iter().find_map(|verb| judgement.held(*verb)).map(str::to_owned)
+        parts.into_iter().find_map(|class| judgement.held(class)).map(str::to_owned)
     }
 }
 
@@ -239,39 +390,66 @@ struct Check {
 
 /// Judges a plan.
 pub fn judge(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
+    judge_removals(intent, ledger, limits).and(judge_others(intent, ledger, limits))
+}
+
+/// Judges everything in a plan but its removals.
+pub fn judge_others(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
     let mut judgement =
         Judgement { approval: limits.approval.clone(), as_of: ledger.as_of, ..Judgement::default() };
-    let removals = removal_checks(intent, ledger, limits);
-    let mut reasons = judgement.note(removals);
-    if intent.counts.removals > 0 && !intent.scope_names_nobody_has.is_empty() {
-        reasons.push(format!(
-            "scope.filter uses {}, which nobody has at the source: a renamed attribute would empty the workspace",
-            intent.scope_names_nobody_has.join(", ")
-        ));
-    }
-    if intent.counts.removals > 0 && intent.nobody_to_compare {
-        reasons.push("nobody else is listed to compare with, so a removal needs approval".to_owned());
-    }
-    judgement.hold(&[Verb::Deactivate, Verb::Delete], &reasons);
-    let reasons = judgement.note(vec![update_check(intent, ledger, limits)]);
-    judgement.hold(&[Verb::Update], &reasons);
+    let updates = intent.counts.updates + intent.gone_from_hold(HoldClass::plain(Verb::Update));
+    let reasons = judgement.note(vec![update_check(intent, updates, ledger, limits)]);
+    judgement.hold(&[HoldClass::plain(Verb::Update)], &reasons);
+    let class = HoldClass::plain(Verb::Reactivate);
     let reasons = judgement.note(vec![count_check(
         "max_reactivations",
         "reactivations",
-        intent.counts.reactivations,
+        intent.counts.reactivations + intent.gone_from_hold(class),
         ledger.hour.reactivations,
         limits.max_reactivations,
     )]);
-    judgement.hold(&[Verb::Reactivate], &reasons);
+    judgement.hold(&[class], &reasons);
     if intent.unattended {
+        let class = HoldClass::plain(Verb::Create);
         let reasons = judgement.note(vec![count_check(
             "max_creates",
             "creations",
-            intent.counts.creates,
+            intent.counts.creates + intent.gone_from_hold(class),
             ledger.hour.creates,
             limits.max_creates,
         )]);
-        judgement.hold(&[Verb::Create], &reasons);
+        judgement.hold(&[class], &reasons);
+    }
+    judgement
+}
+
+/// Removals in two kinds, one after the other: each with what was sent, and the second with the first where that goes.
+/// Together they never exceed a limit.
+pub fn judge_removals(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
+    let mut judgement =
+        Judgement { approval: limits.approval.clone(), as_of: ledger.as_of, ..Judgement::default() };
+    let classes = |kind| [Verb::Deactivate, Verb::Delete].map(|verb| HoldClass { verb, kind: Some(kind) });
+    let nobody = "nobody else is listed to compare with, so a removal needs approval";
+    let terminated = intent.terminated + intent.gone_from_holds_of(RemovalKind::Terminated);
+    let unassigned =
+        intent.counts.removals - intent.terminated + intent.gone_from_holds_of(RemovalKind::Unassigned);
+    let mut going = 0;
+    for (kind, planned) in [(RemovalKind::Terminated, terminated), (RemovalKind::Unassigned, unassigned)] {
+        let checks = removal_checks(planned, going, ledger, limits);
+        let mut reasons = judgement.note_kind(checks, kind == RemovalKind::Terminated && planned == 0);
+        if planned > 0 && intent.nobody_to_compare {
+            reasons.push(nobody.to_owned());
+        }
+        if reasons.is_empty() {
+            going += planned;
+        }
+        judgement.hold(&classes(kind), &reasons);
+    }
+    if !intent.scope_names_nobody_has.is_empty() {
+        judgement.filter = Some(format!(
+            "scope.filter uses {}, which nobody has at the source: a renamed attribute would empty the workspace",
+            intent.scope_names_nobody_has.join(", ")
+        ));
     }
     judgement
 }
@@ -280,10 +458,17 @@ impl Judgement {
     /// Notes the numbers; gives the first reason in full and the names of the others, which say the same in other
     /// words.
     fn note(&mut self, checks: Vec<Check>) -> Vec<String> {
+        self.note_kind(checks, false)
+    }
+
+    /// The same for one kind of removals; the numbers of a kind of which nobody is planned say nothing.
+    fn note_kind(&mut self, checks: Vec<Check>, is_silent: bool) -> Vec<String> {
         let mut first: Option<String> = None;
         let mut also: Vec<&str> = Vec::new();
         for Check { guard, limit, value, tripped, reason } in checks {
-            self.facts.push(GuardFact { guard: guard.to_owned(), limit: Some(limit), value, tripped });
+            if !is_silent {
+                self.note_fact(GuardFact { guard: guard.to_owned(), limit: Some(limit), value, tripped });
+            }
             match (tripped, &first) {
                 (true, None) => first = Some(reason),
                 (true, Some(_)) => also.push(guard),
@@ -294,17 +479,25 @@ impl Judgement {
         first.map(|reason| format!("{reason}{also}")).into_iter().collect()
     }
 
-    fn hold(&mut self, verbs: &[Verb], reasons: &[String]) {
+    /// One line for each guard: of two kinds of removals the one that trips, else the greater.
+    fn note_fact(&mut self, fact: GuardFact) {
+        match self.facts.iter_mut().find(|known| known.guard == fact.guard) {
+            Some(known) if (fact.tripped, fact.value) >= (known.tripped, known.value) => *known = fact,
+            Some(_) => {}
+            None => self.facts.push(fact),
+        }
+    }
+
+    fn hold(&mut self, classes: &[HoldClass], reasons: &[String]) {
         if !reasons.is_empty() {
-            self.held.extend(verbs.iter().map(|verb| (*verb, reasons.join("; "))));
+            self.held.extend(classes.iter().map(|class| (*class, reasons.join("; "))));
         }
     }
 }
 
-fn removal_checks(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Vec<Check> {
-    let planned = intent.counts.removals;
+fn removal_checks(planned: u64, going: u64, ledger: &Ledger, limits: &config::Guard) -> Vec<Check> {
     let peak = ledger.active_peak;
-    let hour = planned + ledger.hour.removals;
+    let hour = planned + going + ledger.hour.removals;
     let everybody = Check {
         guard: "everybody_would_go",
         limit: peak as f64,
@@ -312,17 +505,17 @@ fn removal_checks(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> V
         tripped: planned > 0 && peak >= 2 && hour >= peak,
         reason: format!(
             "everybody would go: {planned} planned and {} sent in the last hour, of {peak} active accounts",
-            ledger.hour.removals
+            going + ledger.hour.removals
         ),
     };
     vec![
         everybody,
-        count_check("max_removals", "removals", planned, ledger.hour.removals, limits.max_removals),
+        count_check("max_removals", "removals", planned, going + ledger.hour.removals, limits.max_removals),
         share_check(
             "max_removals_percent",
             "hour",
             planned,
-            ledger.hour.removals,
+            going + ledger.hour.removals,
             peak,
             limits.max_removals_percent,
         ),
@@ -330,7 +523,7 @@ fn removal_checks(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> V
             "max_removals_percent_per_day",
             "24 hours",
             planned,
-            ledger.day.removals,
+            going + ledger.day.removals,
             peak,
             limits.max_removals_percent_per_day,
         ),
@@ -377,8 +570,8 @@ fn share_check(guard: &'static str, span: &str, planned: u64, sent: u64, peak: u
     }
 }
 
-fn update_check(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Check {
-    let (planned, sent) = (intent.counts.updates, ledger.hour.updates);
+fn update_check(intent: &Intent, planned: u64, ledger: &Ledger, limits: &config::Guard) -> Check {
+    let sent = ledger.hour.updates;
     let total = planned + sent;
     let base = ledger.links + intent.adoptions;
     let percent = limits.max_updates_percent;

@@ -1,10 +1,10 @@
 //! Each guard at limit - 1, limit and limit + 1, under and over the smallest population, over hours and days.
 
-use super::guard::{Budget, Intent, Judgement, Ledger, Sent, judge};
+use super::guard::{Budget, HoldClass, Intent, Judgement, Ledger, OpenHold, Sent, SentPeople, judge};
 use crate::config;
 use crate::model::id::SourceId;
-use crate::model::order::Observation;
-use crate::model::plan::{Disposition, PlannedAction, Situation, Verb};
+use crate::model::order::{Observation, OrderNumber};
+use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
 use crate::model::time::Millis;
 
 fn limits() -> config::Guard {
@@ -29,7 +29,12 @@ fn action(verb: Verb) -> PlannedAction {
         assigned_at: None,
         billable: true,
         source_digest: None,
+        kept_from: None,
     }
+}
+
+fn class(verb: Verb) -> HoldClass {
+    HoldClass::of(&action(verb))
 }
 
 fn judged(verb: Verb, planned: u64, ledger: Ledger, unattended: bool) -> Judgement {
@@ -39,7 +44,7 @@ fn judged(verb: Verb, planned: u64, ledger: Ledger, unattended: bool) -> Judgeme
 }
 
 fn is_held(verb: Verb, planned: u64, ledger: Ledger) -> bool {
-    judged(verb, planned, ledger, true).held(verb).is_some()
+    judged(verb, planned, ledger, true).held(class(verb)).is_some()
 }
 
 fn population(peak: u64) -> Ledger {
@@ -124,7 +129,7 @@ fn a_plan_that_removes_everybody_is_held_whatever_the_limits_say() {
     let held = |planned: u64, ledger: &Ledger| {
         let mut intent = Intent::default();
         (0..planned).for_each(|_| intent.add(&action(Verb::Deactivate)));
-        judge(&intent, ledger, &generous).held(Verb::Deactivate).is_some()
+        judge(&intent, ledger, &generous).held(class(Verb::Deactivate)).is_some()
     };
     assert!(held(400, &population(400)) && held(200, &sent_removals(400, 200, 200)));
     assert!(!held(399, &population(400)) && !held(1, &population(1)));
@@ -151,8 +156,11 @@ fn max_reactivations_counts_the_hour() {
 fn max_creates_binds_timers_and_not_people() {
     for (planned, hour, held) in [(100, 0, false), (101, 0, true), (1, 100, true)] {
         let ledger = Ledger { hour: Sent { creates: hour, ..Sent::default() }, ..population(1000) };
-        assert_eq!(judged(Verb::Create, planned, ledger, true).held(Verb::Create).is_some(), held);
-        assert!(judged(Verb::Create, planned, ledger, false).held(Verb::Create).is_none());
+        assert_eq!(
+            judged(Verb::Create, planned, ledger.clone(), true).held(class(Verb::Create)).is_some(),
+            held
+        );
+        assert!(judged(Verb::Create, planned, ledger, false).held(class(Verb::Create)).is_none());
     }
 }
 
@@ -188,13 +196,13 @@ fn what_is_disabled_or_deferred_does_not_count() {
             ..action(Verb::Deactivate)
         });
     }
-    assert!(judge(&intent, &population(200), &limits()).held(Verb::Deactivate).is_none());
+    assert!(judge(&intent, &population(200), &limits()).held(class(Verb::Deactivate)).is_none());
 }
 
 #[test]
 fn the_reason_has_the_numbers_and_the_key() {
     let judgement = judged(Verb::Deactivate, 30, sent_removals(100, 5, 5), true);
-    let reason = judgement.held(Verb::Deactivate).unwrap();
+    let reason = judgement.held(class(Verb::Deactivate)).unwrap();
     for part in ["30 removals planned", "5 sent", "guard.max_removals_percent = 10 %", "100 active accounts"]
     {
         assert!(reason.contains(part), "{part}: {reason}");
@@ -203,7 +211,7 @@ fn the_reason_has_the_numbers_and_the_key() {
 
 #[test]
 fn what_another_run_has_sent_since_counts_for_the_next_write() {
-    let budget = Budget { limits: limits(), unattended: true, as_of: 0 };
+    let budget = Budget { limits: limits(), unattended: true, as_of: 0, as_of_number: OrderNumber::OLDEST };
     let sent = |removals, reactivations, creates, updates| Ledger {
         hour: Sent { removals, reactivations, creates, updates },
         day: Sent { removals, ..Sent::default() },
@@ -226,4 +234,79 @@ fn what_another_run_has_sent_since_counts_for_the_next_write() {
         None,
         "a bare link writes nothing"
     );
+}
+
+fn leaver(number: u32, cause: RemovalCause) -> PlannedAction {
+    PlannedAction {
+        source_id: SourceId::new(number.to_string()),
+        cause: Some(cause),
+        ..action(Verb::Deactivate)
+    }
+}
+
+fn held_kinds(leavers: impl IntoIterator<Item = PlannedAction>, ledger: &Ledger) -> [bool; 2] {
+    let mut intent = Intent { already_sent: ledger.people.clone(), ..Intent::default() };
+    leavers.into_iter().for_each(|leaver| intent.add(&leaver));
+    let judgement = judge(&intent, ledger, &limits());
+    [RemovalKind::Terminated, RemovalKind::Unassigned]
+        .map(|kind| judgement.held(HoldClass { verb: Verb::Deactivate, kind: Some(kind) }).is_some())
+}
+
+#[test]
+fn a_mass_unassignment_that_is_held_does_not_keep_a_dismissal_in() {
+    let unassigned = (0..20).map(|number| leaver(number, RemovalCause::NotAssigned));
+    let dismissed = [leaver(100, RemovalCause::Disabled)];
+    assert_eq!(held_kinds(unassigned.chain(dismissed), &population(100)), [false, true]);
+}
+
+#[test]
+fn both_kinds_together_never_exceed_a_limit() {
+    let both = |terminated: u32, unassigned: u32| {
+        let terminated = (0..terminated).map(|number| leaver(number, RemovalCause::Disabled));
+        let unassigned = (100..100 + unassigned).map(|number| leaver(number, RemovalCause::NotAssigned));
+        held_kinds(terminated.chain(unassigned), &population(100))
+    };
+    assert_eq!(both(5, 5), [false, false]);
+    assert_eq!(both(5, 6), [false, true], "the terminated go, and the others would pass the limit with them");
+    assert_eq!(both(11, 5), [true, false], "who is held does not count for the others");
+}
+
+#[test]
+fn people_count_and_not_writes() {
+    let edited = [SourceId::new("1"), SourceId::new("2")];
+    let people = SentPeople { updates: edited.into_iter().collect(), ..SentPeople::default() };
+    let ledger = Ledger { hour: people.counts(), people, ..population(12) };
+    let mut intent = Intent { already_sent: ledger.people.clone(), ..Intent::default() };
+    for number in ["1", "2", "3", "4", "5", "6"] {
+        intent.add(&PlannedAction { source_id: SourceId::new(number), ..action(Verb::Update) });
+    }
+    assert!(judge(&intent, &ledger, &limits()).held(class(Verb::Update)).is_none(), "six people of twelve");
+}
+
+#[test]
+fn a_hold_stays_until_as_many_as_it_had_at_its_largest_would_be_allowed() {
+    let people: std::collections::HashSet<SourceId> =
+        (0..20).map(|number: u32| SourceId::new(number.to_string())).collect();
+    let hold = OpenHold { largest: 20, people };
+    let waits = HoldClass { verb: Verb::Deactivate, kind: Some(RemovalKind::Unassigned) };
+    let mut intent = Intent { holds: [(waits, hold)].into_iter().collect(), ..Intent::default() };
+    (0..12).for_each(|number| intent.add(&leaver(number, RemovalCause::NotAssigned)));
+    let wide = config::Guard { max_removals: 12, max_removals_percent: 100, ..limits() };
+    assert!(
+        judge(&intent, &population(1000), &wide).held(waits).is_some(),
+        "eight were assigned again by hand"
+    );
+    let wider = config::Guard { max_removals: 20, ..wide };
+    assert!(judge(&intent, &population(1000), &wider).held(waits).is_none());
+}
+
+#[test]
+fn a_name_that_nobody_has_holds_whom_the_filter_leaves_out_and_nobody_else() {
+    let mut intent =
+        Intent { scope_names_nobody_has: vec!["user.departmnt".to_owned()], ..Intent::default() };
+    let (out, gone) = (leaver(1, RemovalCause::OutOfScope), leaver(2, RemovalCause::NotAssigned));
+    [&out, &gone].into_iter().for_each(|leaver| intent.add(leaver));
+    let judgement = judge(&intent, &population(100), &limits());
+    assert!(judgement.reason_to_hold(&out).is_some_and(|reason| reason.contains("user.departmnt")));
+    assert_eq!(judgement.reason_to_hold(&gone), None);
 }

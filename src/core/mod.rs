@@ -1,5 +1,7 @@
 //! The verbs: pure, synchronous, total. No I/O, no async, no clock; nothing here can fail: it returns findings.
 
+pub mod clock;
+pub mod content;
 pub mod diff;
 pub mod drift;
 pub mod echo;

@@ -3,22 +3,24 @@
 //! What lives here: situation -> verb, reason, changes. What must not: guards (they count whole plans), proofs,
 //! how anything is sent.
 
+use serde::{Deserialize, Serialize};
+
 use super::diff::{self, Difference};
 use super::mapping::{Mapped, Mapping};
 use super::situation::{LinkKind, MatchKind, StandingKind, situation};
 use super::standing::Standing;
 use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy};
 use crate::model::account::Account;
-use crate::model::attributes::{AttributePath, Scalar};
+use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{AttributeMemory, Link, LinkState};
 use crate::model::order::Observation;
-use crate::model::plan::{
-    Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb,
-};
+use crate::model::plan::{Change, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 
+/// Part of the reason where `[sync.lifecycle]` keeps the account of somebody who left.
+pub const KEPT_BY_LIFECYCLE: &str = "kept by lifecycle.";
 /// How the reason ends for somebody who does not qualify and is not linked.
 pub const NO_ACCOUNT_OF_OURS: &str = ", and has no account of ours";
 
@@ -55,7 +57,7 @@ pub struct Person<'a> {
 }
 
 /// What the matching ladder found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Match {
     /// Nothing.
     None,
@@ -70,22 +72,49 @@ pub enum Match {
     Several(String),
     /// Linked to a living identity or by another sync; the text says whom.
     LinkedElsewhere(String),
-    /// Linked to an identity that is proven gone.
+    /// The target could not be asked about this person; the text says why.
+    Unreadable(String),
+    /// Of an identity that is proven gone.
     LinkedToGone {
         /// The account.
         account: Account,
-        /// The identity it is linked to.
+        /// The rung it was found on.
+        by: MatchBy,
+        /// The identity whose it was.
         predecessor: SourceId,
+        /// What says so.
+        tie: Tie,
     },
+    /// One account that nobody is linked to, with a mark in the form of this source whose person the source does not know.
+    UnknownMark {
+        /// The account.
+        account: Account,
+        /// The rung it was found on.
+        by: MatchBy,
+        /// Whose mark it is.
+        mark: SourceId,
+    },
+}
+
+/// What ties an account to an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tie {
+    /// Our link.
+    Link,
+    /// The account's `externalId`.
+    Mark,
 }
 
 impl From<&Match> for MatchKind {
     fn from(hits: &Match) -> MatchKind {
         match hits {
             Match::None => MatchKind::None,
-            Match::One { .. } => MatchKind::One,
+            // Who may have it is not the table's to say: an unknown mark waits for approval.
+            Match::One { .. } | Match::UnknownMark { .. } => MatchKind::One,
             Match::Several(_) => MatchKind::Several,
             Match::LinkedElsewhere(_) => MatchKind::LinkedElsewhere,
+            // Nobody may be created who could not be looked for.
+            Match::Unreadable(_) => MatchKind::Several,
             Match::LinkedToGone { .. } => MatchKind::LinkedToGone,
         }
     }
@@ -108,6 +137,9 @@ pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let state = person.link.map(|link| link.state);
     let situation =
         situation(StandingKind::from(person.standing), LinkKind::from(state), MatchKind::from(person.hits));
+    if let (Match::Unreadable(why), Standing::Qualifies(_)) = (person.hits, person.standing) {
+        return not_looked_up(person, policy, why);
+    }
     match situation {
         Situation::Confirmed => confirmed(person, policy, now),
         Situation::Returning => returning(person, policy, now),
@@ -132,6 +164,7 @@ pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         }
         Situation::HeldBack => match person.standing {
             Standing::HeldBack(reason) => hold_back(person, situation, reason.clone()),
+            Standing::Unknown(reason) => undecidable(person, situation, reason.clone()),
             Standing::Qualifies(_)
             | Standing::Pending
             | Standing::Suspended
@@ -222,9 +255,10 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
 
 fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now: Millis) -> Decision {
     let (account, by) = match person.hits {
-        Match::One { account, by } => (account, *by),
-        Match::LinkedToGone { account, .. } => (account, MatchBy::UserName),
-        Match::None | Match::Several(_) | Match::LinkedElsewhere(_) => {
+        Match::One { account, by }
+        | Match::LinkedToGone { account, by, .. }
+        | Match::UnknownMark { account, by, .. } => (account, *by),
+        Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => {
             return hold_back(person, situation, match_text(person.hits));
         }
     };
@@ -273,6 +307,12 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
                 "the account belonged to an identity that is gone: handing it on needs approval".to_owned(),
             );
         }
+        _ if matches!(person.hits, Match::UnknownMark { .. }) => {
+            action.disposition = Disposition::Held(
+                "the account is marked for somebody whom the source does not know: taking it over needs approval"
+                    .to_owned(),
+            );
+        }
         _ if policy.adopt.hold => {
             action.disposition = Disposition::Held("adopt.mode = \"hold\"".to_owned());
         }
@@ -288,8 +328,15 @@ fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> St
         MatchBy::Email => "e-mail",
     };
     match (situation, person.hits) {
-        (Situation::Successor, Match::LinkedToGone { predecessor, .. }) => {
-            format!("an account with this {rung} is linked to {predecessor}, who is gone from the source")
+        (Situation::Successor, Match::LinkedToGone { predecessor, tie, .. }) => {
+            let tied = match tie {
+                Tie::Link => "is linked to",
+                Tie::Mark => "bears the mark of",
+            };
+            format!("an account with this {rung} {tied} {predecessor}, who is gone from the source")
+        }
+        (_, Match::UnknownMark { mark, .. }) => {
+            format!("an account with this {rung} bears the mark of {mark}, whom the source does not know")
         }
         _ => format!("an account with this {rung} exists already"),
     }
@@ -330,7 +377,8 @@ fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause
     if verb == Verb::Deactivate {
         action.changes = vec![diff::activation(Some(true), false)];
     }
-    act(switched(waiting(action, person), policy.lifecycle.deactivate))
+    // No wait of another try keeps a leaver in: a removal is tried in every run.
+    act(switched(action, policy.lifecycle.deactivate))
 }
 
 /// Somebody who left and has no active account: nothing, or the second step of a two-step leave.
@@ -339,9 +387,11 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         let left = match person.standing {
             Standing::OutOfScope => "out of scope by scope.filter",
             Standing::Suspended => "suspended at the source",
-            Standing::Leaver(_) | Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) => {
-                "left"
-            }
+            Standing::Leaver(_)
+            | Standing::Qualifies(_)
+            | Standing::Pending
+            | Standing::HeldBack(_)
+            | Standing::Unknown(_) => "left",
         };
         return skip(person, Situation::Gone, &format!("{left}{NO_ACCOUNT_OF_OURS}"));
     };
@@ -355,7 +405,7 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let mut action = action(person, Verb::Delete, Situation::Gone, policy, None);
     action.cause = Some(RemovalCause::DeleteAfter);
     action.reason = removal_reason(RemovalCause::DeleteAfter).to_owned();
-    act(switched(waiting(action, person), policy.lifecycle.deactivate))
+    act(switched(action, policy.lifecycle.deactivate))
 }
 
 /// The sentence for a cause, in reports and proofs.
@@ -378,7 +428,9 @@ pub fn removal_cause(standing: &Standing) -> RemovalCause {
         Standing::Suspended => RemovalCause::Suspended,
         Standing::Leaver(cause) => *cause,
         Standing::OutOfScope => RemovalCause::OutOfScope,
-        Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) => RemovalCause::NotListed,
+        Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => {
+            RemovalCause::NotListed
+        }
     }
 }
 
@@ -422,6 +474,32 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
 
 fn hold_back(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
     act(bare(person, Verb::HoldBack, situation, reason))
+}
+
+/// Somebody whom the target could not be asked about: that person waits, and nobody else.
+fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decision {
+    let mapped = match person.standing {
+        Standing::Qualifies(mapped) => Some(&**mapped),
+        Standing::Pending
+        | Standing::Suspended
+        | Standing::Leaver(_)
+        | Standing::OutOfScope
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => None,
+    };
+    let mut action = action(person, Verb::Create, Situation::Absent, policy, mapped);
+    action.reason = format!("the workspace could not be asked whether there is an account: {why}");
+    action.target_id = None;
+    action.disposition = Disposition::Failed(why.to_owned());
+    act(action)
+}
+
+/// Somebody whom nobody can judge. With an active account it may be a leaver who is hidden, so a look is owed.
+fn undecidable(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
+    let mut action = bare(person, Verb::HoldBack, situation, reason);
+    let has_access = person.link.is_some_and(|link| link.state == LinkState::Active);
+    action.kept_from = has_access.then_some(Verb::Deactivate);
+    act(action)
 }
 
 fn skip(person: &Person<'_>, situation: Situation, reason: &str) -> Decision {
@@ -472,11 +550,14 @@ fn with_user_type_problem(reason: String, mapped: &Mapped) -> String {
 
 fn match_text(hits: &Match) -> String {
     match hits {
-        Match::Several(text) | Match::LinkedElsewhere(text) => text.clone(),
+        Match::Several(text) | Match::LinkedElsewhere(text) | Match::Unreadable(text) => text.clone(),
         Match::None => "no account matches".to_owned(),
         Match::One { account, .. } => format!("matches account {}", account.id),
-        Match::LinkedToGone { account, predecessor } => {
-            format!("matches account {}, linked to {predecessor}", account.id)
+        Match::LinkedToGone { account, predecessor, .. } => {
+            format!("matches account {}, which was {predecessor}'s", account.id)
+        }
+        Match::UnknownMark { account, mark, .. } => {
+            format!("matches account {}, which bears the mark of {mark}", account.id)
         }
     }
 }
@@ -485,32 +566,7 @@ fn day(time: Millis) -> String {
     time.rfc3339().chars().take(10).collect()
 }
 
-/// The values an account holds once `changes` are acknowledged.
-pub fn acknowledged_after(
-    current: &crate::model::attributes::Attributes,
-    changes: &[Change],
-) -> crate::model::attributes::Attributes {
-    let mut values = current.clone();
-    for change in changes {
-        match &change.to {
-            Some(Scalar::Flag(_)) if change.path == AttributePath::active() => {}
-            Some(value) => {
-                values.insert(change.path.clone(), value.clone());
-            }
-            None => {
-                values.remove(&change.path);
-            }
-        }
-    }
-    values
-}
-
 /// Whether a desired account gives somebody else's login.
 pub fn changes_login(changes: &[Change]) -> bool {
     changes.iter().any(|change| change.path == AttributePath::user_name())
-}
-
-/// The digest to store after `desired` was written; `None` where a value is still owed.
-pub fn settled_digest(desired: &DesiredAccount, memory: &AttributeMemory) -> Option<Digest> {
-    (memory.refusals.is_empty() && memory.withheld.is_empty()).then_some(desired.digest)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::planner::{Decision, Match, Person, Policy, plan, removal_verb};
+use super::planner::{Decision, Match, Person, Policy, Tie, plan, removal_verb};
 use super::sample_tests::{
     NOW, account, adopt, ann, days, link, map, mapping, mapping_of, path, policy, scope, text, values,
 };
@@ -77,7 +77,14 @@ fn each_situation_has_its_verb() {
     let leaver = |cause| Standing::Leaver(cause);
     let several = || Match::Several("two of them".to_owned());
     let elsewhere = || Match::LinkedElsewhere("somebody's".to_owned());
-    let successor = || Match::LinkedToGone { account: free(true), predecessor: SourceId::new("00uold") };
+    let successor = |tie| Match::LinkedToGone {
+        account: free(true),
+        by: MatchBy::UserName,
+        predecessor: SourceId::new("00uold"),
+        tie,
+    };
+    let unknown_mark =
+        || Match::UnknownMark { account: free(true), by: MatchBy::UserName, mark: SourceId::new("00uwho") };
     let other = RemovalCause::NotListed;
     // `None` = unchanged, nothing is told.
     type Row = (Standing, Option<Link>, Match, Option<(Verb, Situation)>);
@@ -96,7 +103,9 @@ fn each_situation_has_its_verb() {
         (qualifies(), in_state(Gone(NOW)), one(MatchBy::UserName), Some((Verb::Adopt, Situation::Relink))),
         (qualifies(), None, several(), Some((Verb::HoldBack, Situation::Ambiguous))),
         (qualifies(), None, elsewhere(), Some((Verb::HoldBack, Situation::TakenElsewhere))),
-        (qualifies(), None, successor(), Some((Verb::Adopt, Situation::Successor))),
+        (qualifies(), None, successor(Tie::Link), Some((Verb::Adopt, Situation::Successor))),
+        (qualifies(), None, successor(Tie::Mark), Some((Verb::Adopt, Situation::Successor))),
+        (qualifies(), None, unknown_mark(), Some((Verb::Adopt, Situation::Found))),
         (Standing::Pending, None, Match::None, Some((Verb::Skip, Situation::Waiting))),
         (Standing::Pending, in_state(Active), Match::None, None),
         (Standing::Suspended, in_state(Active), Match::None, Some((Verb::Deactivate, Situation::Suspended))),
@@ -222,12 +231,14 @@ fn who_waits_for_a_retry_is_deferred_and_what_waits_for_approval_stays_held() {
         Case::new(qualifies(), None, Match::None),
         Case::new(qualifies(), None, one(MatchBy::UserName)),
         Case::new(qualifies(), in_state(LinkState::Deactivated(NOW)), Match::None),
-        Case::new(leaver, in_state(LinkState::Active), Match::None),
     ];
     for case in table {
         let action = Case { waits, ..case }.action();
         assert_eq!(action.disposition, Disposition::Deferred("failed 2 times".to_owned()), "{action:?}");
     }
+    // A removal is tried in every run: no wait of another try keeps a leaver in.
+    let leaves = Case { waits, ..Case::new(leaver, in_state(LinkState::Active), Match::None) };
+    assert_eq!(leaves.action().disposition, Disposition::Send);
     let relink = Case::new(qualifies(), in_state(LinkState::Gone(NOW)), one(MatchBy::UserName));
     assert!(matches!(Case { waits, ..relink }.action().disposition, Disposition::Held(_)));
 }

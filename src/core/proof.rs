@@ -17,7 +17,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::order::Observation;
-use crate::model::plan::{Change, PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
 /// The longest time between the point read and the write that rests on it.
@@ -60,14 +60,22 @@ impl ProofKind {
 pub enum DeletionWitness {
     /// The event log has the deletion.
     Event,
-    /// Two complete reads an hour or more apart both missed the person.
+    /// The event log may not be read, and two complete reads an hour or more apart both missed the person.
     TwoReads,
+    /// The person was last seen before the event log begins, and two complete reads a day or more apart both missed
+    /// them: a person has to decide.
+    TwoReadsBeforeLog,
+    /// The log reaches back to when the person was last seen, and has no deletion: a contradiction, and no proof
+    /// whatever the reads say, because both share one blindness.
+    Contradicted,
     /// Nobody.
     None,
 }
 
-/// The smallest time between two complete reads that together witness a deletion.
+/// The smallest time between two complete reads that together witness a deletion where the log may not be read.
 pub const TWO_READS_APART_MILLIS: i64 = 3600 * 1000;
+/// The same where the log begins after the person was last seen.
+pub const TWO_READS_BEFORE_LOG_APART_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// A removal that may be sent.
 #[derive(Debug)]
@@ -76,9 +84,17 @@ pub struct Proven {
     target_id: TargetId,
     kind: ProofKind,
     observation: Observation,
+    needs_person: bool,
 }
 
 impl Proven {
+    /// Why somebody has to approve the removal although it is proven, if so.
+    pub fn needs_approval(&self) -> Option<&'static str> {
+        self.needs_person.then_some(
+            "the user is gone from the source and was last seen before its event log begins, so a person has to decide",
+        )
+    }
+
     /// The action, with the verb that the proof chose.
     pub fn action(&self) -> &PlannedAction {
         &self.action
@@ -104,10 +120,43 @@ impl Proven {
         self.action.verb
     }
 
-    /// Earlier values that go back before the account is deactivated: only a return has any.
-    pub fn values(&self) -> Vec<Change> {
-        let changes = self.action.changes.iter().filter(|change| change.path != AttributePath::active());
-        changes.cloned().collect()
+    /// Earlier values that go back before the account is deactivated, as a write of their own: only a return has any.
+    pub fn values(&self) -> Option<Approved> {
+        let mut changes = self.action.changes.clone();
+        changes.retain(|change| change.path != AttributePath::active());
+        if changes.is_empty() {
+            return None;
+        }
+        Some(Approved::part_of_proven(PlannedAction {
+            verb: Verb::Update,
+            cause: None,
+            changes,
+            ..self.action.clone()
+        }))
+    }
+
+    /// The removal alone, without values that go back by a write of their own.
+    #[must_use]
+    pub fn without_values(mut self) -> Proven {
+        self.action.changes.retain(|change| change.path == AttributePath::active());
+        self
+    }
+
+    /// The same proof for the milder verb, where the target offers no deletion.
+    #[must_use]
+    pub fn as_deactivation(mut self) -> Proven {
+        self.action.verb = Verb::Deactivate;
+        self.action.changes = vec![super::diff::activation(Some(true), false)];
+        self
+    }
+
+    /// The same proof for an account that was made anew for the same person: it bears the person's mark, or somebody
+    /// approved the removal of the account with this login.
+    #[must_use]
+    pub fn for_account_made_anew(mut self, account: &Account) -> Proven {
+        self.action.target_id = Some(account.id.clone());
+        self.target_id = account.id.clone();
+        self
     }
 
     /// Whether the proof is still fresh enough to write on.
@@ -167,7 +216,9 @@ pub fn prove(
         action.cause = Some(cause);
         removal_reason(cause).clone_into(&mut action.reason);
     }
-    Verdict::Proven(Box::new(Proven { action, target_id, kind, observation: read.observation }))
+    let needs_person = kind == ProofKind::Deleted && witness == DeletionWitness::TwoReadsBeforeLog;
+    let observation = read.observation;
+    Verdict::Proven(Box::new(Proven { action, target_id, kind, observation, needs_person }))
 }
 
 /// Judges the deactivation that an undo asks for, by what the undone run did and a fresh read of the account
@@ -198,6 +249,7 @@ pub fn prove_return(
                 target_id,
                 kind: ProofKind::Undone,
                 observation: observation,
+                needs_person: false,
             }))
         }
         _ => unproven(action, "a fresh look does not find the account active any more"),
@@ -219,10 +271,17 @@ fn what_is_shown(
         Finding::Assigned(identity) | Finding::NotAssigned(identity) => identity,
         Finding::UserGone => {
             return match witness {
-                DeletionWitness::Event | DeletionWitness::TwoReads => Ok(ProofKind::Deleted),
+                DeletionWitness::Event
+                | DeletionWitness::TwoReads
+                | DeletionWitness::TwoReadsBeforeLog => Ok(ProofKind::Deleted),
+                DeletionWitness::Contradicted => Err(Shown::Nothing(
+                    "the source has no such user, and its event log, which reaches back to when the person was last \
+                     seen, has no deletion; help: the credentials' admin role may not see this person"
+                        .to_owned(),
+                )),
                 DeletionWitness::None => Err(Shown::Nothing(
-                    "the source has no such user, but neither its event log nor a second complete read an hour \
-                     later confirms a deletion"
+                    "the source has no such user, but neither its event log nor a second complete read later confirms a \
+                     deletion; help: let the credentials read the event log, or wait for the next runs"
                         .to_owned(),
                 )),
             };
@@ -238,6 +297,6 @@ fn what_is_shown(
         Standing::Qualifies(_) | Standing::Pending => {
             Err(Shown::StillAssigned("a fresh look finds the person assigned".to_owned()))
         }
-        Standing::HeldBack(reason) => Err(Shown::Nothing(reason)),
+        Standing::HeldBack(reason) | Standing::Unknown(reason) => Err(Shown::Nothing(reason)),
     }
 }

@@ -58,6 +58,9 @@ pub fn recovered_link(found: &Found<'_>, mapping: &Mapping, now: Millis) -> Link
         memory,
         billable: mapping.is_billable(user_type.as_deref()),
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         observation,
     }
 }

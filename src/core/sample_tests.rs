@@ -132,6 +132,9 @@ pub(super) fn link() -> Link {
         digest: Some(mapped.desired.digest),
         memory: AttributeMemory::default(),
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         billable: true,
         observation: Observation::before_numbers(NOW),
     }
@@ -167,6 +170,7 @@ pub(super) fn action(verb: Verb, changes: &[(&str, Option<&str>, Option<&str>)])
         activate: false,
         disposition: Disposition::Send,
         source_digest: None,
+        kept_from: None,
         observation: Observation::before_numbers(NOW),
         assigned_at: None,
         billable: true,

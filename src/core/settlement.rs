@@ -101,6 +101,9 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
         memory,
         billable: action.billable,
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         observation: action.observation,
     };
     Settled { link, ignored }

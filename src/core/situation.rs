@@ -30,7 +30,7 @@ impl From<&Standing> for StandingKind {
             Standing::Suspended => StandingKind::Suspended,
             Standing::Leaver(_) => StandingKind::Leaver,
             Standing::OutOfScope => StandingKind::OutOfScope,
-            Standing::HeldBack(_) => StandingKind::HeldBack,
+            Standing::HeldBack(_) | Standing::Unknown(_) => StandingKind::HeldBack,
         }
     }
 }

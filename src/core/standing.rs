@@ -26,8 +26,11 @@ pub enum Standing {
     Leaver(RemovalCause),
     /// Assigned and left out by `scope.filter`.
     OutOfScope,
-    /// Cannot be decided, or may not be written; the text says why.
+    /// May not be written; the text says why.
     HeldBack(String),
+    /// Nobody can tell where the person stands; the text says why. Never the same as absent: for somebody with an active
+    /// account it may hide that they left.
+    Unknown(String),
 }
 
 /// Which names of `scope.filter` were present for at least one person of a read.
@@ -83,7 +86,7 @@ pub fn standing(
         seen.never_seen.retain(|name| !names.is_present(name));
     }
     match lifecycle {
-        Lifecycle::Unknown => return Standing::HeldBack(unknown_reason(identity)),
+        Lifecycle::Unknown => return Standing::Unknown(unknown_reason(identity)),
         Lifecycle::Disabled => return Standing::Leaver(RemovalCause::Disabled),
         Lifecycle::Suspended if identity.assigned => return Standing::Suspended,
         Lifecycle::Suspended | Lifecycle::Pending | Lifecycle::Active if !identity.assigned => {

@@ -11,10 +11,13 @@ use chrono::DateTime;
 use super::quarantine::{Health, Quarantine, quarantine};
 use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
+use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
+use crate::model::plan::RemovalCause;
 use crate::model::report::RunResult;
 use crate::model::status::{
     Accounts, CredentialAges, DriftStatus, FailedRuns, FailedVerification, Failures, HoldStatus, LastRun,
-    OpenRun, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus, TargetWords,
+    LeaverWithAccess, OpenRun, OwedCount, QuarantineStatus, SeatCount, SourceWords, Status, SyncStatus,
+    TargetWords, UnconfiguredSync,
 };
 use crate::model::time::Millis;
 
@@ -48,6 +51,14 @@ pub struct Recorded {
     pub holds: Vec<HoldStatus>,
     /// Whose last write was refused.
     pub failing: Failures,
+    /// Everything that is wanted and not acknowledged, leavers first.
+    pub owed: Vec<OwedChange>,
+    /// Decisions that stand.
+    pub pins: u64,
+    /// Accounts of people who left that the configuration keeps.
+    pub kept_by_configuration: u64,
+    /// When the workspace last answered a run.
+    pub target_answered_at: Option<Millis>,
     /// How the last runs ended.
     pub health: Health,
     /// Until when writes are stopped, if they are; [`Millis`]'s maximum = until somebody resumes.
@@ -64,9 +75,14 @@ pub struct Recorded {
     pub credentials: CredentialAges,
 }
 
-/// The standing of several syncs, in the order of the configuration.
-pub fn status<'a>(syncs: impl IntoIterator<Item = (&'a config::Sync, Recorded)>, now: Millis) -> Status {
-    Status::new(now, syncs.into_iter().map(|(sync, recorded)| sync_status(sync, recorded, now)).collect())
+/// The standing of several syncs, in the order of the configuration; `unconfigured` are those that are only in the state.
+pub fn status<'a>(
+    syncs: impl IntoIterator<Item = (&'a config::Sync, Recorded)>,
+    unconfigured: Vec<UnconfiguredSync>,
+    now: Millis,
+) -> Status {
+    let syncs = syncs.into_iter().map(|(sync, recorded)| sync_status(sync, recorded, now)).collect();
+    Status::new(now, syncs, unconfigured)
 }
 
 /// The standing of one sync.
@@ -74,6 +90,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
     let interval = interval(sync, now).unwrap_or(FALLBACK_INTERVAL);
     let quarantine = quarantine(&recorded.health, interval);
     let problems = problems(sync, &recorded, quarantine.as_ref(), interval, now);
+    let notices = notices(sync, &recorded, quarantine.as_ref());
     let Recorded {
         last_success_at,
         last_run,
@@ -83,6 +100,10 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         billable,
         holds,
         failing,
+        owed,
+        pins,
+        kept_by_configuration,
+        target_answered_at,
         health,
         paused_until,
         ignored_attributes,
@@ -96,6 +117,7 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         name: sync.name.clone(),
         healthy: problems.is_empty(),
         problems,
+        notices,
         source: source_words(sync),
         target: TargetWords {
             dialect: sync.target.dialect.as_str(),
@@ -112,6 +134,11 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
         held: holds.iter().map(|hold| hold.count).sum(),
         holds,
         failing,
+        leavers_with_access: owed.iter().filter(|change| change.keeps_access()).map(leaver).collect(),
+        owed: owed_counts(&owed),
+        pins,
+        kept_by_configuration,
+        target_answered_at,
         quarantine: quarantine
             .map(|Quarantine { until, reason, begins: _ }| QuarantineStatus { until, reason }),
         failed_runs: FailedRuns { count: health.failed_runs, reason: health.reason },
@@ -125,6 +152,27 @@ pub fn sync_status(sync: &config::Sync, recorded: Recorded, now: Millis) -> Sync
     }
 }
 
+fn leaver(change: &OwedChange) -> LeaverWithAccess {
+    LeaverWithAccess {
+        user: change.user.clone(),
+        source_id: change.source_id.clone(),
+        since: change.since,
+        cause: change.cause.map_or("unknown", RemovalCause::as_str),
+        waits_for: change.waits_for,
+        next_try: change.next_try_at,
+        detail: change.detail.clone(),
+    }
+}
+
+/// How many people wait for what, by class.
+fn owed_counts(owed: &[OwedChange]) -> Vec<OwedCount> {
+    let mut counts: BTreeMap<(OwedClass, WaitsFor), u64> = BTreeMap::new();
+    for change in owed {
+        *counts.entry((change.class, change.waits_for)).or_default() += 1;
+    }
+    counts.into_iter().map(|((class, waits_for), people)| OwedCount { class, waits_for, people }).collect()
+}
+
 pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     let kind = match sync.source.kind {
         SourceKind::OktaToken { .. } | SourceKind::OktaOauth { .. } => "okta",
@@ -134,10 +182,10 @@ pub(super) fn source_words(sync: &config::Sync) -> SourceWords {
     SourceWords { kind, url, app_id: sync.source.app_id.clone() }
 }
 
-/// The first firing of the schedule after now, and not before a quarantine ends.
+/// The first firing of the schedule after now; in quarantine the hourly try where that comes first.
 fn next_run_at(sync: &config::Sync, quarantine: Option<&Quarantine>, now: Millis) -> Option<Millis> {
-    let earliest = quarantine.map_or(now, |quarantine| now.max(Millis(quarantine.until.0.saturating_sub(1))));
-    firings(sync, earliest, 1).pop()
+    let hourly = quarantine.map(|quarantine| quarantine.until).filter(|until| *until > now);
+    firings(sync, now, 1).pop().into_iter().chain(hourly).min()
 }
 
 /// The next firings of the schedule, without jitter.
@@ -169,7 +217,8 @@ fn late_from(sync: &config::Sync, last_success_at: Millis, interval: Duration) -
     Some(Millis(last.0.saturating_add(patience.as_millis() as i64)))
 }
 
-/// Everything that needs somebody's attention, a sentence each, the most important first.
+/// Everything that needs somebody's attention, a sentence each, the most important first: a removal that nobody wants to
+/// wait, a quarantine, firings that were missed. All else is a notice.
 fn problems(
     sync: &config::Sync,
     recorded: &Recorded,
@@ -177,18 +226,13 @@ fn problems(
     interval: Duration,
     now: Millis,
 ) -> Vec<String> {
-    let mut problems = Vec::new();
-    let reason = recorded.health.reason.as_deref().and_then(|reason| reason.lines().next());
-    let reason = reason.unwrap_or("the reason is not on record");
+    let mut problems: Vec<String> = leavers_problem(&recorded.owed).into_iter().collect();
     if let Some(quarantine) = quarantine {
+        let reason = failure_reason(recorded);
         problems.push(format!("in quarantine until {}: {reason}", quarantine.until.rfc3339()));
-    } else if recorded.health.failed_runs > 0 {
-        problems.push(match recorded.health.failed_runs {
-            1 => format!("the last run failed: {reason}"),
-            runs => format!("the last {runs} runs failed: {reason}"),
-        });
     }
     match recorded.last_success_at {
+        // Every firing so far was missed.
         None if recorded.last_run.is_none() && recorded.open_run.is_none() => {
             problems.push("no run yet".to_owned());
         }
@@ -206,30 +250,67 @@ fn problems(
             }
         }
     }
-    problems.extend(recorded.last_run.as_ref().and_then(|run| left_over(run, recorded)));
+    problems
+}
+
+/// What somebody wants so, what waits for somebody without keeping a leaver in, and what ends by itself.
+fn notices(sync: &config::Sync, recorded: &Recorded, quarantine: Option<&Quarantine>) -> Vec<String> {
+    let mut notices = Vec::new();
+    let reason = failure_reason(recorded);
+    match recorded.health.failed_runs {
+        0 => {}
+        _ if quarantine.is_some() => {}
+        1 => notices.push(format!("the last run failed: {reason}")),
+        runs => notices.push(format!("the last {runs} runs failed: {reason}")),
+    }
+    notices.extend(recorded.last_run.as_ref().and_then(|run| left_over(run, recorded)));
     match recorded.paused_until {
         None => {}
         Some(Millis::FOR_GOOD) => {
-            problems.push("paused: nothing is written until `rosterd resume`".to_owned())
+            notices.push("paused: nothing is written until `rosterd resume`".to_owned())
         }
-        Some(until) => problems.push(format!("paused: nothing is written until {}", until.rfc3339())),
+        Some(until) => notices.push(format!("paused: nothing is written until {}", until.rfc3339())),
     }
     for hold in &recorded.holds {
         let people = if hold.count == 1 { "1 person waits" } else { &format!("{} people wait", hold.count) };
-        problems.push(format!("{people} for approval to {}: {}", hold.class.as_str(), hold.approve));
+        notices.push(format!("{people} for approval to {}: {}", hold.class.as_str(), hold.approve));
     }
     match recorded.failing.count {
         0 => {}
-        1 => problems.push("1 person's last write was refused".to_owned()),
-        people => problems.push(format!("the last writes of {people} people were refused")),
+        1 => notices.push("1 person's last write was refused".to_owned()),
+        people => notices.push(format!("the last writes of {people} people were refused")),
     }
     if let Some(FailedVerification { at, reason }) =
         recorded.failed_verification.as_ref().filter(|_| is_verified(sync))
     {
         let reason = reason.lines().next().unwrap_or_default();
-        problems.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
+        notices.push(format!("the verification of {} failed: {reason}", at.rfc3339()));
     }
-    problems
+    notices
+}
+
+fn failure_reason(recorded: &Recorded) -> &str {
+    let reason = recorded.health.reason.as_deref().and_then(|reason| reason.lines().next());
+    reason.unwrap_or("the reason is not on record")
+}
+
+/// Leavers who still have access although nobody wants it so: the first thing that anybody should know.
+fn leavers_problem(owed: &[OwedChange]) -> Option<String> {
+    let keeps = |change: &&OwedChange| change.keeps_access() && change.waits_for.needs_attention();
+    let mut waits: Vec<&str> = Vec::new();
+    let mut people = 0u64;
+    for change in owed.iter().filter(keeps) {
+        people += 1;
+        if !waits.contains(&change.waits_for.as_str()) {
+            waits.push(change.waits_for.as_str());
+        }
+    }
+    let waits = waits.join(", ");
+    match people {
+        0 => None,
+        1 => Some(format!("1 person who left still has access (waits for: {waits})")),
+        more => Some(format!("{more} people who left still have access (waits for: {waits})")),
+    }
 }
 
 /// Whether anybody expects verifications: where the schedule was switched off since, one that failed is over.

@@ -54,6 +54,12 @@ fn problems_of(lines: &str, recorded: Recorded) -> Vec<String> {
     status.problems
 }
 
+fn notices_of(lines: &str, recorded: Recorded) -> Vec<String> {
+    let status = sync_status(&sync_with(lines), recorded, now());
+    assert!(status.healthy, "{:?}", status.problems);
+    status.notices
+}
+
 #[test]
 fn a_sync_whose_last_run_was_fine_is_healthy() {
     assert_eq!(problems_of("", well()), [""; 0]);
@@ -89,8 +95,8 @@ fn failures_are_counted_and_five_are_a_quarantine_that_moves_the_next_run() {
         let health = Health { failed_runs, reason, failed_at: Some(ago(MINUTE)), ..Health::default() };
         Recorded { health, last_run: Some(run(RunResult::SourceUnavailable)), ..well() }
     };
-    assert_eq!(problems_of("", failed(1)), ["the last run failed: okta: 503"]);
-    assert_eq!(problems_of("", failed(4)), ["the last 4 runs failed: okta: 503"]);
+    assert_eq!(notices_of("", failed(1)), ["the last run failed: okta: 503"]);
+    assert_eq!(notices_of("", failed(4)), ["the last 4 runs failed: okta: 503"]);
     let status = sync_status(&sync_with(""), failed(5), now());
     assert_eq!(status.problems, ["in quarantine until 2026-11-23T10:31:00Z: okta: 503"]);
     assert_eq!(status.next_run_at, Millis::parse("2026-11-23T10:45:00Z"));
@@ -99,11 +105,12 @@ fn failures_are_counted_and_five_are_a_quarantine_that_moves_the_next_run() {
 }
 
 #[test]
-fn a_pause_a_hold_and_failing_people_each_need_attention() {
+fn a_pause_a_hold_and_failing_people_are_lines_and_change_no_exit_code() {
     let hold = HoldStatus {
         id: "h7".to_owned(),
         revision: 2,
-        class: Verb::Deactivate,
+        class: Verb::Create,
+        kind: None,
         count: 30,
         reason: "too many".to_owned(),
         opened_at: ago(HOUR),
@@ -118,34 +125,76 @@ fn a_pause_a_hold_and_failing_people_each_need_attention() {
         ..well()
     };
     assert_eq!(
-        problems_of("", recorded.clone()),
+        notices_of("", recorded.clone()),
         [
             "paused: nothing is written until 2026-11-23T11:02:00Z",
-            "30 people wait for approval to deactivate: rosterd approve h7@2",
+            "30 people wait for approval to create: rosterd approve h7@2",
             "the last writes of 2 people were refused"
         ]
     );
     let for_good =
         sync_status(&sync_with(""), Recorded { paused_until: Some(Millis::FOR_GOOD), ..recorded }, now());
     assert!(for_good.paused && for_good.paused_until.is_none());
-    assert_eq!(for_good.problems[0], "paused: nothing is written until `rosterd resume`");
+    assert_eq!(for_good.notices[0], "paused: nothing is written until `rosterd resume`");
     assert_eq!(for_good.held, 30);
 }
 
 #[test]
 fn what_a_run_left_undone_is_told_where_nothing_else_tells_it() {
-    let ended = |result| problems_of("", Recorded { last_run: Some(run(result)), ..well() });
+    let ended = |result| notices_of("", Recorded { last_run: Some(run(result)), ..well() });
     assert!(ended(RunResult::Partial)[0].starts_with("run 7 did not send everything"));
     assert!(ended(RunResult::Held)[0].starts_with("run 7 left people waiting"));
     assert_eq!(ended(RunResult::Interrupted), ["run 7 was interrupted"]);
 }
 
 #[test]
-fn a_verification_that_failed_is_a_problem_until_one_succeeds() {
+fn a_verification_that_failed_is_a_line_until_one_succeeds() {
     let failed = FailedVerification { at: ago(HOUR), reason: "no answer\nhelp: wait".to_owned() };
     let recorded = Recorded { failed_verification: Some(failed), ..well() };
     let scheduled = "drift = { schedule = \"0 3 * * *\" }";
     let problem = "the verification of 2026-11-23T09:02:00Z failed: no answer";
-    assert_eq!(problems_of(scheduled, recorded.clone()), [problem]);
-    assert_eq!(problems_of("", recorded), [""; 0], "nobody expects one any more");
+    assert_eq!(notices_of(scheduled, recorded.clone()), [problem]);
+    assert_eq!(notices_of("", recorded), [""; 0], "nobody expects one any more");
+}
+
+fn leaver(waits_for: WaitsFor, since: Millis) -> OwedChange {
+    OwedChange {
+        source_id: crate::model::id::SourceId::new("00uann"),
+        user: "ann@acme.example".to_owned(),
+        target_id: None,
+        class: OwedClass::Removal,
+        verb: Some(Verb::Deactivate),
+        cause: Some(RemovalCause::Disabled),
+        since,
+        attempts: 2,
+        refusals: 0,
+        next_try_at: None,
+        wait_runs: 0,
+        waits_for,
+        detail: "503".to_owned(),
+        desired: None,
+    }
+}
+
+#[test]
+fn a_removal_that_nobody_wants_to_wait_needs_attention_and_one_that_somebody_wants_so_does_not() {
+    for waits_for in WaitsFor::ALL {
+        let recorded = Recorded { owed: vec![leaver(waits_for, ago(HOUR))], ..well() };
+        let status = sync_status(&sync_with(""), recorded, now());
+        let wanted =
+            matches!(waits_for, WaitsFor::Pause | WaitsFor::Switch | WaitsFor::Date | WaitsFor::Decision);
+        assert_eq!(status.healthy, wanted, "{waits_for:?}");
+        let [leaver] = status.leavers_with_access.as_slice() else { panic!("{status:?}") };
+        assert_eq!((leaver.cause, leaver.waits_for, leaver.since), ("disabled", waits_for, ago(HOUR)));
+    }
+}
+
+#[test]
+fn what_else_is_owed_is_counted_by_class_and_wait_and_needs_nobody() {
+    let update = OwedChange { class: OwedClass::Attributes, ..leaver(WaitsFor::Retry, now()) };
+    let recorded = Recorded { owed: vec![update.clone(), update], ..well() };
+    let status = sync_status(&sync_with(""), recorded, now());
+    assert!(status.healthy && status.leavers_with_access.is_empty());
+    let counted = OwedCount { class: OwedClass::Attributes, waits_for: WaitsFor::Retry, people: 2 };
+    assert_eq!(status.owed, [counted]);
 }

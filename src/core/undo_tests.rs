@@ -52,6 +52,9 @@ fn link() -> Link {
         digest: None,
         memory: AttributeMemory::default(),
         absent_since: None,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         billable: true,
         observation: Observation::before_numbers(NOW),
     }

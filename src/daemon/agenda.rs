@@ -9,6 +9,9 @@ use crate::config;
 use crate::core::schedule::{Schedule, ScheduleError};
 use crate::model::time::Millis;
 
+/// A run that was asked for out of turn is never further away, whatever the clock did.
+const LONGEST_SOON_MILLIS: i64 = 3_600_000;
+
 /// The next due time of one sync. However many firings were missed, one run makes up for them.
 #[derive(Debug)]
 pub struct Agenda {
@@ -77,7 +80,7 @@ impl Agenda {
         {
             self.plan_next(now);
         }
-        if self.soon_at.is_some_and(|at| at.since(now) > 60_000) {
+        if self.soon_at.is_some_and(|at| at.since(now) > LONGEST_SOON_MILLIS) {
             self.soon_at = Some(now);
         }
     }

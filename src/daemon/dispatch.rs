@@ -3,7 +3,7 @@
 //!
 //! What lives here: the state between runs. What must not: waiting (the loop must turn), and how a run goes.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -12,57 +12,35 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::agenda::Agenda;
 use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
+use super::looking::{bystanders, pause_after};
 use super::notify::Notifier;
-use super::verifying::Verifying;
+use super::notify::notices::Lasting;
+use super::pausing::Retired;
+use super::turn::Turn;
+use crate::core::quarantine::{LONGEST_WAIT, REFUSED_PAUSE_MILLIS};
 use crate::exit;
 use crate::model::id::SourceId;
-use crate::model::plan::Verb;
-use crate::model::report::{ActionRecord, Outcome, RunFacts, Trigger};
+use crate::model::order::OrderNumber;
+use crate::model::owed::{OwedChange, WaitMeaning};
+use crate::model::report::{RunFacts, Trigger};
 use crate::model::time::Millis;
 use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who, clear_up, put_off, quarantine_of};
+use crate::reconcile::{Finished, Order, Who, clear_up, is_secret_changed, put_off, quarantine_of};
+use crate::report::visible;
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
 use crate::telemetry::log::LogWatcher;
 use crate::telemetry::metrics::Metrics;
 
-/// So many people to look at are quicker read whole.
-const BURST: usize = 200;
-/// People of one such run: they are read one after the other, and the first must not wait for the last.
-const LOOK_PEOPLE: usize = 25;
-/// Runs of people whom the watch heard of, at a time and sync.
-const LOOK_RUNS: usize = 8;
 /// A full run that events ask for waits this long for further ones.
 const DEBOUNCE_MILLIS: i64 = 5_000;
-/// How soon people are looked at again whom the source could not tell of.
-const LOOK_AGAIN_MILLIS: i64 = 30_000;
+/// How often those who left and still have access are looked at while no run ends.
+const LEAVERS_SEEN_MILLIS: i64 = 60_000;
 
-/// What the loop knows of one sync.
-pub(super) struct Turn {
-    pub agenda: Agenda,
-    pub verifying: Verifying,
-    /// The full run or verification under way.
-    full: Option<u64>,
-    queue: VecDeque<Queued>,
-    /// Whom runs of the watch are about right now.
-    looking: HashSet<SourceId>,
-    look_runs: usize,
-    /// When to look again at whom the watch heard of.
-    look_at: Option<Millis>,
-    /// People without a link whom the last full run told of: waiting or held back.
-    bystanders: HashSet<SourceId>,
-    /// When the last good full run began: whoever it still showed had access until then at least.
-    last_well: Option<Millis>,
-    /// It waits for the end of a quarantine, and no run is on its way.
-    quarantined: bool,
-    /// Somebody did something about the quarantine.
-    cleared: bool,
-}
-
-struct Queued {
-    order: Order,
-    watchers: Vec<Arc<dyn Watcher>>,
-    replies: Vec<oneshot::Sender<Done>>,
+pub(super) struct Queued {
+    pub order: Order,
+    pub watchers: Vec<Arc<dyn Watcher>>,
+    pub replies: Vec<oneshot::Sender<Done>>,
 }
 
 pub(super) struct Running {
@@ -85,6 +63,7 @@ pub(super) struct Parts {
     pub notifier: Notifier,
     pub metrics: Metrics,
     pub secrets: ResolveSecret,
+    pub retired: Retired,
 }
 
 /// Starts runs and takes in their ends.
@@ -95,6 +74,7 @@ pub(super) struct Dispatcher {
     pub(super) interrupted: watch::Receiver<bool>,
     pub notifier: Notifier,
     pub metrics: Metrics,
+    pub(super) retired: Retired,
     secrets: ResolveSecret,
     pub turns: BTreeMap<String, Turn>,
     running: BTreeMap<u64, Running>,
@@ -103,39 +83,9 @@ pub(super) struct Dispatcher {
     pub(super) last: String,
 }
 
-impl Turn {
-    pub(super) fn new(agenda: Agenda, last_well: Option<Millis>) -> Turn {
-        Turn {
-            agenda,
-            verifying: Verifying::default(),
-            full: None,
-            queue: VecDeque::new(),
-            looking: HashSet::new(),
-            look_runs: 0,
-            // What was heard before a restart has not been looked at.
-            look_at: Some(Millis(0)),
-            bystanders: HashSet::new(),
-            last_well,
-            quarantined: false,
-            cleared: false,
-        }
-    }
-
-    /// The same turn with a new agenda: runs under way and what is known go on.
-    pub(super) fn reloaded(&mut self, agenda: Agenda) {
-        self.agenda = agenda;
-    }
-
-    /// Somebody started or reloaded the daemon, and so looked after it: a sync in quarantine is tried at once.
-    pub(super) fn try_at_once(&mut self, now: Millis) {
-        self.cleared = true;
-        self.agenda.soon(now);
-    }
-}
-
 impl Dispatcher {
     pub(super) fn new(parts: Parts) -> Dispatcher {
-        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets } = parts;
+        let Parts { store, loaded, events, interrupted, notifier, metrics, secrets, retired } = parts;
         Dispatcher {
             store,
             loaded,
@@ -143,6 +93,7 @@ impl Dispatcher {
             interrupted,
             notifier,
             metrics,
+            retired,
             secrets,
             turns: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -161,7 +112,7 @@ impl Dispatcher {
         let turns = self.turns.values();
         let due = |turn: &Turn| {
             let verification = turn.verifying.agenda.as_ref().and_then(Agenda::next_at);
-            [turn.agenda.next_at(), turn.look_at, verification]
+            [turn.agenda.next_at(), turn.full_at, turn.look_at, turn.paused_until, verification]
         };
         turns.flat_map(due).flatten().min()
     }
@@ -170,23 +121,34 @@ impl Dispatcher {
     pub(super) async fn tick(&mut self, now: Millis) -> Result<(), StoreError> {
         let names: Vec<String> = self.turns.keys().cloned().collect();
         for sync in names {
-            // A changed secret ends a quarantine, and need not wait for the next firing.
-            let waits = self.turns.get(&sync).is_some_and(|turn| turn.quarantined);
-            let waits_no_more = waits && self.put_off(&sync, now).await?.is_none();
+            if self.turns.get(&sync).is_some_and(|turn| turn.paused_until.is_some()) {
+                self.look_at_pause(&sync, now).await?;
+            }
+            // A changed secret need not wait for the next firing.
+            let waits = self.turns.get(&sync).is_some_and(|turn| turn.refused);
+            let waits_no_more = waits && self.is_secret_changed(&sync).await?;
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
             turn.agenda.look_at_the_clock(now);
             if waits_no_more {
+                turn.refused = false;
                 turn.agenda.soon(now);
+                turn.look_at = Some(now);
             }
+            let leavers = now.since(turn.leavers_seen_at).abs() >= LEAVERS_SEEN_MILLIS;
+            let owed = turn.is_full_run_due(now);
             let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
             let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
                 agenda.look_at_the_clock(now);
                 agenda.is_due(now)
             });
+            if leavers {
+                self.look_at_what_lasts(&sync, now).await?;
+            }
             if look {
                 self.look(&sync, now).await?;
             }
-            if due {
+            let owed = owed && !due && self.store.snapshot().owed_full_run(&sync).await?.is_some();
+            if due || owed {
                 self.due(&sync, now).await?;
             }
             if verify {
@@ -205,19 +167,30 @@ impl Dispatcher {
             turn.agenda.soon(until);
             return Ok(());
         }
-        turn.quarantined = false;
-        let order = Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, only: None };
+        turn.refused = false;
+        let order =
+            Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, by: None, only: None };
         self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
         Ok(())
     }
 
-    /// Until when a sync in quarantine waits; a changed secret, a reload or something decided by hand ends that.
-    async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+    /// Until when credentials that were refused rest; a changed secret, a reload or something decided by hand ends that.
+    pub(super) async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
-        let quarantine = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
         let cleared = self.turns.get(sync).is_some_and(|turn| turn.cleared);
-        Ok(quarantine.filter(|_| !cleared).map(|quarantine| quarantine.until))
+        if cleared {
+            return Ok(None);
+        }
+        let resting = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
+        Ok(resting.map(|resting| resting.until))
+    }
+
+    /// Whether a secret is another one than the one that was refused.
+    async fn is_secret_changed(&self, sync: &str) -> Result<bool, StoreError> {
+        let loaded = self.loaded.borrow().clone();
+        let Some(sides) = loaded.sides.get(sync) else { return Ok(false) };
+        is_secret_changed(self.store.snapshot(), &sides.config, &self.secrets).await
     }
 
     /// Somebody wants a run.
@@ -234,15 +207,29 @@ impl Dispatcher {
         }
     }
 
+    /// Asks for a full run, on record, so that no crash, stop or reload forgets it.
+    pub(super) async fn ask_for_full_run(
+        &mut self,
+        sync: &str,
+        reason: &str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        if self.store.snapshot().owed_full_run(sync).await?.is_none() {
+            self.store.owe_full_run(sync, reason.to_owned(), now).await?;
+        }
+        self.soon(sync, reason, now);
+        Ok(())
+    }
+
     /// A full run is wanted soon.
     pub(super) fn soon(&mut self, sync: &str, reason: &str, now: Millis) {
         tracing::info!(sync, reason, "a full run comes soon");
         if let Some(turn) = self.turns.get_mut(sync) {
-            turn.agenda.soon(Millis(now.0 + DEBOUNCE_MILLIS));
+            turn.owes_full_run(Millis(now.0.saturating_add(DEBOUNCE_MILLIS)));
         }
     }
 
-    /// Somebody decided something: a quarantine may end by it.
+    /// Somebody decided something: refused credentials are tried at once.
     pub(super) fn decided(&mut self, sync: &str) {
         if let Some(turn) = self.turns.get_mut(sync) {
             turn.cleared = true;
@@ -305,81 +292,42 @@ impl Dispatcher {
         self.running.remove(&id).map(|running| running.replies).unwrap_or_default()
     }
 
-    fn start(&mut self, sync: &str, queued: Queued) -> Option<u64> {
+    pub(super) fn start(&mut self, sync: &str, queued: Queued) -> Option<u64> {
         let loaded = self.loaded.borrow().clone();
         let sides = loaded.sides.get(sync)?.clone();
         let Queued { order, watchers, replies } = queued;
         let id = self.new_id(Running { replies });
+        if let Some(turn) = self.turns.get_mut(sync).filter(|_| is_whole(&order)) {
+            turn.whole = Some(id);
+        }
         let mut all: Vec<Arc<dyn Watcher>> =
             vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
+        #[cfg(feature = "sim")]
+        all.push(Arc::new(super::sim_hooks::Defect));
         let (store, events, interrupted) =
             (self.store.clone(), self.events.clone(), self.interrupted.clone());
         let sync = sync.to_owned();
         tokio::spawn(async move {
-            let began_at = Millis::now();
+            let (began_at, began) = (Millis::now(), OrderNumber::next());
             let watchers = All(all);
             let run = sides.reconcile(&order, &store, &watchers, interrupted);
             let finished = AssertUnwindSafe(run).catch_unwind().await.ok();
-            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, finished })));
+            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, began, finished })));
         });
         Some(id)
     }
 
-    /// Looks at whom the watch heard of.
-    pub(super) async fn look(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
-        let waiting = self.store.snapshot().heard(sync).await?;
-        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
-        turn.look_at = None;
-        let (mut people, mut strangers) = (Vec::new(), Vec::new());
-        for waits in waiting {
-            let id = waits.heard.source_id;
-            if !(waits.known || waits.heard.membership || turn.bystanders.contains(&id)) {
-                strangers.push(id);
-            } else if !turn.looking.contains(&id) {
-                people.push(id);
-            }
-        }
-        let put_off = if people.is_empty() { None } else { self.put_off(sync, now).await? };
-        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
-        if let Some(until) = put_off {
-            // Whoever refuses our credentials is not asked again and again.
-            turn.look_at = Some(until);
-        } else if people.len() > BURST {
-            self.soon(sync, "events named very many people", now);
-        } else if !*self.interrupted.borrow() {
-            let free = LOOK_RUNS.saturating_sub(turn.look_runs);
-            let batches: Vec<Vec<SourceId>> =
-                people.chunks(LOOK_PEOPLE).take(free).map(<[SourceId]>::to_vec).collect();
-            for batch in batches {
-                self.look_at(sync, batch);
-            }
-        }
-        if !strangers.is_empty() {
-            let tenure = self.store.tenure(sync).await?;
-            self.store.drop_heard(&tenure, Some(strangers), now).await?;
-        }
-        Ok(())
-    }
-
-    fn look_at(&mut self, sync: &str, people: Vec<SourceId>) {
-        if let Some(turn) = self.turns.get_mut(sync) {
-            turn.look_runs += 1;
-            turn.looking.extend(people.iter().cloned());
-        }
-        let order = Order { who: Who::Ids(people), trigger: Trigger::Watch, unattended: true, only: None };
-        self.start(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
-    }
-
     /// Takes in the end of a run.
     pub(super) async fn ended(&mut self, ended: Ended, now: Millis) -> Result<(), StoreError> {
-        let Ended { id, sync, order, began_at, finished } = ended;
+        let Ended { id, sync, order, began_at, began, finished } = ended;
         let replies = self.let_go(id, &sync);
         let looked = match (&order.who, order.trigger) {
             (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
             (Who::Ids(_) | Who::Named(_) | Who::Everybody | Who::ReturnOf { .. }, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
+            turn.whole = turn.whole.filter(|whole| *whole != id);
             turn.cleared = false;
             if let Some(ids) = &looked {
                 turn.look_runs -= 1;
@@ -390,7 +338,8 @@ impl Dispatcher {
         }
         match finished {
             Some(mut finished) => {
-                self.take_note(&sync, &order, began_at, looked.as_deref(), &mut finished, now).await?;
+                self.take_note(&sync, &order, (began_at, began), looked.as_deref(), &mut finished, now)
+                    .await?;
                 reply_to(replies, finished);
             }
             None => {
@@ -399,7 +348,10 @@ impl Dispatcher {
                     "a run broke off by a defect; what it left open is settled by the next one"
                 );
                 self.store.give_up_tenure(&sync).await;
-                self.look_again(&sync, now);
+                if let Some(turn) = self.turns.get_mut(&sync) {
+                    turn.look_rest.failed(now);
+                    turn.owes_full_run(Millis(now.0.saturating_add(pause_after(0))));
+                }
             }
         }
         self.clear_up();
@@ -423,98 +375,99 @@ impl Dispatcher {
         &mut self,
         sync: &str,
         order: &Order,
-        began_at: Millis,
+        (began_at, began): (Millis, OrderNumber),
         looked: Option<&[SourceId]>,
         finished: &mut Finished,
         now: Millis,
     ) -> Result<(), StoreError> {
         let facts = finished.facts.clone();
         let well = facts.result.reached_both_sides();
-        let full = order.who == Who::Everybody;
         // Who loses an account because a run is taken back has not left.
         if order.trigger != Trigger::Undo {
             let millis = self.tell_revocations(sync, looked.is_some(), finished, now).await?;
             if !millis.is_empty() {
                 let tenure = self.store.tenure(sync).await?;
-                self.store.note_revocations(&tenure, millis, now).await?;
+                self.store.note_revocations(&tenure, millis.clone(), now).await?;
+                // Once it is on record: the page and the metric are read together.
+                millis.iter().for_each(|millis| self.metrics.revoked(sync, *millis as f64 / 1000.0));
             }
         }
+        let whole = is_whole(order);
+        if whole || looked.is_some() {
+            self.end_looks(sync, began, looked, finished, now).await?;
+        }
+        let lasting = self.look_at_what_lasts(sync, now).await?;
+        let refused = !self.store.snapshot().health(sync).await?.refused.is_empty();
+        if let Some(turn) = self.turns.get_mut(sync) {
+            turn.refused = refused;
+            if refused && !lasting.quarantined {
+                // Once more, as soon as they have rested: then it is known to last.
+                turn.agenda.soon(Millis(now.0.saturating_add(REFUSED_PAUSE_MILLIS)));
+            }
+            // What a run left owed, and whom the watch heard of meanwhile.
+            turn.look_at = Some(now);
+            if well && whole {
+                turn.last_well = Some(began_at);
+                turn.bystanders = bystanders(finished);
+            }
+            match (looked, well) {
+                (Some(_), false) => turn.look_rest.failed(now),
+                (Some(_), true) => turn.look_rest.ended(),
+                (None, _) if whole && well => turn.look_rest.ended(),
+                (None, _) => {}
+            }
+        }
+        if whole {
+            self.plan_next_full_run(sync, well, lasting.quarantined, now).await?;
+        }
+        self.metrics.run_ended(&facts);
+        self.notifier.run_ended(&facts, exit::of_run(&facts, false), lasting);
+        log_failure(&facts);
+        self.last = sentence(&facts);
+        Ok(())
+    }
+
+    /// What lasts beyond the runs of a sync; leavers who keep access for too long are told of.
+    pub(super) async fn look_at_what_lasts(
+        &mut self,
+        sync: &str,
+        now: Millis,
+    ) -> Result<Lasting, StoreError> {
         let loaded = self.loaded.borrow().clone();
         let quarantined = match loaded.sides.get(sync) {
             Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
             None => false,
         };
-        if well {
-            let tenure = self.store.tenure(sync).await?;
-            match looked {
-                Some(ids) => self.store.drop_heard(&tenure, Some(ids.to_vec()), began_at).await?,
-                None if full && order.only.is_none() => {
-                    self.store.drop_heard(&tenure, None, began_at).await?
-                }
-                None => {}
-            }
-        }
+        let owed = self.store.snapshot().owed(sync).await?;
+        self.notifier.look_at_leavers(sync, &owed, now);
         if let Some(turn) = self.turns.get_mut(sync) {
-            turn.quarantined = quarantined;
-            if well && full && order.only.is_none() {
-                turn.last_well = Some(began_at);
-                turn.bystanders = bystanders(finished);
-            }
+            turn.leavers_seen_at = now;
         }
-        if looked.is_some() {
-            // Whom the watch heard of meanwhile was left for now.
-            if well { self.look_now(sync, now) } else { self.look_again(sync, now) }
-        }
-        self.metrics.run_ended(&facts);
-        self.notifier.run_ended(&facts, exit::of_run(&facts, false), quarantined);
-        self.last = sentence(&facts);
-        Ok(())
+        let undone = |change: &OwedChange| change.waits_for.meaning() == WaitMeaning::Undone;
+        let failing = owed.iter().any(|change| change.attempts > 0 && undone(change));
+        Ok(Lasting { quarantined, failing })
     }
 
-    /// How long leavers had access after they had left: from the event, else from the last full read that still
-    /// showed them.
-    async fn tell_revocations(
+    /// After a full run: one that is still asked for comes again soon, and a sync in quarantine is tried once an hour
+    /// where its schedule is rarer.
+    async fn plan_next_full_run(
         &mut self,
         sync: &str,
-        by_watch: bool,
-        finished: &mut Finished,
+        well: bool,
+        quarantined: bool,
         now: Millis,
-    ) -> Result<Vec<i64>, StoreError> {
-        let summary = finished.facts.summary;
-        if summary.deactivate + summary.delete == 0 {
-            return Ok(Vec::new());
+    ) -> Result<(), StoreError> {
+        let owed = self.store.snapshot().owed_full_run(sync).await?.is_some();
+        let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
+        turn.full_tries = if well { 0 } else { turn.full_tries.saturating_add(1) };
+        let hourly = Millis(now.0.saturating_add(LONGEST_WAIT.as_millis() as i64));
+        let pause = if well { DEBOUNCE_MILLIS } else { pause_after(turn.full_tries.saturating_sub(1)) };
+        match (quarantined, owed) {
+            (true, _) => turn.agenda.soon(hourly),
+            (false, true) => turn.owes_full_run(Millis(now.0.saturating_add(pause))),
+            (false, false) => {}
         }
-        let heard = self.store.snapshot().heard(sync).await?;
-        let last_well = self.turns.get(sync).and_then(|turn| turn.last_well);
-        let mut all = Vec::new();
-        for record in records(finished) {
-            let removed = matches!(record.action, Verb::Deactivate | Verb::Delete);
-            let Some(id) = record.source_id.filter(|_| removed && record.outcome == Outcome::Applied) else {
-                continue;
-            };
-            let event =
-                heard.iter().find(|waits| waits.heard.source_id == id).map(|waits| waits.heard.event_at);
-            if let Some(since) = event.or(last_well) {
-                let millis = now.since(since).max(0);
-                let seconds = millis as f64 / 1000.0;
-                all.push(millis);
-                self.metrics.revoked(sync, seconds);
-                tracing::info!(sync, by_watch, seconds, "access ended");
-            }
-        }
-        Ok(all)
-    }
-
-    fn look_now(&mut self, sync: &str, now: Millis) {
-        if let Some(turn) = self.turns.get_mut(sync) {
-            turn.look_at = Some(now);
-        }
-    }
-
-    fn look_again(&mut self, sync: &str, now: Millis) {
-        if let Some(turn) = self.turns.get_mut(sync) {
-            turn.look_at = Some(Millis(now.0 + LOOK_AGAIN_MILLIS));
-        }
+        Ok(())
     }
 
     /// One line for `systemctl status`.
@@ -541,26 +494,20 @@ impl Dispatcher {
     }
 }
 
+/// Whether an order is about everybody and everything.
+fn is_whole(order: &Order) -> bool {
+    order.who == Who::Everybody && order.only.is_none()
+}
+
+/// A run that failed is logged with its reason and what to do about it.
+fn log_failure(facts: &RunFacts) {
+    let Some(problem) = facts.problem() else { return };
+    let problem: Vec<&str> = problem.lines().map(str::trim).collect();
+    let (sync, run, result) = (&facts.sync, facts.run, facts.result.as_str());
+    tracing::error!(sync, run, result, "run failed: {}", visible(&problem.join("; ")));
+}
+
 pub(super) fn sentence(facts: &RunFacts) -> String {
     let run = facts.run.map(|run| format!("run {run} of ")).unwrap_or_default();
     format!("{run}{}: {}", facts.sync, facts.result.as_str())
-}
-
-fn records(finished: &mut Finished) -> Vec<ActionRecord> {
-    match finished.records.iter() {
-        Ok(records) => records.flatten().filter(|record| record.action.is_removal()).collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-/// People without an account whom a full run told of: their lifecycle and profile events count.
-fn bystanders(finished: &mut Finished) -> HashSet<SourceId> {
-    let told = match finished.records.iter() {
-        Ok(told) => told,
-        Err(_) => return HashSet::new(),
-    };
-    told.flatten()
-        .filter(|record| matches!(record.action, Verb::Skip | Verb::HoldBack) && record.target_id.is_none())
-        .filter_map(|record| record.source_id)
-        .collect()
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::pausing::Retired;
 use super::verifying::{VerifyEnded, VerifyWish};
 use crate::config::Config;
+use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
 use crate::reconcile::{Finished, Order, Refused, Sides, Who};
@@ -37,6 +39,11 @@ pub enum Event {
     },
     /// Something was decided by hand: a sync in quarantine may try at once.
     Decided {
+        /// The sync.
+        sync: String,
+    },
+    /// The pause of a sync was set or lifted.
+    PauseSet {
         /// The sync.
         sync: String,
     },
@@ -77,6 +84,8 @@ pub struct Ended {
     pub order: Order,
     /// When it began.
     pub began_at: Millis,
+    /// When it began, in the order of things.
+    pub began: OrderNumber,
     /// How it ended; `None` = it broke off by a defect of the program.
     pub finished: Option<Finished>,
 }
@@ -97,6 +106,7 @@ pub struct Handle {
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) loaded: watch::Receiver<Arc<Loaded>>,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) retired: Retired,
 }
 
 impl Handle {

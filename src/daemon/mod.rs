@@ -18,12 +18,16 @@ use tokio::task::JoinHandle;
 
 use self::agenda::Agenda;
 use self::control::Client;
-use self::dispatch::{Dispatcher, Parts, Turn};
+use self::dispatch::{Dispatcher, Parts};
 use self::http::HttpState;
 use self::notify::Notifier;
+use self::pausing::Retired;
 use self::pulse::Pulse;
+use self::sim_hooks::{clock, hold_still_for_tests};
+use self::turn::Turn;
 use crate::config::{self, Config, Environment};
 use crate::http::pacer::Pacers;
+use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::reconcile::{OpenError, Sides, quarantine_of, unreadable_secret};
 use crate::source::ResolveSecret;
@@ -35,9 +39,13 @@ pub mod control;
 mod dispatch;
 pub mod event;
 pub mod http;
+mod looking;
 pub mod notify;
+mod pausing;
 pub mod pulse;
+mod sim_hooks;
 mod systemd;
+mod turn;
 pub mod verifying;
 mod watching;
 
@@ -87,11 +95,13 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
     let (loaded_sender, loaded_receiver) = watch::channel(loaded.clone());
     let (stop, stopped) = watch::channel(false);
     listen_for_signals(events.clone(), stop.clone())?;
+    let retired = Retired::default();
     let handle = Handle {
         store: store.clone(),
         events: events.clone(),
         loaded: loaded_receiver,
         stop: stopped.clone(),
+        retired: retired.clone(),
     };
     let serve_client: control::Serve = {
         let handle = handle.clone();
@@ -122,6 +132,7 @@ pub async fn run(service: Service) -> Result<(), DaemonError> {
         notifier: Notifier::start(&loaded.config.daemon),
         metrics,
         secrets: secrets.clone(),
+        retired,
     });
     let mut daemon = Daemon {
         dispatcher,
@@ -269,13 +280,20 @@ impl Daemon {
                 }
                 Entry::Vacant(place) => place.insert(Turn::new(agenda, well)),
             };
-            if quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some() {
+            let health = dispatcher.store.snapshot().health(name).await?;
+            let quarantined = quarantine_of(dispatcher.store.snapshot(), &sides.config).await?.is_some();
+            if quarantined || !health.refused.is_empty() {
                 turn.try_at_once(now);
+            }
+            // Asked for before a crash, a stop or a reload, and not done since.
+            if dispatcher.store.snapshot().owed_full_run(name).await?.is_some() {
+                turn.owes_full_run(now);
             }
             let agenda = verifying::agenda(&sides.config, &dispatcher.store, now).await?;
             if let Some(turn) = dispatcher.turns.get_mut(name) {
                 turn.verifying.agenda = agenda;
             }
+            dispatcher.look_at_pause(name, now).await?;
         }
         Ok(())
     }
@@ -285,6 +303,7 @@ impl Daemon {
         self.followers.drain(..).for_each(|follower| follower.abort());
         let names: Vec<&str> = loaded.sides.keys().map(String::as_str).collect();
         self.dispatcher.metrics.keep_only(&names);
+        let began = OrderNumber::next();
         for (name, sides) in &loaded.sides {
             self.dispatcher.metrics.register_traffic(name, Peer::Source, sides.source.traffic());
             self.dispatcher.metrics.register_traffic(name, Peer::Target, sides.target.traffic());
@@ -295,6 +314,7 @@ impl Daemon {
                 self.dispatcher.store.clone(),
                 self.dispatcher.events.clone(),
                 lag,
+                began,
                 self.stopped.clone(),
             )));
         }
@@ -336,6 +356,7 @@ impl Daemon {
             Event::Heard { sync } => dispatcher.look(&sync, now).await?,
             Event::Soon { sync, reason } => dispatcher.soon(&sync, &reason, now),
             Event::Decided { sync } => dispatcher.decided(&sync),
+            Event::PauseSet { sync } => dispatcher.look_at_pause(&sync, now).await?,
             Event::Reload => self.reload().await,
             Event::Stop => {}
         }
@@ -377,9 +398,15 @@ impl Daemon {
         let loaded =
             load(config, &self.dispatcher.store, &self.secrets).await.map_err(|error| error.to_string())?;
         let loaded = Arc::new(loaded);
+        for name in loaded.sides.keys() {
+            let reason = "the configuration was read again".to_owned();
+            let owed = self.dispatcher.store.owe_full_run(name, reason, Millis::now()).await;
+            owed.map_err(|error| error.to_string())?;
+        }
         self.take_turns(&loaded).await.map_err(|error| error.to_string())?;
         self.dispatcher.notifier.reconfigure(&loaded.config.daemon);
-        self.dispatcher.loaded.send_replace(loaded.clone());
+        let before = self.dispatcher.loaded.send_replace(loaded.clone());
+        self.dispatcher.retired.retire(before.sides.values());
         self.configs.send_replace(Arc::new(loaded.config.clone()));
         self.follow(&loaded);
         tracing::info!(file = %loaded.config.path.display(), "the configuration was read again");
@@ -425,29 +452,3 @@ impl Daemon {
         tracing::info!("stopped");
     }
 }
-
-/// The time as the loop sees it. A test may set the clock by so many milliseconds as this file says.
-#[cfg(feature = "sim")]
-fn clock() -> Millis {
-    let file = std::env::var_os("ROSTERD_SIM_CLOCK");
-    let text = file.and_then(|file| std::fs::read_to_string(file).ok());
-    Millis(Millis::now().0 + text.and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or_default())
-}
-
-#[cfg(not(feature = "sim"))]
-fn clock() -> Millis {
-    Millis::now()
-}
-
-/// A test of the watchdog needs a loop that is stuck: it is, while this file exists.
-#[cfg(feature = "sim")]
-fn hold_still_for_tests() {
-    if let Some(file) = std::env::var_os("ROSTERD_SIM_STUCK_WHILE") {
-        while std::path::Path::new(&file).exists() {
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-    }
-}
-
-#[cfg(not(feature = "sim"))]
-fn hold_still_for_tests() {}

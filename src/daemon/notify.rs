@@ -11,12 +11,14 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
-use self::notices::{Notice, Told};
+use self::notices::{Lasting, Notice, Told};
 use crate::config::{Daemon, NotifyOn};
 use crate::exit;
 use crate::http::webhook::Webhook;
 use crate::model::drift::VerifyFacts;
+use crate::model::owed::OwedChange;
 use crate::model::report::{Mode, RunFacts};
+use crate::model::time::Millis;
 
 pub mod notices;
 
@@ -67,7 +69,7 @@ impl Notifier {
     }
 
     /// Takes note of a run: returns at once, whatever the receivers do. A dry run is nobody's news.
-    pub fn run_ended(&self, facts: &RunFacts, exit_code: u8, quarantined: bool) {
+    pub fn run_ended(&self, facts: &RunFacts, exit_code: u8, lasting: Lasting) {
         if facts.mode == Mode::DryRun {
             return;
         }
@@ -76,7 +78,12 @@ impl Notifier {
             // Full: one waits already, and it will say the same. Closed: at shutdown.
             let _ = pings.try_send(());
         }
-        self.send(|told| notices::decide(told, facts, quarantined, &self.on));
+        self.send(|told| notices::decide(told, facts, lasting, &self.on));
+    }
+
+    /// Takes note of what is owed in a sync; returns at once.
+    pub fn look_at_leavers(&self, sync: &str, owed: &[OwedChange], now: Millis) {
+        self.send(|told| notices::decide_leavers(told, sync, owed, now, &self.on).into_iter().collect());
     }
 
     /// Takes note of a verification that nobody waits for; returns at once.

@@ -158,13 +158,9 @@ impl Dispatcher {
             Some(verified) => {
                 if let Some(repair) = &verified.repair {
                     let facts = &repair.facts;
-                    let loaded = self.loaded.borrow().clone();
-                    let quarantined = match loaded.sides.get(&sync) {
-                        Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
-                        None => false,
-                    };
+                    let lasting = self.look_at_what_lasts(&sync, Millis::now()).await?;
                     self.metrics.run_ended(facts);
-                    self.notifier.run_ended(facts, exit::of_run(facts, false), quarantined);
+                    self.notifier.run_ended(facts, exit::of_run(facts, false), lasting);
                     self.last = sentence(facts);
                 }
                 self.notifier.verification_ended(&verified.facts);

@@ -1,22 +1,26 @@
 //! The watch: follows a source's event log and stores whom it names. It looks at nobody and decides nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
 use crate::config::Watch;
+use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::reconcile::Sides;
 use crate::source::{Hint, Poll, PollError, Subject};
-use crate::store::{Heard, Store, StoreError};
+use crate::store::{NamedPerson, Store, StoreError};
 
 /// `watch = "auto"`
 const AUTO: Duration = Duration::from_secs(30);
 /// How soon a log that may not be read, or a source that does not answer, is tried again at the latest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const LONGEST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(300);
+
+/// A first poll looks back a little further than this.
+const LOOKS_BACK: Duration = Duration::from_secs(100);
 
 /// Takes note of how long after it happened an event of a sync was read, in seconds.
 pub type Lag = Arc<dyn Fn(&str, f64) + Send + Sync>;
@@ -29,12 +33,13 @@ enum Polled {
     Failed(Duration),
 }
 
-/// Follows the event log of a sync until `stop`.
+/// Follows the event log of a sync until `stop`. `began`: when that was decided, in the order of things.
 pub async fn follow(
     sides: Arc<Sides>,
     store: Arc<Store>,
     events: mpsc::UnboundedSender<Event>,
     lag: Lag,
+    began: OrderNumber,
     mut stop: watch::Receiver<bool>,
 ) {
     let every = match sides.config.watch {
@@ -42,7 +47,8 @@ pub async fn follow(
         Watch::Every(every) => every,
         Watch::Off => return,
     };
-    let mut follower = Follower { sides, store, events, lag, failures: 0, told: None };
+    let began = (began, Instant::now());
+    let mut follower = Follower { sides, store, events, lag, began, failures: 0, told: None };
     loop {
         let pause = match follower.poll().await {
             Ok(Polled::Read(true)) => Duration::ZERO,
@@ -65,6 +71,7 @@ struct Follower {
     store: Arc<Store>,
     events: mpsc::UnboundedSender<Event>,
     lag: Lag,
+    began: (OrderNumber, Instant),
     failures: u32,
     /// The trouble that was told last: it is told once.
     told: Option<String>,
@@ -84,15 +91,18 @@ impl Follower {
                 }
                 self.failures = 0;
                 let more = poll.more;
+                if cursor.is_none() {
+                    self.begin_log().await?;
+                }
                 self.take_in(poll).await?;
                 Ok(Polled::Read(more))
             }
             Err(PollError::CursorLost(why)) => {
                 let tenure = self.store.tenure(self.sync()).await?;
-                self.store.forget_cursor(&tenure).await?;
-                self.soon(format!(
-                    "the event log begins anew, and what happened in between is read whole: {why}"
-                ));
+                let reason =
+                    format!("the event log begins anew, and what happened in between is read whole: {why}");
+                self.store.forget_cursor(&tenure, reason.clone(), Millis::now()).await?;
+                self.soon(reason);
                 Ok(Polled::Read(true))
             }
             Err(PollError::NotAllowed(why)) => {
@@ -110,26 +120,40 @@ impl Follower {
         }
     }
 
+    /// The log is read from here on for the first time: what happened before is known by a full run only. The first poll
+    /// looks back a little, so that a run which began with the watch will do.
+    async fn begin_log(&self) -> Result<(), StoreError> {
+        if self.store.snapshot().owed_full_run(self.sync()).await?.is_some() {
+            return Ok(());
+        }
+        let (number, at) = self.began;
+        let number = if at.elapsed() < LOOKS_BACK { number } else { OrderNumber::next() };
+        let reason = "the event log is followed from here on".to_owned();
+        self.store.owe_full_run_since(self.sync(), reason.clone(), number, Millis::now()).await?;
+        self.soon(reason);
+        Ok(())
+    }
+
     /// Stores whom the events name, then how far they go, and only then wakes the loop.
     async fn take_in(&mut self, poll: Poll) -> Result<(), StoreError> {
         let now = Millis::now();
-        let mut heard = Vec::new();
+        let mut named = Vec::new();
         let mut everybody = None;
-        for Hint { event_id, at, subject } in poll.hints {
+        for Hint { event_id, at, subject, meaning } in poll.hints {
             (self.lag)(self.sync(), now.since(at).max(0) as f64 / 1000.0);
             match subject {
                 Subject::Membership(source_id) => {
-                    heard.push(Heard { source_id, event_at: at, membership: true });
+                    named.push(NamedPerson { source_id, event_at: at, membership: true, meaning });
                 }
                 Subject::Person(source_id) => {
-                    heard.push(Heard { source_id, event_at: at, membership: false });
+                    named.push(NamedPerson { source_id, event_at: at, membership: false, meaning });
                 }
                 Subject::Everybody(reason) => everybody = Some(format!("{reason} (event {event_id})")),
             }
         }
-        let anybody = !heard.is_empty();
+        let anybody = !named.is_empty();
         let tenure = self.store.tenure(self.sync()).await?;
-        self.store.save_events(&tenure, heard, poll.cursor, now).await?;
+        self.store.save_events(&tenure, named, everybody.clone(), poll.cursor, now).await?;
         if anybody {
             let _ = self.events.send(Event::Heard { sync: self.sync().to_owned() });
         }

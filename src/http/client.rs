@@ -4,7 +4,8 @@
 //! or a target.
 //!
 //! *Invariants*: no redirect is followed; no request leaves for another origin; a request of
-//! [`Replay::OnlyIfNotProcessed`] is sent again only where the peer certainly did not act on it.
+//! [`Replay::OnlyIfNotProcessed`] is sent again only where the peer certainly did not act on it; no request is sent
+//! after its `not_after`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +17,14 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICA
 use tokio::time::Instant;
 use url::Url;
 
+use super::clock::{ClockWitness, Hearing};
 use super::connect;
 use super::counters::{Counters, Counting, Traffic};
 use super::credentials::Credentials;
 use super::discreet::Sent;
-use super::pacer::{LONGEST_WAIT, Pacer};
+use super::pacer::{KeptBack, LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
+use super::write_gate::WriteGate;
 use super::{Answer, HttpError, Replay, Request};
 use crate::model::order::Observation;
 use crate::model::time::Millis;
@@ -80,6 +83,8 @@ struct Shared {
     transport: reqwest::Client,
     pacer: Arc<Pacer>,
     counting: Arc<Counting>,
+    hearing: Hearing,
+    write_gate: Arc<WriteGate>,
     retry_budget_tenths: AtomicI64,
 }
 
@@ -121,6 +126,8 @@ impl Client {
             transport,
             pacer: options.pacer,
             counting: Arc::default(),
+            hearing: Hearing::default(),
+            write_gate: Arc::default(),
             retry_budget_tenths: AtomicI64::new(RETRY_BUDGET_TENTHS),
         };
         Ok(Client { shared: Arc::new(shared), credentials })
@@ -151,10 +158,25 @@ impl Client {
         self.shared.counting.handle()
     }
 
+    /// What the answers told about our clock since this was last forgotten; nothing older than an hour.
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        self.shared.hearing.witness()
+    }
+
+    /// The gate through which its writes go out.
+    pub fn write_gate(&self) -> &Arc<WriteGate> {
+        &self.shared.write_gate
+    }
+
+    /// Hears the peer anew: what it told before this counts no more.
+    pub fn forget_clock_witness(&self) {
+        self.shared.hearing.forget();
+    }
+
     /// Sends a request and reads the whole answer.
     ///
     /// `Ok` is any complete answer, whatever its status: after the last repetition a 429 or 5xx is returned as
-    /// it came.
+    /// it came. [`HttpError::Expired`]: its time was over before it could be sent, and the peer certainly did not act.
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
         if !connect::same_origin(&self.shared.base, &request.url) {
             return Err(HttpError::ForeignOrigin {
@@ -166,12 +188,13 @@ impl Client {
                 ),
             });
         }
+        let closings = self.shared.write_gate.closings();
         let policy = self.shared.pacer.retry_policy();
         let mut delays = policy.delays();
         let (mut sent, mut limited, mut refusals) = (0_u32, 0_u32, 0_u32);
         loop {
             sent += 1;
-            let (pause, otherwise) = match self.attempt(&request, sent, refusals).await {
+            let (pause, otherwise) = match self.attempt(&request, sent, refusals, closings).await {
                 Attempt::Done(outcome) => return outcome,
                 Attempt::Again { pause, otherwise } => (pause, otherwise),
             };
@@ -194,13 +217,20 @@ impl Client {
                     Some(_) | None => return otherwise,
                 },
             };
+            if request.not_after.is_some_and(|end| Instant::now() + wait >= end) {
+                return if certainly_did_nothing(&otherwise) {
+                    Err(self.expired(&request))
+                } else {
+                    otherwise
+                };
+            }
             self.shared.counting.retried();
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn attempt(&self, request: &Request, sent: u32, refusals: u32) -> Attempt {
-        let (answer, sent_at) = match self.send_once(request, sent).await {
+    async fn attempt(&self, request: &Request, sent: u32, refusals: u32, closings: u64) -> Attempt {
+        let (answer, sent_at) = match self.send_once(request, sent, closings).await {
             Ok(answered) => answered,
             Err((error, sent_at)) => return self.judge_error(request, error, sent_at),
         };
@@ -245,6 +275,8 @@ impl Client {
             HttpError::Distrusted { .. }
             | HttpError::TooLarge { .. }
             | HttpError::Credentials { .. }
+            | HttpError::Expired { .. }
+            | HttpError::TakenBack { .. }
             | HttpError::ForeignOrigin { .. } => false,
         };
         if again {
@@ -258,19 +290,26 @@ impl Client {
         &self,
         request: &Request,
         attempts: u32,
+        closings: u64,
     ) -> Result<(Answer, Instant), (HttpError, Option<Instant>)> {
         let shared = &*self.shared;
-        shared.pacer.admit(request.lane, shared.pacer.bucket_of(&request.url)).await.map_err(|wait| {
-            let message = format!(
-                "{}: not sent, because {} asked for a pause of {} s; help: run again later",
-                connect::describe(&request.method, &request.url),
-                shared.name.0,
-                wait.as_secs()
-            );
-            (HttpError::NotSent { message }, None)
-        })?;
+        let bucket = shared.pacer.bucket_of(&request.url);
+        let admitted = shared.pacer.admit_before(request.lane, bucket, request.not_after).await;
+        admitted.map_err(|kept_back| (self.not_admitted(request, kept_back), None))?;
         let authorisation =
             self.credentials.authorise(&request.method, &request.url).await.map_err(|error| (error, None))?;
+        // Fetching a token takes its time, too.
+        if request.not_after.is_some_and(|end| Instant::now() >= end) {
+            return Err((self.expired(request), None));
+        }
+        // The last thing that is asked before the bytes go out.
+        let _on_the_wire = match request.replay {
+            Replay::Safe => None,
+            Replay::OnlyIfNotProcessed | Replay::Never => match shared.write_gate.go_out(closings) {
+                Some(out) => Some(out),
+                None => return Err((self.taken_back(request), None)),
+            },
+        };
         let mut headers = request.headers.clone();
         headers.extend(authorisation);
         if request.method != Method::GET {
@@ -292,6 +331,9 @@ impl Client {
             .await
             .map_err(|error| (connect::classify(&request.method, &request.url, &error), Some(at)))?;
         let (status, told) = (response.status().as_u16(), response.headers().clone());
+        if let Some(heard) = ClockWitness::of(&told, at.elapsed()) {
+            shared.hearing.hear(heard);
+        }
         let body = connect::read_body(&request.method, &request.url, response, shared.body_limit_bytes)
             .await
             .map_err(|error| (error, Some(at)))?;
@@ -302,6 +344,37 @@ impl Client {
             answer.body = sent.struck_out(answer.body);
         }
         Ok((answer, at))
+    }
+
+    fn not_admitted(&self, request: &Request, kept_back: KeptBack) -> HttpError {
+        match kept_back {
+            KeptBack::TooLong(wait) => HttpError::NotSent {
+                message: format!(
+                    "{}: not sent, because {} asked for a pause of {} s; help: run again later",
+                    connect::describe(&request.method, &request.url),
+                    self.shared.name.0,
+                    wait.as_secs()
+                ),
+            },
+            KeptBack::Expired => self.expired(request),
+        }
+    }
+
+    fn taken_back(&self, request: &Request) -> HttpError {
+        let request = connect::describe(&request.method, &request.url);
+        HttpError::TakenBack {
+            message: format!("{request}: not sent, because writing was stopped before it could be"),
+        }
+    }
+
+    fn expired(&self, request: &Request) -> HttpError {
+        HttpError::Expired {
+            message: format!(
+                "{}: not sent, because its time was over before {} allowed another request",
+                connect::describe(&request.method, &request.url),
+                self.shared.name.0
+            ),
+        }
     }
 
     fn spend_retry(&self) -> bool {
@@ -320,6 +393,23 @@ impl Client {
             self.shared.retry_budget_tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
                 (tenths < RETRY_BUDGET_TENTHS).then_some(tenths + 1)
             });
+    }
+}
+
+/// Whether what an attempt came to shows that the peer did not act.
+fn certainly_did_nothing(outcome: &Result<Answer, HttpError>) -> bool {
+    match outcome {
+        Ok(answer) => matches!(answer.status, 401 | 429),
+        Err(HttpError::NotSent { .. }) => true,
+        Err(
+            HttpError::Unanswered { .. }
+            | HttpError::Distrusted { .. }
+            | HttpError::TooLarge { .. }
+            | HttpError::Credentials { .. }
+            | HttpError::Expired { .. }
+            | HttpError::TakenBack { .. }
+            | HttpError::ForeignOrigin { .. },
+        ) => false,
     }
 }
 

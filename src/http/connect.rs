@@ -45,6 +45,11 @@ pub(super) fn build(options: &ClientOptions) -> Result<reqwest::Client, HttpErro
         .pool_max_idle_per_host(POOL_MAX_IDLE)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .https_only(!loopback);
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+    {
+        // Else the kernel goes on delivering a request that was given up, and it may arrive after its successor.
+        builder = builder.tcp_user_timeout(options.timeout);
+    }
     builder = match &options.proxy {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.as_str()).map_err(|error| {
             HttpError::NotSent { message: format!("{peer}: the proxy cannot be used: {}", cause(&error)) }

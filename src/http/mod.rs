@@ -5,11 +5,13 @@
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::model::order::Observation;
 
 pub mod client;
+pub mod clock;
 mod connect;
 pub mod counters;
 pub mod credentials;
@@ -17,6 +19,7 @@ mod discreet;
 pub mod pacer;
 pub mod ratelimit;
 pub mod webhook;
+pub mod write_gate;
 
 /// A request before it is authorised and paced.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct Request {
     pub lane: Lane,
     /// Whether it may be sent again.
     pub replay: Replay,
+    /// It is not sent after this, however long the rate limit keeps it back: what it rests on is old by then.
+    pub not_after: Option<Instant>,
 }
 
 impl Request {
@@ -41,7 +46,15 @@ impl Request {
         let mut headers = HeaderMap::new();
         headers
             .insert(reqwest::header::ACCEPT, reqwest::header::HeaderValue::from_static("application/json"));
-        Request { method: reqwest::Method::GET, url, headers, body: None, lane, replay: Replay::Safe }
+        Request {
+            method: reqwest::Method::GET,
+            url,
+            headers,
+            body: None,
+            lane,
+            replay: Replay::Safe,
+            not_after: None,
+        }
     }
 }
 
@@ -99,6 +112,19 @@ pub enum HttpError {
     /// The peer could not be reached, or the connection failed before the request was sent: nothing happened there.
     #[error("{message}")]
     NotSent {
+        /// For people.
+        message: String,
+    },
+    /// The request's time was over before it could be sent: nothing happened there, and what it rested on has to be
+    /// made sure of again.
+    #[error("{message}")]
+    Expired {
+        /// For people.
+        message: String,
+    },
+    /// Writing was stopped before the write could be sent: nothing happened there.
+    #[error("{message}")]
+    TakenBack {
         /// For people.
         message: String,
     },

@@ -170,6 +170,15 @@ struct State {
     buckets: HashMap<&'static str, Bucket>,
 }
 
+/// Why a request was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptBack {
+    /// The peer asks for a longer wait than [`LONGEST_WAIT`]: this one.
+    TooLong(Duration),
+    /// The wait would last beyond the request's own end.
+    Expired,
+}
+
 enum Decision {
     Go,
     Wait(Duration),
@@ -229,15 +238,31 @@ impl Pacer {
 
     /// Waits until a request of this lane may be sent. `Err` = the peer asks for a longer wait than anybody
     /// should sit through ([`LONGEST_WAIT`]).
-    pub async fn admit(&self, lane: Lane, bucket: &'static str) -> Result<(), Duration> {
+    pub async fn admit(&self, lane: Lane, bucket: &'static str) -> Result<(), KeptBack> {
+        self.admit_before(lane, bucket, None).await
+    }
+
+    /// As [`Pacer::admit`], and not after `end`: a wait that would last longer is not begun.
+    pub async fn admit_before(
+        &self,
+        lane: Lane,
+        bucket: &'static str,
+        end: Option<Instant>,
+    ) -> Result<(), KeptBack> {
         let mut waiting = None;
         loop {
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return Err(KeptBack::Expired);
+            }
             let mut moved = std::pin::pin!(self.moved.notified());
             moved.as_mut().enable();
             let decision = self.decide(lane, bucket);
             match decision {
                 Decision::Go => return Ok(()),
-                Decision::Wait(wait) if wait > LONGEST_WAIT => return Err(wait),
+                Decision::Wait(wait) if wait > LONGEST_WAIT => return Err(KeptBack::TooLong(wait)),
+                Decision::Wait(wait) if end.is_some_and(|end| Instant::now() + wait >= end) => {
+                    return Err(KeptBack::Expired);
+                }
                 Decision::Wait(wait) => {
                     if lane == Lane::Removal && waiting.is_none() {
                         waiting = Some(WaitingRemoval::begin(self, bucket));
@@ -250,7 +275,45 @@ impl Pacer {
                         () = moved => {}
                     }
                 }
-                Decision::Behind => moved.await,
+                Decision::Behind => match end {
+                    None => moved.await,
+                    Some(end) => tokio::select! {
+                        () = tokio::time::sleep_until(end) => {}
+                        () = moved => {}
+                    },
+                },
+            }
+        }
+    }
+
+    /// How long the peer's gate and window keep this lane back at least; zero where nothing does. The configured rate
+    /// is not asked: it lets the next one through within moments.
+    pub fn opens_in(&self, lane: Lane, bucket: &'static str) -> Duration {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let bucket = state.buckets.entry(bucket).or_default();
+        let waits = [bucket.gate(now), bucket.window_wait(lane, &self.options, now)];
+        waits.into_iter().flatten().max().unwrap_or_default()
+    }
+
+    /// Whether the peer's own headers keep this lane back, in whatever bucket.
+    pub fn is_kept_back(&self, lane: Lane) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.buckets.values_mut().any(|bucket| {
+            bucket.gate(now).is_some() || bucket.window_wait(lane, &self.options, now).is_some()
+        })
+    }
+
+    /// Waits until the peer's gate opens for this lane, without sending anything, and keeps the place: while the
+    /// [`Place`] is held, nothing of the general lane goes before a removal. Whoever needs a fresh proof takes it then.
+    pub async fn place(self: Arc<Self>, lane: Lane, bucket: &'static str) -> Result<Place, KeptBack> {
+        let place = Place::take(Arc::clone(&self), lane, bucket);
+        loop {
+            match self.opens_in(lane, bucket) {
+                Duration::ZERO => return Ok(place),
+                wait if wait > LONGEST_WAIT => return Err(KeptBack::TooLong(wait)),
+                wait => tokio::time::sleep(wait).await,
             }
         }
     }
@@ -308,6 +371,17 @@ impl Pacer {
             window.remaining = window.remaining.saturating_sub(1);
         }
         Decision::Go
+    }
+
+    fn removal_waits(&self, bucket: &'static str) {
+        self.lock().buckets.entry(bucket).or_default().waiting_removals += 1;
+    }
+
+    fn removal_went(&self, bucket: &'static str) {
+        if let Some(bucket) = self.lock().buckets.get_mut(bucket) {
+            bucket.waiting_removals = bucket.waiting_removals.saturating_sub(1);
+        }
+        self.moved.notify_waiters();
     }
 
     fn tighten(&self, pace: Pace) {
@@ -395,17 +469,40 @@ struct WaitingRemoval<'a> {
 
 impl<'a> WaitingRemoval<'a> {
     fn begin(pacer: &'a Pacer, bucket: &'static str) -> WaitingRemoval<'a> {
-        pacer.lock().buckets.entry(bucket).or_default().waiting_removals += 1;
+        pacer.removal_waits(bucket);
         WaitingRemoval { pacer, bucket }
     }
 }
 
 impl Drop for WaitingRemoval<'_> {
     fn drop(&mut self) {
-        if let Some(bucket) = self.pacer.lock().buckets.get_mut(self.bucket) {
-            bucket.waiting_removals = bucket.waiting_removals.saturating_sub(1);
+        self.pacer.removal_went(self.bucket);
+    }
+}
+
+/// A place at the front of a lane, kept while the holder makes ready what it sends.
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    pacer: Arc<Pacer>,
+    lane: Lane,
+    bucket: &'static str,
+}
+
+impl Place {
+    fn take(pacer: Arc<Pacer>, lane: Lane, bucket: &'static str) -> Place {
+        if lane == Lane::Removal {
+            pacer.removal_waits(bucket);
         }
-        self.pacer.moved.notify_waiters();
+        Place { pacer, lane, bucket }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.lane == Lane::Removal {
+            self.pacer.removal_went(self.bucket);
+        }
     }
 }
 

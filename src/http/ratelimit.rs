@@ -60,7 +60,7 @@ impl RateSignals {
 }
 
 /// The server's clock as its answer tells it.
-fn server_time(headers: &HeaderMap) -> Option<i64> {
+pub(super) fn server_time(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()

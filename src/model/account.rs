@@ -1,12 +1,13 @@
 //! An account: a SCIM User resource (RFC 7643 section 4.1) as the service provider showed it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::attributes::{AttributePath, Attributes, Scalar};
 use super::id::TargetId;
 
 /// A User resource that was read or returned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     /// `id`.
     pub id: TargetId,
@@ -35,13 +36,23 @@ impl Account {
         super::attributes::member(&self.resource, "externalId").and_then(Value::as_str)
     }
 
-    /// `active`; `None` where the resource does not say. Reads `"False"` and the like, as some servers answer.
+    /// `active`; `None` where the resource does not say. Reads `0`, `"false"` and `"False"` alike, as some servers answer.
     pub fn active(&self) -> Option<bool> {
         match super::attributes::member(&self.resource, "active")? {
             Value::Bool(active) => Some(*active),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-            _ => None,
+            Value::Number(number) => match number.as_f64() {
+                Some(0.0) => Some(false),
+                Some(1.0) => Some(true),
+                Some(_) | None => None,
+            },
+            Value::String(text) => match text.trim() {
+                "1" => Some(true),
+                "0" => Some(false),
+                text if text.eq_ignore_ascii_case("true") => Some(true),
+                text if text.eq_ignore_ascii_case("false") => Some(false),
+                _ => None,
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
     }
 
@@ -70,5 +81,36 @@ impl Account {
     /// The values of the given paths.
     pub fn values<'a>(&self, paths: impl IntoIterator<Item = &'a AttributePath>) -> Attributes {
         paths.into_iter().filter_map(|path| Some((path.clone(), self.value(path)?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn active_is_read_alike_however_it_is_written() {
+        let cases = [
+            (json!(false), Some(false)),
+            (json!(0), Some(false)),
+            (json!(0.0), Some(false)),
+            (json!("false"), Some(false)),
+            (json!("False"), Some(false)),
+            (json!("FALSE "), Some(false)),
+            (json!("0"), Some(false)),
+            (json!(true), Some(true)),
+            (json!(1), Some(true)),
+            (json!("True"), Some(true)),
+            (json!("1"), Some(true)),
+            (json!(2), None),
+            (json!("no"), None),
+            (json!(null), None),
+            (json!([]), None),
+        ];
+        for (value, expected) in cases {
+            let Value::Object(resource) = json!({"id": "1", "Active": value.clone()}) else { unreachable!() };
+            assert_eq!(Account::from_resource(resource).unwrap().active(), expected, "{value}");
+        }
     }
 }

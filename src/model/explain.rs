@@ -11,6 +11,7 @@ use super::attributes::{AttributePath, Attributes, Scalar};
 use super::history::Attempt;
 use super::id::{SourceId, TargetId};
 use super::link::LinkState;
+use super::owed::{OwedClass, WaitMeaning, WaitsFor};
 use super::plan::Verb;
 use super::report::{ActionRecord, GuardFact};
 use super::status::{FailingPerson, QuarantineStatus, SeatCount, SourceWords, TargetWords};
@@ -145,10 +146,61 @@ pub struct PersonExplained {
     pub guards: Guards,
     /// The last write was refused.
     pub failing: Option<FailingPerson>,
+    /// Everything that is wanted and not acknowledged.
+    pub owed: Vec<OwedExplained>,
     /// What was tried last, the newest first, at most five.
     pub attempts: Vec<Attempt>,
     /// What to do, a sentence each.
     pub next: Vec<String>,
+}
+
+/// Something that is wanted for a person and not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwedExplained {
+    /// What kind of change.
+    pub class: OwedClass,
+    /// The verb; `null` where it is not known before somebody has looked.
+    pub verb: Option<Verb>,
+    /// Why access is to end.
+    pub cause: Option<&'static str>,
+    /// Since when it is owed.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// When the daemon tries again by itself.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub next_try: Option<Millis>,
+    /// Tries that came to nothing.
+    pub attempts: u32,
+    /// More words: the target's, or ours.
+    pub detail: String,
+    /// The command that changes what it waits for, where there is one.
+    pub command: Option<String>,
+}
+
+impl OwedExplained {
+    /// What it waits for, and when it is tried again.
+    pub fn wait_text(&self) -> String {
+        let next = match (self.next_try, self.waits_for.meaning()) {
+            (Some(at), _) => format!(", next try {}", at.rfc3339()),
+            (None, WaitMeaning::Undone) => ", next try in the next run".to_owned(),
+            (None, WaitMeaning::Held | WaitMeaning::Wanted) => String::new(),
+        };
+        format!("waits for {}{next}", self.waits_for.describe())
+    }
+
+    /// `removal since … (disabled), tried twice: waits for the next try, next try …`
+    pub fn describe(&self) -> String {
+        let cause = self.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let tried = match self.attempts {
+            0 => String::new(),
+            1 => ", tried once".to_owned(),
+            more => format!(", tried {more} times"),
+        };
+        let (class, since) = (self.class.as_str(), self.since.rfc3339());
+        format!("{class} since {since}{cause}{tried}: {}", self.wait_text())
+    }
 }
 
 /// The record at the source, as far as it is used.

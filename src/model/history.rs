@@ -21,6 +21,8 @@ pub struct RunLine {
     pub sync: String,
     /// What started it.
     pub trigger: Trigger,
+    /// Who started it, where somebody did by hand.
+    pub by: Option<String>,
     /// How it ended; `null` where it has not, or was cut off.
     pub result: Option<RunResult>,
     /// Start.
@@ -148,11 +150,15 @@ pub enum EventKind {
     Pause,
     /// Writes were started again.
     Resume,
+    /// An account was kept although its owner had left.
+    Keep,
+    /// A write whose outcome nobody could tell was given up.
+    GiveUp,
 }
 
 impl EventKind {
     /// Every one.
-    pub const ALL: [EventKind; 10] = [
+    pub const ALL: [EventKind; 12] = [
         EventKind::Forget,
         EventKind::Lift,
         EventKind::Rebuild,
@@ -163,6 +169,8 @@ impl EventKind {
         EventKind::Reject,
         EventKind::Pause,
         EventKind::Resume,
+        EventKind::Keep,
+        EventKind::GiveUp,
     ];
 
     /// The word in the journal and in reports.
@@ -178,6 +186,8 @@ impl EventKind {
             EventKind::Reject => "reject",
             EventKind::Pause => "pause",
             EventKind::Resume => "resume",
+            EventKind::Keep => "keep",
+            EventKind::GiveUp => "give-up",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::attributes::{AttributePath, Attributes, Scalar};
 use super::digest::Digest;
 use super::id::{SourceId, TargetId};
 use super::order::Observation;
+use super::plan::RemovalCause;
 use super::time::Millis;
 
 /// A stored pair of a person and an account.
@@ -33,6 +34,12 @@ pub struct Link {
     pub billable: bool,
     /// When the newest request was sent whose answer an action on this person rested on.
     pub observation: Observation,
+    /// When a complete read last listed the person, known once a later one has not.
+    pub last_listed_at: Option<Millis>,
+    /// False: a deactivation was accepted, and the target does not show whether the account is active.
+    pub removal_seen: bool,
+    /// Why the person is not listed, as the last look at their own record showed it.
+    pub cause: Option<RemovalCause>,
 }
 
 /// The account's state as last acknowledged.
@@ -157,4 +164,6 @@ pub struct LinkDigest {
     pub state: LinkState,
     /// First complete read that missed the person.
     pub absent_since: Option<Millis>,
+    /// As [`Link::cause`].
+    pub cause: Option<RemovalCause>,
 }

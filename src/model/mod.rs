@@ -15,6 +15,7 @@ pub mod id;
 pub mod identity;
 pub mod link;
 pub mod order;
+pub mod owed;
 pub mod plan;
 pub mod report;
 pub mod revocation;

@@ -216,6 +216,89 @@ pub enum RemovalCause {
     Undone,
 }
 
+impl RemovalCause {
+    /// The word in reports and in the state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RemovalCause::NotListed => "unknown",
+            RemovalCause::NotAssigned => "unassigned",
+            RemovalCause::Disabled => "disabled",
+            RemovalCause::Suspended => "suspended",
+            RemovalCause::OutOfScope => "out_of_scope",
+            RemovalCause::Deleted => "deleted",
+            RemovalCause::DeleteAfter => "delete_after",
+            RemovalCause::Undone => "undone",
+        }
+    }
+
+    /// Every cause.
+    pub const ALL: [RemovalCause; 8] = [
+        RemovalCause::NotListed,
+        RemovalCause::NotAssigned,
+        RemovalCause::Disabled,
+        RemovalCause::Suspended,
+        RemovalCause::OutOfScope,
+        RemovalCause::Deleted,
+        RemovalCause::DeleteAfter,
+        RemovalCause::Undone,
+    ];
+
+    /// The cause of a stored word.
+    pub fn of_word(word: &str) -> Option<RemovalCause> {
+        RemovalCause::ALL.into_iter().find(|cause| cause.as_str() == word)
+    }
+
+    /// The kind that the guards judge it in. A cause that is not known yet counts as unassigned.
+    pub fn kind(self) -> RemovalKind {
+        match self {
+            RemovalCause::Disabled | RemovalCause::Suspended | RemovalCause::Deleted => {
+                RemovalKind::Terminated
+            }
+            RemovalCause::NotListed
+            | RemovalCause::NotAssigned
+            | RemovalCause::OutOfScope
+            | RemovalCause::DeleteAfter
+            | RemovalCause::Undone => RemovalKind::Unassigned,
+        }
+    }
+
+    /// The standing that a decision about somebody binds. Disabled and deleted are one: vendors delete only who is
+    /// disabled.
+    pub fn bound_by_decision(self) -> RemovalCause {
+        match self {
+            RemovalCause::Deleted => RemovalCause::Disabled,
+            RemovalCause::NotListed
+            | RemovalCause::NotAssigned
+            | RemovalCause::Disabled
+            | RemovalCause::Suspended
+            | RemovalCause::OutOfScope
+            | RemovalCause::DeleteAfter
+            | RemovalCause::Undone => self,
+        }
+    }
+}
+
+/// The two kinds in which removals are judged and held: a mistaken mass unassignment that waits for an approval must
+/// not keep a dismissal in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovalKind {
+    /// Disabled, suspended, deleted at the source. Judged first.
+    Terminated,
+    /// Not assigned, out of scope, or not known yet.
+    Unassigned,
+}
+
+impl RemovalKind {
+    /// The word stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RemovalKind::Terminated => "terminated",
+            RemovalKind::Unassigned => "unassigned",
+        }
+    }
+}
+
 /// What a run intends for one person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedAction {
@@ -251,9 +334,17 @@ pub struct PlannedAction {
     pub billable: bool,
     /// Digest of where the person stands at the source: a rejection holds until it changes.
     pub source_digest: Option<Digest>,
+    /// What would be done but for a decision or for protection, where `verb` is a skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<Verb>,
 }
 
 impl PlannedAction {
+    /// The kind in which a removal is judged; `None` for everything else.
+    pub fn removal_kind(&self) -> Option<RemovalKind> {
+        self.verb.is_removal().then(|| self.cause.map_or(RemovalKind::Unassigned, RemovalCause::kind))
+    }
+
     /// Nothing to be done for a person. What is to be said or done is filled in by who plans it.
     pub fn blank(source_id: SourceId, user: String, observation: Observation) -> PlannedAction {
         PlannedAction {
@@ -273,6 +364,7 @@ impl PlannedAction {
             assigned_at: None,
             billable: false,
             source_digest: None,
+            kept_from: None,
         }
     }
 }
@@ -300,8 +392,14 @@ pub enum Disposition {
     NoSeat(String),
     /// Waits for a retry, a proof or time.
     Deferred(String),
-    /// Switched off: by `[sync.lifecycle]`, or by a pause. The text says by what.
+    /// Switched off by `[sync.lifecycle]`. The text says by what.
     Disabled(String),
+    /// Could not be prepared for this person, so that it failed before anything was sent. The text says why.
+    Failed(String),
+    /// Writing is paused. The text says until when.
+    Paused(String),
+    /// Waits for a date, or for a clock that can be trusted. The text says which.
+    Dated(String),
     /// Nothing to send: a hold-back or a skip.
     Nothing,
 }

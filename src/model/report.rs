@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{SourceId, TargetId};
-use super::plan::{Change, Situation, Verb};
+use super::owed::WaitsFor;
+use super::plan::{Change, RemovalCause, Situation, Verb};
 use super::time::Millis;
 
 /// What became of one action.
@@ -66,6 +67,54 @@ pub struct ActionRecord {
     pub detail: Option<String>,
     /// Requests that carried this write.
     pub attempts: u32,
+    /// Why access is to end; removals only.
+    #[serde(default, with = "cause_word")]
+    pub cause: Option<RemovalCause>,
+    /// What it still waits for; `None` where nothing is owed.
+    #[serde(default)]
+    pub waits_for: Option<WaitsFor>,
+    /// Since when it is owed.
+    #[serde(default, with = "maybe_time")]
+    pub owed_since: Option<Millis>,
+}
+
+/// The cause by its word in reports.
+mod cause_word {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::plan::RemovalCause;
+
+    pub(super) fn serialize<S: Serializer>(
+        cause: &Option<RemovalCause>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        cause.map(RemovalCause::as_str).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<RemovalCause>, D::Error> {
+        let word = Option::<String>::deserialize(deserializer)?;
+        Ok(word.as_deref().and_then(RemovalCause::of_word))
+    }
+}
+
+/// A time as RFC 3339, or null.
+mod maybe_time {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::model::time::Millis;
+
+    pub(super) fn serialize<S: Serializer>(time: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(Millis::rfc3339).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Millis>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.as_deref().and_then(Millis::parse))
+    }
 }
 
 /// `summary`: each person once.
@@ -132,6 +181,23 @@ impl Summary {
     /// Writes that were sent, or would be.
     pub fn writes(&self) -> u64 {
         self.create + self.adopt + self.update + self.reactivate + self.deactivate + self.delete
+    }
+}
+
+/// How the note begins that tells what a failure led to.
+const QUARANTINE_NOTE: &str = "this sync is in quarantine";
+
+impl RunFacts {
+    /// What was wrong with the run as a whole, where it failed.
+    pub fn problem(&self) -> Option<&str> {
+        let problem = match self.result {
+            RunResult::SourceIncomplete | RunResult::SourceUnavailable => self.source.problem.as_ref(),
+            RunResult::TargetUnavailable => self.target.problem.as_ref(),
+            // The error is the last thing that a run notes, except for what it led to.
+            RunResult::Error => self.notes.iter().rfind(|note| !note.starts_with(QUARANTINE_NOTE)),
+            RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => None,
+        };
+        problem.map(String::as_str)
     }
 }
 
@@ -298,6 +364,9 @@ pub struct HoldFact {
     pub digest: String,
     /// RFC 3339.
     pub expires_at: String,
+    /// What was decided about it since, and by whom; `None` while it is open. A run repeated from the record has it.
+    #[serde(default)]
+    pub decided: Option<String>,
 }
 
 /// Everything about one run of one sync except the action list, which is a spool.

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::drift::DriftCounts;
 use super::id::SourceId;
-use super::plan::Verb;
+use super::owed::{OwedClass, WaitsFor};
+use super::plan::{RemovalKind, Verb};
 use super::report::{RunResult, Trigger};
 use super::time::{Millis, maybe_rfc3339, rfc3339};
 
@@ -29,18 +30,52 @@ pub struct Status {
     pub healthy: bool,
     /// In the order of the configuration.
     pub syncs: Vec<SyncStatus>,
+    /// Syncs that the state holds something of and the configuration does not name any more.
+    pub unconfigured: Vec<UnconfiguredSync>,
 }
 
 impl Status {
     /// The syncs' standing at one moment.
-    pub fn new(generated_at: Millis, syncs: Vec<SyncStatus>) -> Status {
+    pub fn new(generated_at: Millis, syncs: Vec<SyncStatus>, unconfigured: Vec<UnconfiguredSync>) -> Status {
         Status {
             schema: STATUS_SCHEMA,
             rosterd: env!("CARGO_PKG_VERSION"),
             generated_at,
             healthy: syncs.iter().all(|sync| sync.healthy),
             syncs,
+            unconfigured,
         }
+    }
+}
+
+/// A sync that is in the state and not in the configuration: nothing runs for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnconfiguredSync {
+    /// Its name.
+    #[serde(rename = "sync")]
+    pub name: String,
+    /// Linked accounts.
+    pub links: u64,
+    /// Writes whose outcome nobody knows.
+    pub unsettled: u64,
+    /// People who left and still have access, as far as its last run knew.
+    pub leavers_with_access: u64,
+    /// The command that hands the links over to a configured sync.
+    pub transfer: String,
+    /// The command that drops what is left of it.
+    pub forget: String,
+}
+
+impl UnconfiguredSync {
+    /// The line that `status` shows of it.
+    pub fn describe(&self) -> String {
+        let UnconfiguredSync { name, links, unsettled, leavers_with_access, transfer, forget } = self;
+        let links = if *links == 1 { "1 link".to_owned() } else { format!("{links} links") };
+        let leavers = if *leavers_with_access == 1 { "leaver" } else { "leavers" };
+        format!(
+            "sync \"{name}\" is not configured any more: {links}, {unsettled} unsettled, {leavers_with_access} {leavers} \
+             with access; `{transfer}` hands the links over, `{forget}` drops them"
+        )
     }
 }
 
@@ -50,10 +85,14 @@ pub struct SyncStatus {
     /// Name of the sync.
     #[serde(rename = "sync")]
     pub name: String,
+    /// Leavers who still have access, the longest first.
+    pub leavers_with_access: Vec<LeaverWithAccess>,
     /// Whether nothing needs anybody's attention.
     pub healthy: bool,
     /// What does, a sentence each; empty where healthy.
     pub problems: Vec<String>,
+    /// What somebody wants so, or what ends by itself: worth a line, and no reason for an exit code.
+    pub notices: Vec<String>,
     /// Where people come from.
     pub source: SourceWords,
     /// Where accounts live.
@@ -82,6 +121,15 @@ pub struct SyncStatus {
     pub holds: Vec<HoldStatus>,
     /// People whose last write was refused.
     pub failing: Failures,
+    /// What is wanted and not acknowledged: people by class and wait.
+    pub owed: Vec<OwedCount>,
+    /// Decisions that stand.
+    pub pins: u64,
+    /// Accounts of people who left that `[sync.lifecycle]` keeps: nothing is owed for them.
+    pub kept_by_configuration: u64,
+    /// When the workspace last answered a run that asked it.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub target_answered_at: Option<Millis>,
     /// Whether and why the sync runs less often.
     pub quarantine: Option<QuarantineStatus>,
     /// Runs that failed in a row, and why the last of them did.
@@ -101,6 +149,38 @@ pub struct SyncStatus {
     pub failed_verification: Option<FailedVerification>,
     /// Since when the present credentials are in use.
     pub credentials: CredentialAges,
+}
+
+/// Somebody who left and still has access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeaverWithAccess {
+    /// Login.
+    pub user: String,
+    /// The person.
+    pub source_id: SourceId,
+    /// Since when the removal is owed.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// Why access is to end.
+    pub cause: &'static str,
+    /// What the removal waits for.
+    pub waits_for: WaitsFor,
+    /// When it is tried again by itself.
+    #[serde(serialize_with = "maybe_rfc3339")]
+    pub next_try: Option<Millis>,
+    /// More words.
+    pub detail: String,
+}
+
+/// People to whom something is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OwedCount {
+    /// What kind of change.
+    pub class: OwedClass,
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// How many people.
+    pub people: u64,
 }
 
 /// A scheduled verification that failed, and none has succeeded since.
@@ -224,6 +304,8 @@ pub struct HoldStatus {
     pub revision: u32,
     /// The verb that waits.
     pub class: Verb,
+    /// The kind of its removals; `null` for every other verb.
+    pub kind: Option<RemovalKind>,
     /// People.
     pub count: u64,
     /// Why, with the numbers.

@@ -1,37 +1,46 @@
-//! Applying: the hand that writes. An intent is committed before each request, its outcome after; what a reply
-//! does not tell is settled by reading; nothing is said to be done that was not acknowledged.
+//! Applying: the hand that writes. Each write passes the door, is sent, and its outcome is recorded; what a reply does not
+//! tell is settled by reading; nothing is said to be done that was not acknowledged.
+//!
+//! What lives here: one write from the door to its line. What must not: what a refusal means (`refusal`), removals
+//! (`removal`), a 409 (`conflict`).
 
 use std::sync::Mutex;
 
 use super::Context;
-use super::hand::{Done, Hand, Stop, record};
+use super::hand::{Done, Hand, Stop, held_back, record};
+use super::refusal::ClassStops;
 use super::rulings::Rulings;
 use super::settle::{Reading, read_back};
 use crate::core::guard::{Approved, Budget};
 use crate::core::proof::Proven;
-use crate::core::settlement::{Written, settle_state, settle_write};
+use crate::core::settlement::{Written, settle_write};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
-use crate::model::link::{Link, LinkState};
-use crate::model::plan::{DesiredAccount, PlannedAction, Verb};
+use crate::model::link::Link;
+use crate::model::owed::WaitsFor;
+use crate::model::plan::{PlannedAction, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
-use crate::store::{Intent, IntentId, LinkWrite, Settled, Settlement, Store, StoreError, Tenure};
-use crate::target::{Acknowledgement, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
+use crate::store::{
+    DoorRefusal, DoorTerms, IntentId, LinkOutcome, LinkWrite, Permit, Recorded, Settled, Settlement, Store,
+    StoreError, Tenure,
+};
+use crate::target::{Acknowledgement, Observe, Provision, RefusalClass, WriteOutcome};
 
 /// The hand that writes.
 pub struct WriteHand<'a, O, P> {
     pub(super) context: &'a Context<'a, O>,
-    store: &'a Store,
-    tenure: &'a Tenure,
-    provisioner: &'a P,
-    rulings: &'a Rulings,
+    pub(super) store: &'a Store,
+    pub(super) tenure: &'a Tenure,
+    pub(super) provisioner: &'a P,
+    pub(super) rulings: &'a Rulings,
     run: i64,
     /// The journal's last entry that the guards counted.
     judged_as_of: i64,
     /// Set once the workspace said that no seat is left: the rest of the creations is not even sent.
-    no_seat: Mutex<Option<String>>,
+    pub(super) no_seat: Mutex<Option<String>>,
+    pub(super) stops: ClassStops,
 }
 
 /// What is journaled and told about one write.
@@ -43,6 +52,23 @@ pub(super) struct Ending {
     pub attempts: u32,
     pub link: LinkWrite,
     pub stop: Option<Stop>,
+    pub waits_for: Option<WaitsFor>,
+}
+
+impl Ending {
+    /// The end of an acknowledged write.
+    pub(super) fn applied(status: Option<u16>, attempts: u32, link: LinkWrite) -> Ending {
+        Ending {
+            settled: Settled::Applied,
+            outcome: Outcome::Applied,
+            status,
+            detail: None,
+            attempts,
+            link,
+            stop: None,
+            waits_for: None,
+        }
+    }
 }
 
 impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
@@ -56,74 +82,132 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         run: i64,
         judged_as_of: i64,
     ) -> WriteHand<'a, O, P> {
-        let no_seat = Mutex::new(None);
-        WriteHand { context, store, tenure, provisioner, rulings, run, judged_as_of, no_seat }
+        let (no_seat, stops) = (Mutex::new(None), ClassStops::default());
+        WriteHand { context, store, tenure, provisioner, rulings, run, judged_as_of, no_seat, stops }
     }
 
-    /// Commits the intent; the error is the line of a person who must not be written now.
-    async fn intend(&self, action: &PlannedAction, link: Option<&Link>) -> Result<IntentId, Box<Done>> {
-        if let Some(why) = self.rulings.protects(action, link) {
-            let line =
-                ActionRecord { action: Verb::Skip, ..record(action, Outcome::Skipped, Some(why.to_owned())) };
-            return Err(Box::new(Done::with(line)));
+    /// Passes the door; the error is the line of a person who must not be written now.
+    pub(super) async fn pass_door<T: Permit>(
+        &self,
+        permit: T,
+        needs_approval: bool,
+    ) -> Result<Recorded<T>, Box<Done>> {
+        let action = permit.action().clone();
+        if let Some(done) = self.stops.turn_away(&action) {
+            return Err(Box::new(done));
         }
-        let budget = Budget {
-            limits: self.context.config.guard.clone(),
-            unattended: self.context.unattended,
-            as_of: self.judged_as_of,
+        let terms = DoorTerms {
+            run: self.run,
+            at: Millis::now(),
+            budget: Budget {
+                limits: self.context.config.guard.clone(),
+                unattended: self.context.unattended,
+                as_of: self.judged_as_of,
+                as_of_number: self.rulings.read().in_epoch(self.tenure.epoch()),
+            },
+            protection: self.rulings.protection(),
+            needs_approval,
         };
-        let intent =
-            Intent { run: self.run, action: action.clone(), at: Millis::now(), budget: Some(budget) };
-        match self.store.record_intent(self.tenure, intent).await {
-            Ok(id) => Ok(id),
-            // Whoever acted on the newer look answers for this person.
-            Err(error @ StoreError::Stale) => {
-                Err(Box::new(Done::with(record(action, Outcome::Skipped, Some(error.to_string())))))
-            }
-            Err(StoreError::Overrun(reason)) => Err(Box::new(Done::held(action, reason))),
+        match self.store.pass_door(self.tenure, permit, terms).await {
+            Ok(Ok(recorded)) => Ok(recorded),
+            Ok(Err(refusal)) => Err(Box::new(self.turned_away(&action, refusal))),
             Err(error) => Err(Box::new(Done::stopping(
-                record(action, Outcome::Deferred, Some(error.to_string())),
+                record(&action, Outcome::Deferred, Some(error.to_string())),
                 Stop::State(error.to_string()),
             ))),
         }
     }
 
+    /// The line of a write that the door did not let through.
+    fn turned_away(&self, action: &PlannedAction, refusal: DoorRefusal) -> Done {
+        let deferred = |waits, why: String| Done::waiting(action, Outcome::Deferred, waits, why);
+        match refusal {
+            DoorRefusal::Stale(why) => deferred(WaitsFor::Retry, why),
+            DoorRefusal::OnTheWire => {
+                deferred(WaitsFor::Retry, "another request about this person is under way".to_owned())
+            }
+            DoorRefusal::Unsettled(why) => deferred(
+                WaitsFor::Unsettled,
+                format!("nobody can tell yet what became of an earlier write: {why}"),
+            ),
+            DoorRefusal::Paused(until) => {
+                let until = if until == Millis::FOR_GOOD {
+                    "until resumed".to_owned()
+                } else {
+                    format!("until {}", until.rfc3339())
+                };
+                let why = format!("paused {until}; `rosterd resume` ends it");
+                Done::waiting(action, Outcome::Disabled, WaitsFor::Pause, why)
+            }
+            DoorRefusal::Protected(why) | DoorRefusal::Decided(why) => {
+                let done = Done::waiting(action, Outcome::Skipped, WaitsFor::Decision, why);
+                Done { record: ActionRecord { action: Verb::Skip, ..done.record }, ..done }
+            }
+            DoorRefusal::TakenElsewhere(why) => {
+                let line = held_back(action, format!("taken elsewhere: {why}"));
+                Done::with(ActionRecord { situation: Situation::TakenElsewhere, ..line })
+            }
+            DoorRefusal::Held(why) => Done::held(action, why, self.rulings.key()),
+            DoorRefusal::NoSeat(why) => {
+                Done::waiting(action, Outcome::Held, WaitsFor::Seat, format!("no seat: {why}"))
+            }
+        }
+    }
+
     /// Commits the outcome and makes the line.
     pub(super) async fn end(&self, id: IntentId, mut line: ActionRecord, ending: Ending) -> Done {
-        let Ending { settled, outcome, status, detail, attempts, link, mut stop } = ending;
+        let Ending { settled, outcome, status, detail, attempts, link, mut stop, waits_for } = ending;
         line.outcome = outcome;
         line.status = status;
         line.detail = detail.clone();
         line.attempts = attempts;
+        line.waits_for = waits_for;
         if let LinkWrite::Put(link) = &link {
             line.target_id = Some(link.target_id.clone());
         }
         let settlement =
             Settlement { intent: id, settled, status, detail, attempts, link, at: Millis::now() };
-        if let Err(error) = self.store.settle(self.tenure, settlement).await {
-            // The target acted and we could not note it: the intent stays in flight and the next run settles it.
-            line.detail = Some(error.to_string());
-            line.outcome = Outcome::Failed;
-            stop = Some(Stop::State(error.to_string()));
+        match self.store.settle(self.tenure, settlement).await {
+            Ok(LinkOutcome::Stored) => {}
+            Ok(LinkOutcome::TakenElsewhere(owner)) => {
+                line.action = Verb::HoldBack;
+                line.situation = Situation::TakenElsewhere;
+                line.outcome = Outcome::Skipped;
+                line.reason = format!("taken elsewhere: the account is linked to {owner}");
+                line.waits_for = None;
+            }
+            Err(error) => {
+                // The target acted and we could not note it: the intent stays in flight and is settled by reading.
+                line.detail = Some(error.to_string());
+                line.outcome = Outcome::Failed;
+                line.waits_for = Some(WaitsFor::Unsettled);
+                stop = Some(Stop::State(error.to_string()));
+            }
         }
-        Done { record: line, stop, held: None }
+        let attempted = matches!(line.outcome, Outcome::Failed);
+        Done { stop, attempted, ..Done::with(line) }
     }
 
-    /// An intent whose outcome nobody could tell stays in flight; the next run begins by settling it.
-    fn unknown(
+    /// An intent whose outcome nobody could tell: its own tries from now on, and nobody else's run.
+    pub(super) async fn leave_unsettled(
         &self,
+        id: IntentId,
         action: &PlannedAction,
         message: &str,
         status: Option<u16>,
         attempts: u32,
-        stop: bool,
     ) -> Done {
         let detail = format!("{message}; the outcome is unknown and is settled before anything is repeated");
+        let now = Millis::now();
+        let left = self.store.leave_unsettled(self.tenure, id, message.to_owned(), None, now).await;
         let mut line = record(action, Outcome::Failed, Some(detail));
         line.status = status;
         line.attempts = attempts;
-        let stop = stop.then(|| Stop::TargetUnavailable(message.to_owned()));
-        Done { record: line, stop, held: None }
+        line.waits_for = Some(WaitsFor::Unsettled);
+        match left {
+            Ok(()) => Done { attempted: true, ..Done::with(line) },
+            Err(error) => Done::stopping(line, Stop::State(error.to_string())),
+        }
     }
 
     pub(super) async fn link_of(&self, action: &PlannedAction) -> Result<Option<Link>, StoreError> {
@@ -131,7 +215,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     }
 
     /// The end of an acknowledged creation, adoption, update or reactivation.
-    fn acknowledged(
+    pub(super) fn acknowledged(
         &self,
         action: &PlannedAction,
         link: Option<&Link>,
@@ -153,78 +237,30 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         }
         notes.extend(ack.refused.iter().map(|(path, why)| format!("refused by the target: {path}: {why}")));
         Ending {
-            settled: Settled::Applied,
-            outcome: Outcome::Applied,
-            status: (ack.status != 0).then_some(ack.status),
             detail: (!notes.is_empty()).then(|| notes.join("; ")),
-            attempts: ack.attempts,
-            link: LinkWrite::Put(Box::new(settled.link)),
-            stop: None,
+            ..Ending::applied(
+                (ack.status != 0).then_some(ack.status),
+                ack.attempts,
+                LinkWrite::Put(Box::new(settled.link)),
+            )
         }
     }
 
-    /// The end of a refusal that needs no second thought.
-    pub(super) fn refused(&self, action: &PlannedAction, refusal: &Refusal, link: Option<&Link>) -> Ending {
-        let now = Millis::now();
-        let (settled, outcome, stop, keeps) = match refusal.class {
-            RefusalClass::Credentials | RefusalClass::Unreachable => (
-                Settled::NotSent,
-                Outcome::Deferred,
-                Some(Stop::TargetUnavailable(refusal.detail.clone())),
-                LinkWrite::Keep,
-            ),
-            RefusalClass::RateLimited => (Settled::NotSent, Outcome::Deferred, None, LinkWrite::Keep),
-            RefusalClass::NoSeat => {
-                let mut no_seat = self.no_seat.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                *no_seat = Some(refusal.detail.clone());
-                (Settled::NotSent, Outcome::Held, None, LinkWrite::Keep)
-            }
-            RefusalClass::NotFound => {
-                let gone = link.map(|link| settle_state(link, LinkState::Gone(now), action.observation));
-                let write = gone.map_or(LinkWrite::Keep, |link| LinkWrite::Put(Box::new(link)));
-                (Settled::NotSent, Outcome::Failed, None, write)
-            }
-            RefusalClass::Forbidden
-            | RefusalClass::Permanent
-            | RefusalClass::Conflict
-            | RefusalClass::Invalid
-            | RefusalClass::Server => (Settled::Refused, Outcome::Failed, None, LinkWrite::Keep),
-        };
-        let detail = match refusal.class {
-            RefusalClass::NoSeat => format!("no seat: {}", refusal.detail),
-            RefusalClass::NotFound => format!("the account is gone at the target: {}", refusal.detail),
-            RefusalClass::Permanent => format!("the target never allows this: {}", refusal.detail),
-            RefusalClass::Credentials
-            | RefusalClass::Forbidden
-            | RefusalClass::Conflict
-            | RefusalClass::Invalid
-            | RefusalClass::RateLimited
-            | RefusalClass::Server
-            | RefusalClass::Unreachable => refusal.detail.clone(),
-        };
-        Ending {
-            settled,
-            outcome,
-            status: (refusal.status != 0).then_some(refusal.status),
-            detail: Some(detail),
-            attempts: refusal.attempts,
-            link: keeps,
-            stop,
-        }
-    }
-
-    async fn create(&self, action: PlannedAction, desired: &DesiredAccount) -> Done {
+    async fn create(&self, approved: Approved, is_approved: bool) -> Done {
         let held = self.no_seat.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         if let Some(why) = held {
-            return Done::with(record(&action, Outcome::Held, Some(format!("no seat: {why}"))));
+            let why = format!("no seat: {why}");
+            return Done::waiting(Approved::action(&approved), Outcome::Held, WaitsFor::Seat, why);
         }
-        let id = match self.intend(&action, None).await {
-            Ok(id) => id,
+        let recorded = match self.pass_door(approved, is_approved).await {
+            Ok(recorded) => recorded,
             Err(done) => return *done,
         };
-        match self.provisioner.create(desired).await {
+        let (id, action) = (recorded.intent(), recorded.action().clone());
+        match self.provisioner.create(&recorded).await {
             WriteOutcome::Applied(ack) => match ack.account.as_ref().map(|account| account.id.clone()) {
                 Some(target_id) => {
+                    self.stops.accepted(&action);
                     let ending = self.acknowledged(&action, None, &target_id, &ack);
                     self.end(id, record(&action, Outcome::Applied, None), ending).await
                 }
@@ -234,7 +270,7 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 }
             },
             WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::Conflict => {
-                self.adopt_instead(id, action, desired, &refusal).await
+                self.adopt_instead(id, action, &refusal).await
             }
             WriteOutcome::Refused(refusal) => {
                 let ending = self.refused(&action, &refusal, None);
@@ -247,11 +283,20 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     }
 
     /// Adoption, update, reactivation: one write to an account that exists; an adoption may need none.
-    pub(super) async fn update(&self, action: PlannedAction) -> Done {
-        let Some(target_id) = action.target_id.clone() else {
+    pub(super) async fn update(&self, approved: Approved, is_approved: bool) -> Done {
+        if Approved::action(&approved).target_id.is_none() {
             let why = "there is no account to write to".to_owned();
-            return Done::with(record(&action, Outcome::Deferred, Some(why)));
+            return Done::waiting(Approved::action(&approved), Outcome::Deferred, WaitsFor::Retry, why);
+        }
+        let recorded = match self.pass_door(approved, is_approved).await {
+            Ok(recorded) => recorded,
+            Err(done) => return *done,
         };
+        let (id, action) = (recorded.intent(), recorded.action().clone());
+        let Some(target_id) = action.target_id.clone() else {
+            return Done::with(record(&action, Outcome::Deferred, None));
+        };
+        // Read after the door: an approved succession has moved the link.
         let link = match self.link_of(&action).await {
             Ok(link) => link,
             Err(error) => {
@@ -259,26 +304,38 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 return Done::stopping(line, Stop::State(error.to_string()));
             }
         };
-        let id = match self.intend(&action, link.as_ref()).await {
-            Ok(id) => id,
-            Err(done) => return *done,
-        };
-        let attributes: Vec<_> =
-            action.changes.iter().filter(|change| change.path != AttributePath::active()).cloned().collect();
-        let outcome = if attributes.is_empty() && !action.activate {
-            let nothing = Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0 };
-            WriteOutcome::Applied(nothing)
+        let sends =
+            action.activate || action.changes.iter().any(|change| change.path != AttributePath::active());
+        let outcome = if sends {
+            self.provisioner.update(&recorded).await
         } else {
-            self.provisioner.update(&target_id, &attributes, action.activate).await
+            WriteOutcome::Applied(nothing_sent(0, 0))
         };
         let line = record(&action, Outcome::Applied, None);
         match outcome {
             WriteOutcome::Applied(ack) => {
+                self.stops.accepted(&action);
                 let ending = self.acknowledged(&action, link.as_ref(), &target_id, &ack);
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) if !refusal.attributes.is_empty() => {
-                let ending = self.refused_values(&action, link.as_ref(), &target_id, refusal);
+                let ack = Acknowledgement {
+                    refused: refusal.attributes,
+                    ..nothing_sent(refusal.status, refusal.attempts)
+                };
+                let ending = self.acknowledged(&action, link.as_ref(), &target_id, &ack);
+                // Only values were refused, each of them optional: they rest, the person did not fail, and an adoption
+                // stands without them.
+                let ending = match action.verb {
+                    Verb::Adopt => ending,
+                    Verb::Update
+                    | Verb::Reactivate
+                    | Verb::Create
+                    | Verb::Deactivate
+                    | Verb::Delete
+                    | Verb::HoldBack
+                    | Verb::Skip => Ending { settled: Settled::NotSent, outcome: Outcome::Skipped, ..ending },
+                };
                 self.end(id, line, ending).await
             }
             WriteOutcome::Refused(refusal) => {
@@ -291,26 +348,8 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
         }
     }
 
-    /// The end of a write of which only values were refused, each of them optional: the values rest, the person
-    /// did not fail, and an adoption stands without them.
-    fn refused_values(
-        &self,
-        action: &PlannedAction,
-        link: Option<&Link>,
-        target_id: &TargetId,
-        refusal: Refusal,
-    ) -> Ending {
-        let Refusal { class: _, status, detail: _, attempts, attributes } = refusal;
-        let nothing = Acknowledgement { status, account: None, refused: attributes, attempts };
-        let ending = self.acknowledged(action, link, target_id, &nothing);
-        if action.verb == Verb::Adopt {
-            return ending;
-        }
-        Ending { settled: Settled::NotSent, outcome: Outcome::Skipped, ..ending }
-    }
-
     /// What a reply did not tell is read.
-    async fn settle_unknown(
+    pub(super) async fn settle_unknown(
         &self,
         id: IntentId,
         action: PlannedAction,
@@ -320,13 +359,12 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
     ) -> Done {
         let link = match self.link_of(&action).await {
             Ok(link) => link,
-            Err(_) => return self.unknown(&action, message, status, attempts, true),
+            Err(_) => return self.leave_unsettled(id, &action, message, status, attempts).await,
         };
-        let reading = read_back(self.context.target, &action).await;
         let line = record(&action, Outcome::Applied, None);
-        match reading {
+        match read_back(self.context.target, &action).await {
             Reading::Happened(account) => {
-                let mut ending = self.happened(&action, link.as_ref(), account.as_ref(), status, attempts);
+                let mut ending = happened(&action, link.as_ref(), account.as_ref(), status, attempts);
                 ending.detail = Some(format!("{message}; reading it back shows it happened"));
                 self.end(id, line, ending).await
             }
@@ -334,145 +372,53 @@ impl<'a, O: Observe, P: Provision> WriteHand<'a, O, P> {
                 let ending = Ending {
                     settled: Settled::Refused,
                     outcome: Outcome::Failed,
-                    status,
                     detail: Some(format!("{message}; reading it back shows it did not happen")),
-                    attempts,
-                    link: LinkWrite::Keep,
-                    stop: None,
+                    waits_for: Some(WaitsFor::Retry),
+                    ..Ending::applied(status, attempts, LinkWrite::Keep)
                 };
                 self.end(id, line, ending).await
             }
-            Reading::CannotTell(why) => {
-                self.unknown(&action, &format!("{message}; {why}"), status, attempts, true)
+            Reading::Nothing(why) | Reading::CannotTell(why) => {
+                self.leave_unsettled(id, &action, &format!("{message}; {why}"), status, attempts).await
             }
         }
     }
+}
 
-    /// The end of a write that reading showed to have happened.
-    fn happened(
-        &self,
-        action: &PlannedAction,
-        link: Option<&Link>,
-        account: Option<&Account>,
-        status: Option<u16>,
-        attempts: u32,
-    ) -> Ending {
-        super::settle::ending_of(action, link, account).map_or_else(
-            || Ending {
-                settled: Settled::Applied,
-                outcome: Outcome::Applied,
-                status,
-                detail: None,
-                attempts,
-                link: LinkWrite::Keep,
-                stop: None,
-            },
-            |link| Ending {
-                settled: Settled::Applied,
-                outcome: Outcome::Applied,
-                status,
-                detail: None,
-                attempts,
-                link,
-                stop: None,
-            },
-        )
-    }
+fn nothing_sent(status: u16, attempts: u32) -> Acknowledgement {
+    Acknowledgement { status, account: None, refused: Vec::new(), attempts, seen: true }
+}
+
+/// The end of a write that reading showed to have happened.
+fn happened(
+    action: &PlannedAction,
+    link: Option<&Link>,
+    account: Option<&Account>,
+    status: Option<u16>,
+    attempts: u32,
+) -> Ending {
+    let link = super::settle::ending_of(action, link, account).unwrap_or(LinkWrite::Keep);
+    Ending::applied(status, attempts, link)
 }
 
 impl<O: Observe, P: Provision> Hand for WriteHand<'_, O, P> {
-    async fn remove(&self, proven: Proven, link: &Link) -> Done {
-        if proven.values().is_empty() {
-            self.take_access(proven, link).await
-        } else {
-            self.return_and_deactivate(proven, link).await
+    async fn remove(&self, proven: Proven, link: &Link, is_approved: bool) -> Done {
+        match proven.values() {
+            None => self.take_access(proven, link, is_approved).await,
+            Some(values) => self.return_and_deactivate(values, proven, link, is_approved).await,
         }
     }
 
-    async fn write(&self, approved: Approved) -> Done {
-        let action = approved.into_action();
-        match (action.verb, action.desired.clone()) {
-            (Verb::Create, Some(desired)) => self.create(action, &desired).await,
-            (Verb::Create, None) => {
-                let why = "the plan holds no account to create".to_owned();
-                Done::with(record(&action, Outcome::Failed, Some(why)))
-            }
-            (
-                Verb::Adopt
-                | Verb::Update
-                | Verb::Reactivate
-                | Verb::Deactivate
-                | Verb::Delete
-                | Verb::HoldBack
-                | Verb::Skip,
-                _,
-            ) => self.update(action).await,
-        }
-    }
-}
-
-impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
-    /// Deactivates or deletes what was proven.
-    pub(super) async fn take_access(&self, proven: Proven, link: &Link) -> Done {
-        let told = proven.action();
-        let mut action = told.clone();
-        // Values that go back have an intent of their own.
-        action.changes.retain(|change| change.path == AttributePath::active());
-        let now = Millis::now();
-        if !proven.is_fresh(now) {
-            let why = "the proof is older than two minutes".to_owned();
-            return Done::with(record(told, Outcome::Deferred, Some(why)));
-        }
-        let id = match self.intend(&action, Some(link)).await {
-            Ok(id) => id,
-            Err(done) => return *done,
-        };
-        let (outcome, after) = match action.verb {
-            Verb::Delete => (self.provisioner.delete(&proven).await, LinkWrite::Remove),
-            Verb::Deactivate
+    async fn write(&self, approved: Approved, is_approved: bool) -> Done {
+        match Approved::action(&approved).verb {
+            Verb::Create => self.create(approved, is_approved).await,
+            Verb::Adopt
             | Verb::Update
             | Verb::Reactivate
-            | Verb::Adopt
-            | Verb::Create
+            | Verb::Deactivate
+            | Verb::Delete
             | Verb::HoldBack
-            | Verb::Skip => {
-                let settled = settle_state(link, LinkState::Deactivated(now), proven.observation());
-                (self.provisioner.deactivate(&proven).await, LinkWrite::Put(Box::new(settled)))
-            }
-        };
-        let line = record(told, Outcome::Applied, None);
-        match outcome {
-            WriteOutcome::Applied(ack) => {
-                let ending = Ending {
-                    settled: Settled::Applied,
-                    outcome: Outcome::Applied,
-                    status: Some(ack.status),
-                    detail: None,
-                    attempts: ack.attempts,
-                    link: after,
-                    stop: None,
-                };
-                self.end(id, line, ending).await
-            }
-            // The account is not there any more: nobody has access by it, which is what was wanted.
-            WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
-                let gone = settle_state(link, LinkState::Gone(now), proven.observation());
-                let ending = Ending {
-                    settled: Settled::Applied,
-                    outcome: Outcome::Applied,
-                    detail: Some("the account was gone already".to_owned()),
-                    link: LinkWrite::Put(Box::new(gone)),
-                    ..self.refused(&action, &refusal, Some(link))
-                };
-                self.end(id, line, ending).await
-            }
-            WriteOutcome::Refused(refusal) => {
-                let ending = self.refused(&action, &refusal, Some(link));
-                self.end(id, line, ending).await
-            }
-            WriteOutcome::Unknown { message, status, attempts } => {
-                self.settle_unknown(id, action, &message, status, attempts).await
-            }
+            | Verb::Skip => self.update(approved, is_approved).await,
         }
     }
 }

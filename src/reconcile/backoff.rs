@@ -1,4 +1,4 @@
-//! Whether a sync backs off, and what ends that early: a changed secret.
+//! Whether a sync is in quarantine, and how long refused credentials rest; a changed secret ends that early.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::secret::SecretRef;
 use crate::config::{self, SourceKind};
-use crate::core::quarantine::{Quarantine, quarantine};
+use crate::core::quarantine::{Quarantine, Side, quarantine};
 use crate::core::schedule::shortest_interval;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::time::Millis;
@@ -27,20 +27,43 @@ pub async fn quarantine_of(
     Ok(quarantine(&health, interval))
 }
 
-/// The quarantine that a run which nobody started by hand has to wait for. A secret that was changed since the
-/// failure is a reason to try at once.
+/// Credentials that were refused and rest for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// Until when no run that nobody started by hand tries them.
+    pub until: Millis,
+    /// What was refused, in the side's own words.
+    pub reason: String,
+    /// Which side.
+    pub side: Side,
+}
+
+/// What a run that nobody started by hand has to wait for: credentials that either side refused just now. A secret that
+/// was changed since is a reason to try at once.
 pub async fn put_off(
     snapshot: &Snapshot,
     sync: &config::Sync,
     secrets: &ResolveSecret,
     now: Millis,
-) -> Result<Option<Quarantine>, StoreError> {
-    let Some(quarantine) = quarantine_of(snapshot, sync).await?.filter(|waits| now < waits.until) else {
-        return Ok(None);
-    };
+) -> Result<Option<Resting>, StoreError> {
+    let health = snapshot.health(&sync.name).await?;
+    let resting = health.refused.into_iter().filter_map(|refused| {
+        let until = refused.rests_until(now)?;
+        Some(Resting { until, reason: refused.reason, side: refused.side })
+    });
+    let Some(resting) = resting.max_by_key(|resting| resting.until) else { return Ok(None) };
+    let changed = is_secret_changed(snapshot, sync, secrets).await?;
+    Ok((!changed).then_some(resting))
+}
+
+/// Whether a secret is another one than in the run that failed last.
+pub async fn is_secret_changed(
+    snapshot: &Snapshot,
+    sync: &config::Sync,
+    secrets: &ResolveSecret,
+) -> Result<bool, StoreError> {
     let then = snapshot.secrets_at_failure(&sync.name).await?;
-    let changed = then.is_some_and(|then| then != secrets_digest(sync, secrets, &snapshot.digest_key()));
-    Ok((!changed).then_some(quarantine))
+    Ok(then.is_some_and(|then| then != secrets_digest(sync, secrets, &snapshot.digest_key())))
 }
 
 /// A keyed digest over the secrets as they are now, to see later that one was changed. Nothing can be read from it.

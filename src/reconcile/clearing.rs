@@ -8,7 +8,14 @@ use crate::store::{Pruned, Store};
 /// Prunes history older than `keep` where that is due, and finishes an erasure that a reader or a full disk was in
 /// the way of. No run fails for it.
 pub async fn clear_up(store: &Store, keep: Duration) {
-    match store.prune(keep, Millis::now()).await {
+    let now = Millis::now();
+    let pruned = match store.snapshot().is_clock_confirmed_twice(now).await {
+        Ok(true) => store.prune(keep, now).await,
+        // What cannot be taken back waits for a clock that somebody confirms.
+        Ok(false) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match pruned {
         Ok(Some(Pruned { entries, others })) if entries + others > 0 => {
             tracing::info!(entries, others, "history that was too old is gone");
         }

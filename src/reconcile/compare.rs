@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::owed::Owed;
 use super::people::Gathered;
 use super::roster::Candidate;
 use super::verify::Verification;
@@ -78,6 +79,8 @@ pub struct Comparison<'a, 'c, O> {
     people: Spool<Candidate>,
     read_at: Observation,
     repairs: RepairsByPath,
+    /// What is owed to whom, and what it waits for.
+    owed: Owed,
     /// When this began: whom another run acts on meanwhile is not judged.
     since: Millis,
     key: DigestKey,
@@ -127,6 +130,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             roster,
             people,
             read_at: gathered.complete_read_at.unwrap_or(Observation::before_numbers(since)),
+            owed: Owed::load(context).await?,
             repairs: context.snapshot.drift_repairs(context.sync_name(), since).await?,
             since,
             key: context.snapshot.digest_key(),
@@ -272,7 +276,8 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             | Standing::Suspended
             | Standing::Leaver(_)
             | Standing::OutOfScope
-            | Standing::HeldBack(_) => Vec::new(),
+            | Standing::HeldBack(_)
+            | Standing::Unknown(_) => Vec::new(),
         };
         let (flapping, rest): (Vec<_>, Vec<_>) =
             differing.into_iter().partition(|attribute| self.flaps(&link.source_id, attribute));
@@ -296,7 +301,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             judged.findings.push(about(FindingKind::Flapping, &link, account, reason, flapping));
         }
         if !moved.is_empty() {
-            let reason = format!("{} changed at the source: the next run writes it", names(&moved));
+            let reason = self.owed.moved(&link.source_id, &names(&moved));
             judged.findings.push(about(FindingKind::SourceChanged, &link, account, reason, moved));
         }
         if repairs_attributes || state.is_some() {
@@ -338,8 +343,9 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             }
             AccessDrift::LeaverActive => {
                 let reason = format!(
-                    "{}, and the account is active again",
-                    removal_reason(removal_cause(&candidate.standing))
+                    "{}, and the account is active again{}",
+                    removal_reason(removal_cause(&candidate.standing)),
+                    self.owed.waits(&link.source_id)
                 );
                 let mut found = about(FindingKind::LeaverActive, link, account, reason, vec![active]);
                 found.repair = self.policies.access == DriftPolicy::Repair;
@@ -395,7 +401,8 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 | Standing::Suspended
                 | Standing::Leaver(_)
                 | Standing::OutOfScope
-                | Standing::HeldBack(_),
+                | Standing::HeldBack(_)
+                | Standing::Unknown(_),
             )
             | None => "who is not to have an account: `rosterd rebuild` links it, so that the next run \
                        deals with it"

@@ -1,46 +1,42 @@
-//! A 409 on a creation: look again, adopt where the ladder allows it, else hold back. Never a failure of the run.
+//! A 409 on a creation: look again and plan the adoption, which goes back through guards and door like any other action;
+//! else blocked. Never a failure of the run.
 
 use super::apply::{Ending, WriteHand};
-use super::hand::{Done, held_back, record};
-use super::look::{Owner, climb_after_conflict, judge_hits};
+use super::hand::{Done, Stop, held_back, record};
+use super::look::{climb_after_conflict, judge_hits};
+use super::owners::{Owner, owner_by_mark};
 use crate::core::mapping::Mapped;
 use crate::core::planner::{Decision, Match, Person, Policy, plan};
 use crate::core::standing::Standing;
-use crate::model::plan::{DesiredAccount, Disposition, PlannedAction, Situation, Verb};
+use crate::model::link::Link;
+use crate::model::owed::WaitsFor;
+use crate::model::plan::{DesiredAccount, PlannedAction, Verb};
 use crate::model::report::Outcome;
 use crate::model::time::Millis;
 use crate::store::{IntentId, LinkWrite, Settled};
 use crate::target::{Observe, Provision, Refusal};
 
 impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
-    /// A 409 on a creation: look again and adopt where the ladder allows it; never a failure of the run.
-    pub(super) async fn adopt_instead(
-        &self,
-        id: IntentId,
-        action: PlannedAction,
-        desired: &DesiredAccount,
-        refusal: &Refusal,
-    ) -> Done {
+    /// Settles the creation, and gives the adoption that is to be decided next, where the ladder allows one.
+    pub(super) async fn adopt_instead(&self, id: IntentId, action: PlannedAction, refusal: &Refusal) -> Done {
+        let Some(desired) = action.desired.clone() else {
+            let ending = self.refused(&action, refusal, None);
+            return self.end(id, record(&action, Outcome::Failed, None), ending).await;
+        };
         let ladder = &self.context.config.adopt.ladder;
-        let found = match climb_after_conflict(self.context.target, ladder, desired).await {
+        let found = match climb_after_conflict(self.context.target, ladder, &desired).await {
             Ok(found) => found,
-            Err(error) => {
-                let ending = Ending {
-                    detail: Some(format!("{}; looking it up failed: {error}", refusal.detail)),
-                    ..self.refused(&action, refusal, None)
-                };
-                return self.end(id, record(&action, Outcome::Failed, None), ending).await;
-            }
+            Err(error) => return self.without_adoption(id, &action, refusal, &error.to_string()).await,
         };
         let mut owners = std::collections::HashMap::new();
         for account in found.iter().flat_map(|(_, accounts)| accounts) {
-            let owner = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
-            if let Ok(Some((sync, link))) = owner {
-                owners.insert(
-                    account.id.clone(),
-                    Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)),
-                );
-            }
+            let linked = self.context.snapshot.owner_of_account(&self.context.target_url, &account.id).await;
+            let owner = match linked {
+                Ok(Some((sync, link))) => Owner::Living(format!("{} in sync \"{sync}\"", link.user_name)),
+                Ok(None) => owner_by_mark(self.context, &action.source_id, account).await,
+                Err(error) => return self.without_adoption(id, &action, refusal, &error.to_string()).await,
+            };
+            owners.insert(account.id.clone(), owner);
         }
         let hits = judge_hits(found, &owners);
         let reason = match &hits {
@@ -48,37 +44,53 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
                 "exists but not visible: the target refuses it as a duplicate and shows no such account"
             }
             Match::One { .. } => "created meanwhile",
-            Match::Several(text) | Match::LinkedElsewhere(text) => text,
-            Match::LinkedToGone { .. } => "linked to somebody who is gone",
+            Match::Several(text) | Match::LinkedElsewhere(text) | Match::Unreadable(text) => text,
+            Match::LinkedToGone { .. } | Match::UnknownMark { .. } => {
+                "there already, and marked for somebody else"
+            }
         };
-        let outcome = if matches!(hits, Match::One { .. }) { Settled::NotSent } else { Settled::Refused };
+        // What waits for approval is planned too, so that there is something to approve.
+        let is_one =
+            matches!(hits, Match::One { .. } | Match::LinkedToGone { .. } | Match::UnknownMark { .. });
         let ending = Ending {
-            settled: outcome,
+            settled: if is_one { Settled::NotSent } else { Settled::Refused },
             outcome: Outcome::Skipped,
-            link: LinkWrite::Keep,
-            stop: None,
-            status: Some(refusal.status),
             detail: Some(refusal.detail.clone()),
-            attempts: refusal.attempts,
+            waits_for: is_one.then_some(WaitsFor::Retry),
+            ..Ending::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
         };
         let done = self.end(id, held_back(&action, reason.to_owned()), ending).await;
-        if done.stop.is_some() || !matches!(hits, Match::One { .. }) {
+        if done.stop.is_some() || !is_one {
             return done;
         }
-        match self.replan_as_adoption(&action, desired, &hits) {
-            Some(adoption) if adoption.disposition == Disposition::Send => {
-                Box::pin(self.update(adoption)).await
-            }
-            Some(adoption) => {
-                Done::with(record(&adoption, Outcome::Held, Some("adopt.mode = \"hold\"".to_owned())))
-            }
-            None => done,
-        }
+        let link = match self.link_of(&action).await {
+            Ok(link) => link,
+            Err(error) => return Done { stop: Some(Stop::State(error.to_string())), ..done },
+        };
+        let next = self.replan_as_adoption(&action, link.as_ref(), &desired, &hits).map(Box::new);
+        Done { next, ..done }
     }
 
+    /// The creation is over, and nobody can tell what stands in its way.
+    async fn without_adoption(
+        &self,
+        id: IntentId,
+        action: &PlannedAction,
+        refusal: &Refusal,
+        why: &str,
+    ) -> Done {
+        let ending = Ending {
+            detail: Some(format!("{}; looking it up failed: {why}", refusal.detail)),
+            ..self.refused(action, refusal, None)
+        };
+        self.end(id, record(action, Outcome::Failed, None), ending).await
+    }
+
+    /// `link` is there where the account that it names is gone.
     fn replan_as_adoption(
         &self,
         action: &PlannedAction,
+        link: Option<&Link>,
         desired: &DesiredAccount,
         hits: &Match,
     ) -> Option<PlannedAction> {
@@ -88,7 +100,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             id: &action.source_id,
             user: &action.user,
             standing: &standing,
-            link: None,
+            link,
             hits,
             waits: None,
             observation: action.observation,
@@ -100,9 +112,11 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             mapping: self.context.mapping,
         };
         match plan(&person, &policy, Millis::now()) {
-            Decision::Act(adoption) if adoption.verb == Verb::Adopt => {
-                Some(PlannedAction { billable: action.billable, situation: Situation::Found, ..*adoption })
-            }
+            Decision::Act(adoption) if adoption.verb == Verb::Adopt => Some(PlannedAction {
+                billable: action.billable,
+                source_digest: action.source_digest,
+                ..*adoption
+            }),
             Decision::Act(_) | Decision::Unchanged { .. } => None,
         }
     }

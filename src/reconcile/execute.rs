@@ -1,6 +1,6 @@
 //! Carrying a plan out, stage by stage, leavers first: disposition, guard, proof, then the hand.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -14,15 +14,20 @@ use super::prove::{Judge, Removal};
 use super::rulings::Rulings;
 use super::seats::seats_of_a_change;
 use super::{Context, RunError};
-use crate::core::guard::{Approved, Judgement, Released};
+use crate::core::content::part_digest;
+use crate::core::guard::{Approved, HoldClass, Intent, Judgement, LeftOut, Released, judge_others};
 use crate::core::mapping::Mapping;
-use crate::core::proof::Verdict;
-use crate::model::id::SourceId;
+use crate::core::proof::{Proven, Verdict};
 use crate::model::link::Link;
-use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
+use crate::model::owed::{OwedEntry, WaitsFor};
+use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Verb};
 use crate::model::report::{ActionRecord, Outcome, Summary};
-use crate::store::{HeldPair, Spool};
+use crate::model::time::Millis;
+use crate::store::{HeldPair, Spool, Wanted};
 use crate::target::Observe;
+
+/// Actions in a row that one may lead to: a 409 to an adoption, a proof that ended to a fresh one.
+const MOST_FOLLOWERS: usize = 4;
 
 /// The outcome of carrying a plan out.
 #[derive(Debug, Default)]
@@ -33,8 +38,10 @@ pub struct Carried {
     pub summary: Summary,
     /// Why it stopped early, if it did.
     pub stop: Option<Stop>,
-    /// Removals that were wanted and neither sent, held nor switched off.
+    /// Removals that would be wanted and neither sent, held nor switched off; a run that writes has them on record.
     pub unsent_removals: u64,
+    /// What is left owed.
+    pub owed: Spool<OwedEntry>,
     /// People whom the list left out although they are assigned.
     pub list_was_short: u64,
     /// Change in billable accounts, as done or as it would be.
@@ -44,7 +51,7 @@ pub struct Carried {
     /// What waits for an approval.
     pub held: Vec<HeldPair>,
     /// Every write that is still wanted after this.
-    pub wanted: HashSet<(SourceId, Verb)>,
+    pub wanted: Wanted,
 }
 
 /// Carries out plans.
@@ -69,6 +76,8 @@ struct Ended {
     billable: bool,
     /// What waits for an approval.
     held: Vec<HeldPair>,
+    /// What was wanted, for what is left owed.
+    wanted: Option<OwedEntry>,
 }
 
 /// Gives back in order what ends in any order; holds no more than what runs ahead of the slowest.
@@ -112,10 +121,18 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     /// Carries a plan out. What a stop leaves over is recorded as deferred.
     pub async fn carry_out(&self, plan: &mut Plan) -> Result<Carried, RunError> {
         let mut carried = Carried::default();
-        carried.summary.unchanged = plan.unchanged;
-        carried.list_was_short = plan.list_was_short;
-        self.stage(&mut plan.removals, &mut carried).await?;
-        self.chains(&mut plan.chains, &mut carried).await?;
+        self.go_on(plan, &mut carried).await?;
+        Ok(carried)
+    }
+
+    /// The same, after what was carried out before.
+    pub async fn go_on(&self, plan: &mut Plan, carried: &mut Carried) -> Result<(), RunError> {
+        carried.summary.unchanged += plan.unchanged;
+        carried.list_was_short += plan.list_was_short;
+        self.stage(&mut plan.removals, carried).await?;
+        // Accounts that were not refused before come first: those that nobody may change keep nobody else in.
+        self.stage(&mut plan.refused_removals, carried).await?;
+        self.chains(&mut plan.chains, carried).await?;
         for stage in [
             &mut plan.updates,
             &mut plan.reactivations,
@@ -123,9 +140,9 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             &mut plan.creations,
             &mut plan.quiet,
         ] {
-            self.stage(stage, &mut carried).await?;
+            self.stage(stage, carried).await?;
         }
-        Ok(carried)
+        Ok(())
     }
 
     /// A stage: many people at once, bounded; told in the order of the plan.
@@ -175,7 +192,7 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
                 }
                 let ended = match (&carried.stop, &broken) {
                     (Some(stop), _) => left_over(&action, stop),
-                    (None, Some(why)) => unsent(record(&action, Outcome::Deferred, Some(why.clone())), false),
+                    (None, Some(why)) => waiting(&action, Outcome::Deferred, WaitsFor::Retry, why.clone()),
                     (None, None) => self.one(action).await,
                 };
                 if !matches!(ended.done.record.outcome, Outcome::Applied | Outcome::Planned) {
@@ -187,6 +204,13 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         Ok(())
     }
 
+    /// Since when what a line leaves is owed: what is new is owed from this pass on.
+    fn owed_since(&self, record: &ActionRecord, wanted: Option<&OwedEntry>) -> Option<Millis> {
+        record.waits_for?;
+        let known = self.rulings.owed_since(record.source_id.as_ref()?, wanted?.class()?);
+        known.or(H::IS_ON_RECORD.then(|| self.rulings.now()))
+    }
+
     fn stops_now(&self) -> Option<Stop> {
         if *self.interrupted.borrow() {
             return Some(Stop::Interrupted);
@@ -195,12 +219,24 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
     }
 
     fn note(&self, ended: Ended, carried: &mut Carried) -> Result<(), RunError> {
-        let Ended { done, unsent_removal, list_was_short, billable, held } = ended;
-        let Done { record, stop, held: held_after_all } = done;
+        let Ended { done, unsent_removal, list_was_short, billable, held, wanted } = ended;
+        let Done { mut record, stop, held: held_after_all, attempted, next: _ } = done;
+        record.owed_since = self.owed_since(&record, wanted.as_ref());
         carried.left_out += u64::from(!held.is_empty() && record.outcome != Outcome::Held);
         carried.held.extend(held.into_iter().chain(held_after_all));
-        if let (Some(id), false) = (&record.source_id, record.outcome == Outcome::Applied) {
-            carried.wanted.insert((id.clone(), record.action));
+        let is_over = record.outcome == Outcome::Applied || record.waits_for == Some(WaitsFor::Decision);
+        if let (Some(id), Some(wanted), false) = (&record.source_id, &wanted, is_over) {
+            let kind = wanted
+                .verb
+                .is_removal()
+                .then(|| wanted.cause.map_or(RemovalKind::Unassigned, RemovalCause::kind));
+            carried.wanted.insert((id.clone(), HoldClass { verb: wanted.verb, kind }));
+        }
+        if let (Some(wanted), Some(waits_for)) = (wanted, record.waits_for) {
+            let refused = attempted && record.status.is_some_and(|status| (400..500).contains(&status));
+            let detail = record.detail.clone().unwrap_or_else(|| record.reason.clone());
+            let entry = OwedEntry { waits_for, attempted, refused, detail, ..wanted };
+            carried.owed.push(&entry)?;
         }
         carried.summary.count(record.action, record.outcome);
         carried.unsent_removals += u64::from(unsent_removal);
@@ -215,7 +251,17 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
 
     async fn one(&self, action: PlannedAction) -> Ended {
         let started = Instant::now();
-        let ended = self.decide(action).await;
+        let mut ended = Box::pin(self.decide(action, &self.judgement)).await;
+        // A 409 leads to an adoption, which is a planned action like any other and is asked everything again.
+        for _ in 0..MOST_FOLLOWERS {
+            let Some(next) = ended.done.next.take() else { break };
+            let attempts = ended.done.record.attempts;
+            ended = match self.judge_follower(&next).await {
+                Ok(judgement) => Box::pin(self.decide(*next, &judgement)).await,
+                Err(error) => left_over(&next, &Stop::State(error.to_string())),
+            };
+            ended.done.record.attempts += attempts;
+        }
         self.context.watcher.tell(&RunEvent::Acted {
             record: Box::new(ended.done.record.clone()),
             duration_millis: started.elapsed().as_millis() as u64,
@@ -223,95 +269,182 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
         ended
     }
 
-    async fn decide(&self, action: PlannedAction) -> Ended {
+    /// The plan did not count an adoption that a 409 led to: the guards are asked about it with what was sent so far.
+    async fn judge_follower(&self, action: &PlannedAction) -> Result<Judgement, RunError> {
+        if action.verb != Verb::Adopt {
+            return Ok(self.judgement.clone());
+        }
+        let ledger = self.context.snapshot.ledger(self.context.sync_name(), Millis::now()).await?;
+        let mut intent = Intent {
+            unattended: self.context.unattended,
+            already_sent: ledger.people.clone(),
+            ..Intent::default()
+        };
+        intent.add(action);
+        Ok(self.judgement.clone().and(judge_others(&intent, &ledger, &self.context.config.guard)))
+    }
+
+    async fn decide(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
+        let wanted = wanted_entry(&action);
+        let mut ended = self.decide_action(action, judgement).await;
+        // What a proof has shown since is what is wanted now.
+        ended.wanted = wanted.map(|wanted| OwedEntry {
+            cause: ended.done.record.cause.or(wanted.cause),
+            target_id: ended.done.record.target_id.clone().or(wanted.target_id.clone()),
+            ..wanted
+        });
+        ended
+    }
+
+    async fn decide_action(&self, action: PlannedAction, judgement: &Judgement) -> Ended {
         let removes = action.verb.is_removal();
         let is_approved = self.rulings.is_approved(&action);
-        let outcome = match &action.disposition {
-            Disposition::Send => None,
-            Disposition::Held(_) if is_approved => None,
-            Disposition::Held(why) => return held(&action, why.clone()),
-            Disposition::NoSeat(why) => Some((Outcome::Held, Some(why.clone()))),
-            Disposition::Deferred(why) => Some((Outcome::Deferred, Some(why.clone()))),
-            Disposition::Disabled(why) => Some((Outcome::Disabled, Some(why.clone()))),
-            Disposition::Nothing => Some((Outcome::Skipped, None)),
-        };
-        if let Some((outcome, detail)) = outcome {
-            return unsent(record(&action, outcome, detail), false);
+        match &action.disposition {
+            Disposition::Send => {}
+            Disposition::Held(_) if is_approved => {}
+            Disposition::Held(why) => return self.held(&action, why.clone()),
+            Disposition::NoSeat(why) => return waiting(&action, Outcome::Held, WaitsFor::Seat, why.clone()),
+            Disposition::Deferred(why) => {
+                return waiting(&action, Outcome::Deferred, WaitsFor::Retry, why.clone());
+            }
+            Disposition::Failed(why) => {
+                let mut ended = waiting(&action, Outcome::Failed, WaitsFor::Retry, why.clone());
+                ended.done.attempted = true;
+                return ended;
+            }
+            Disposition::Disabled(why) => {
+                return waiting(&action, Outcome::Disabled, WaitsFor::Switch, why.clone());
+            }
+            Disposition::Paused(why) => {
+                return waiting(&action, Outcome::Disabled, WaitsFor::Pause, why.clone());
+            }
+            Disposition::Dated(why) => {
+                return waiting(&action, Outcome::Deferred, WaitsFor::Date, why.clone());
+            }
+            Disposition::Nothing => return self.nothing_to_send(&action),
         }
         let billable = action.billable;
-        match self.judgement.release(action, is_approved) {
-            Err(waits) => held(&waits.action, waits.reason),
-            Ok(released) if removes => self.remove(released.approved).await,
+        match judgement.release(action, is_approved) {
+            Err(waits) => self.held(&waits.action, waits.reason),
+            Ok(released) if removes => self.remove(released.approved, is_approved).await,
             Ok(Released { approved, left_out }) => {
-                let pairs = left_out.into_iter().map(|(verb, reason)| HeldPair {
-                    verb,
-                    source_id: approved.action().source_id.clone(),
-                    user: approved.action().user.clone(),
-                    reason,
-                    source_digest: approved.action().source_digest,
-                });
-                let mut pairs: Vec<HeldPair> = pairs.collect();
-                let mut done = self.hand.write(approved).await;
-                for HeldPair { verb, reason, .. } in &pairs {
+                let pairs = self.pairs_left_out(approved.action(), &left_out);
+                let mut done = self.hand.write(approved, is_approved).await;
+                for LeftOut { verb, reason, .. } in &left_out {
                     let part = if *verb == Verb::Update { "update" } else { "activation" };
                     done.record.reason.push_str(&format!("; its {part} is held: {reason}"));
-                }
-                // A later activation writes the attributes too.
-                if pairs.iter().any(|pair| pair.verb == Verb::Reactivate) {
-                    pairs.retain(|pair| pair.verb == Verb::Reactivate);
                 }
                 // Where the link itself was not stored, there is nothing yet that could be approved.
                 let stored = matches!(done.record.outcome, Outcome::Applied | Outcome::Planned);
                 let held = if stored { pairs } else { Vec::new() };
-                Ended { done, unsent_removal: false, list_was_short: false, billable, held }
+                Ended { billable, held, ..Ended::of(done) }
             }
         }
     }
 
-    async fn remove(&self, approved: Approved) -> Ended {
+    /// A line without a write: blocked, skipped, or kept by a decision.
+    fn nothing_to_send(&self, action: &PlannedAction) -> Ended {
+        match (action.kept_from, action.verb) {
+            // Nobody can judge somebody with an active account: it may be a leaver who is hidden.
+            (Some(_), Verb::HoldBack) => {
+                let mut ended = unsent(record(action, Outcome::Skipped, None), true);
+                ended.done.record.waits_for = Some(WaitsFor::Look);
+                ended
+            }
+            (Some(_), _) => {
+                let mut done = Done::with(record(action, Outcome::Skipped, None));
+                done.record.waits_for = Some(WaitsFor::Decision);
+                Ended::of(done)
+            }
+            (None, _) => unsent(record(action, Outcome::Skipped, None), false),
+        }
+    }
+
+    fn held(&self, action: &PlannedAction, reason: String) -> Ended {
+        Ended::of(Done::held(action, reason, self.rulings.key()))
+    }
+
+    /// The parts of an adoption that wait, each as what a later action of that verb will be.
+    fn pairs_left_out(&self, action: &PlannedAction, left_out: &[LeftOut]) -> Vec<HeldPair> {
+        let key = self.rulings.key();
+        let pairs = left_out.iter().map(|LeftOut { verb, reason, changes }| HeldPair {
+            class: HoldClass::plain(*verb),
+            cause: None,
+            target_id: action.target_id.clone(),
+            content: part_digest(key, action, *verb, changes),
+            source_id: action.source_id.clone(),
+            user: action.user.clone(),
+            reason: reason.clone(),
+            source_digest: action.source_digest,
+        });
+        let mut pairs: Vec<HeldPair> = pairs.collect();
+        // A later activation writes the attributes too.
+        if pairs.iter().any(|pair| pair.class.verb == Verb::Reactivate) {
+            pairs.retain(|pair| pair.class.verb == Verb::Reactivate);
+        }
+        pairs
+    }
+
+    async fn remove(&self, approved: Approved, is_approved: bool) -> Ended {
         let action = approved.action();
-        let not_listed = action.cause == Some(RemovalCause::NotListed);
+        // A complete read lists everybody who is assigned.
+        let not_listed = !self.context.reads_one_by_one
+            && matches!(
+                action.cause,
+                Some(RemovalCause::NotListed | RemovalCause::NotAssigned | RemovalCause::Deleted)
+            );
         let link = match self.context.link(&action.source_id).await {
             Ok(Some(link)) => link,
             Ok(None) => {
                 let why = "there is no link any more".to_owned();
-                return unsent(record(action, Outcome::Deferred, Some(why)), true);
+                return waiting(action, Outcome::Deferred, WaitsFor::Retry, why);
             }
             Err(error) => {
-                let mut ended = unsent(record(action, Outcome::Deferred, Some(error.to_string())), true);
+                let mut ended = waiting(action, Outcome::Deferred, WaitsFor::Retry, error.to_string());
                 ended.done.stop = Some(Stop::State(error.to_string()));
                 return ended;
             }
         };
-        self.remove_proven(approved, &link, not_listed).await
+        self.remove_proven(approved, &link, not_listed, is_approved).await
     }
 
-    /// Proves and removes. Where what is proven asks for a deletion although the guards were asked about a
-    /// deactivation, they are asked once more.
-    async fn remove_proven(&self, mut approved: Approved, link: &Link, not_listed: bool) -> Ended {
+    /// Proves and removes. Where what is proven asks for something else than the guards were asked about (a deletion, or
+    /// a cause of the other kind), they are asked once more.
+    async fn remove_proven(
+        &self,
+        mut approved: Approved,
+        link: &Link,
+        not_listed: bool,
+        is_approved: bool,
+    ) -> Ended {
         let billable = approved.action().billable;
-        let deferred =
-            |action: &PlannedAction, why| unsent(record(action, Outcome::Deferred, Some(why)), true);
+        let unproven = |action: &PlannedAction, why| waiting(action, Outcome::Deferred, WaitsFor::Proof, why);
         let mut asked_again = false;
         loop {
             let verdict = match self.judge.judge(approved, link).await {
                 Removal::Judged(verdict) => verdict,
-                Removal::NoControl(action, why) => return deferred(&action, why),
+                Removal::NoControl(action, why) => return unproven(&action, why),
             };
             match verdict {
                 Verdict::Proven(proven) => {
-                    let done = self.hand.remove(*proven, link).await;
-                    let unsent_removal = done.record.outcome == Outcome::Deferred;
-                    return Ended { done, unsent_removal, list_was_short: false, billable, held: Vec::new() };
+                    let waits = proven
+                        .needs_approval()
+                        .map(str::to_owned)
+                        .or_else(|| self.judgement.reason_to_hold(proven.action()))
+                        .filter(|_| !is_approved);
+                    if let Some(reason) = waits {
+                        return self.held(proven.action(), reason);
+                    }
+                    return self.send_proven(*proven, link, billable, is_approved).await;
                 }
                 Verdict::Kept(action, why) => {
-                    return unsent(record(&action, Outcome::Disabled, Some(why)), false);
+                    return waiting(&action, Outcome::Disabled, WaitsFor::Switch, why);
                 }
-                Verdict::Stronger(action, why) if asked_again => return deferred(&action, why),
+                Verdict::Stronger(action, why) if asked_again => return unproven(&action, why),
                 Verdict::Stronger(action, _) => {
-                    let is_approved = self.rulings.is_approved(&action);
-                    match self.judgement.release(action, is_approved) {
-                        Err(waits) => return held(&waits.action, waits.reason),
+                    let stronger_approved = self.rulings.is_approved(&action);
+                    match self.judgement.release(action, stronger_approved) {
+                        Err(waits) => return self.held(&waits.action, waits.reason),
                         Ok(again) => {
                             asked_again = true;
                             approved = again.approved;
@@ -319,35 +452,99 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
                     }
                 }
                 Verdict::StillAssigned(action, why) => {
-                    return Ended { list_was_short: not_listed, ..deferred(&action, why) };
+                    // Nothing is wanted any more, and the list was short.
+                    let ended = unsent(record(&action, Outcome::Deferred, Some(why)), true);
+                    return Ended { list_was_short: not_listed, ..ended };
                 }
-                Verdict::Unproven(action, why) => return deferred(&action, why),
+                Verdict::Unproven(action, why) => return unproven(&action, why),
             }
+        }
+    }
+
+    async fn send_proven(&self, proven: Proven, link: &Link, billable: bool, is_approved: bool) -> Ended {
+        let proven = match self.without_irreversible(proven) {
+            Ok(proven) => proven,
+            Err(ended) => return *ended,
+        };
+        let done = self.hand.remove(proven, link, is_approved).await;
+        let unsent_removal = done.record.outcome == Outcome::Deferred;
+        Ended { unsent_removal, billable, ..Ended::of(done) }
+    }
+}
+
+impl<O: Observe, H: Hand, J: Judge> Executor<'_, O, H, J> {
+    /// What cannot be taken back needs a clock that a witness confirmed in this run. Without one the access of a leaver is
+    /// taken all the same, by a deactivation on the same proof.
+    fn without_irreversible(&self, proven: Proven) -> Result<Proven, Box<Ended>> {
+        if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
+            return Ok(proven);
+        }
+        if proven.action().cause == Some(RemovalCause::DeleteAfter) {
+            let why = "a deletion waits for a clock that a witness confirms".to_owned();
+            return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
+        }
+        Ok(proven.as_deactivation())
+    }
+}
+
+impl Ended {
+    fn of(done: Done) -> Ended {
+        Ended {
+            done,
+            unsent_removal: false,
+            list_was_short: false,
+            billable: false,
+            held: Vec::new(),
+            wanted: None,
         }
     }
 }
 
+/// What an action wants, as it would be owed.
+pub fn wanted_entry(action: &PlannedAction) -> Option<OwedEntry> {
+    let verb = action.kept_from.unwrap_or(action.verb);
+    verb.is_write().then(|| OwedEntry {
+        source_id: action.source_id.clone(),
+        user: action.user.clone(),
+        target_id: action.target_id.clone(),
+        verb,
+        cause: action.cause,
+        waits_for: WaitsFor::Retry,
+        attempted: false,
+        refused: false,
+        detail: action.reason.clone(),
+        desired: action.desired.as_ref().map(|desired| desired.digest),
+    })
+}
+
 fn left_over(action: &PlannedAction, stop: &Stop) -> Ended {
-    let (outcome, detail) = match &action.disposition {
-        Disposition::Send => (Outcome::Deferred, Some(stop.reason().to_owned())),
-        Disposition::Held(why) | Disposition::NoSeat(why) => (Outcome::Held, Some(why.clone())),
-        Disposition::Deferred(why) => (Outcome::Deferred, Some(why.clone())),
-        Disposition::Disabled(why) => (Outcome::Disabled, Some(why.clone())),
-        Disposition::Nothing => (Outcome::Skipped, None),
+    let mut ended = match &action.disposition {
+        Disposition::Send => waiting(action, Outcome::Deferred, WaitsFor::Retry, stop.reason().to_owned()),
+        Disposition::Held(why) => waiting(action, Outcome::Held, WaitsFor::Approval, why.clone()),
+        Disposition::NoSeat(why) => waiting(action, Outcome::Held, WaitsFor::Seat, why.clone()),
+        Disposition::Deferred(why) => waiting(action, Outcome::Deferred, WaitsFor::Retry, why.clone()),
+        Disposition::Failed(why) => waiting(action, Outcome::Failed, WaitsFor::Retry, why.clone()),
+        Disposition::Disabled(why) => waiting(action, Outcome::Disabled, WaitsFor::Switch, why.clone()),
+        Disposition::Paused(why) => waiting(action, Outcome::Disabled, WaitsFor::Pause, why.clone()),
+        Disposition::Dated(why) => waiting(action, Outcome::Deferred, WaitsFor::Date, why.clone()),
+        Disposition::Nothing => unsent(record(action, Outcome::Skipped, None), false),
     };
-    let removal = action.verb.is_removal() && outcome == Outcome::Deferred;
-    unsent(record(action, outcome, detail), removal)
+    if action.kept_from.is_some() {
+        ended.done.record.waits_for = Some(WaitsFor::Decision);
+    }
+    ended.wanted = wanted_entry(action);
+    ended
 }
 
 fn unsent(record: ActionRecord, unsent_removal: bool) -> Ended {
-    let done = Done::with(record);
-    Ended { done, unsent_removal, list_was_short: false, billable: false, held: Vec::new() }
+    Ended { unsent_removal, ..Ended::of(Done::with(record)) }
 }
 
-/// The end of an action that waits for an approval.
-fn held(action: &PlannedAction, reason: String) -> Ended {
-    let done = Done::held(action, reason);
-    Ended { done, unsent_removal: false, list_was_short: false, billable: false, held: Vec::new() }
+/// The end of an action that waits for something; a removal that nobody wants to wait is unsent.
+fn waiting(action: &PlannedAction, outcome: Outcome, waits_for: WaitsFor, why: String) -> Ended {
+    let unsent_removal =
+        action.verb.is_removal() && outcome == Outcome::Deferred && waits_for != WaitsFor::Date;
+    Ended { unsent_removal, ..Ended::of(Done::waiting(action, outcome, waits_for, why)) }
 }
 
 fn seats_delta(mapping: &Mapping, record: &ActionRecord, billable: bool) -> i64 {

@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 
-use super::look::{Owner, criterion, is_searchable};
+use super::look::{criterion, is_searchable};
+use super::owners::{Owner, owner_of};
 use super::people::{candidate_of, gather, ids_of};
-use super::planning::owner_of;
 use super::prove::Prover;
 use super::run::{Tally, Written, binding_of, check_binding, context, plan_and_carry_out};
 use super::{Context, Request, RunError, Waiting, Who, mapping_of, target_url};
@@ -267,7 +267,8 @@ impl<O: Observe> Look<'_, '_, O> {
                 | Standing::Suspended
                 | Standing::Leaver(_)
                 | Standing::OutOfScope
-                | Standing::HeldBack(_),
+                | Standing::HeldBack(_)
+                | Standing::Unknown(_),
             )
             | None => identity.and_then(|identity| self.would_be(identity, person)),
         };
@@ -325,8 +326,17 @@ fn why(owner: &Owner, accepted: bool, qualifies: bool, several: bool, decided: b
         Owner::Same => "it is this person's linked account".to_owned(),
         Owner::Living(who) => format!("it belongs to {who}"),
         Owner::OtherSync(sync) => format!("it is managed by sync \"{sync}\""),
-        Owner::ProvenGone(predecessor) => {
+        Owner::ProvenGone(predecessor, _) => {
             format!("it belongs to {predecessor}, who is gone from the source: handing it on needs approval")
+        }
+        Owner::Marked(mark) => format!("it bears the mark of {mark}, who exists at the source"),
+        Owner::UnknownMark(mark) => {
+            format!(
+                "it bears the mark of {mark}, whom the source does not know: taking it over needs approval"
+            )
+        }
+        Owner::Untold(mark, why) => {
+            format!("it bears the mark of {mark}, about whom the source does not tell now: {why}")
         }
     }
 }

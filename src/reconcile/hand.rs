@@ -1,11 +1,15 @@
-//! What happens to an action that may go through. The two hands are types of their own: the dry one has nothing
-//! to write with.
+//! The two hands that carry an action out: one says what would be sent, the other one sends it.
+//!
+//! What lives here: the ends of actions and the lines of the report that they make. What must not: how a write is sent
+//! and settled (`apply`), decisions (`execute`).
 
 use std::future::Future;
 
 use crate::core::guard::Approved;
 use crate::core::proof::Proven;
+use crate::model::digest::DigestKey;
 use crate::model::link::Link;
+use crate::model::owed::WaitsFor;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::store::HeldPair;
@@ -13,8 +17,10 @@ use crate::store::HeldPair;
 /// Why a run stops before its plan is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The target is gone or refuses the credentials.
+    /// The target is gone.
     TargetUnavailable(String),
+    /// The target refuses the credentials.
+    CredentialsRefused(String),
     /// Another process took over, or the state failed.
     State(String),
     /// A signal.
@@ -27,7 +33,7 @@ impl Stop {
     /// The reason given to everybody who did not get a turn.
     pub fn reason(&self) -> &str {
         match self {
-            Stop::TargetUnavailable(why) | Stop::State(why) => why,
+            Stop::TargetUnavailable(why) | Stop::CredentialsRefused(why) | Stop::State(why) => why,
             Stop::Interrupted => "the run was interrupted before this was sent",
             Stop::TimeIsUp => "max_apply was over before this was sent",
         }
@@ -43,38 +49,45 @@ pub struct Done {
     pub stop: Option<Stop>,
     /// What waits for an approval after all.
     pub held: Option<HeldPair>,
+    /// Something was sent, or should have been, and came to nothing.
+    pub attempted: bool,
+    /// Another action for the same person that this one led to: it is decided like any other.
+    pub next: Option<Box<PlannedAction>>,
 }
 
 impl Done {
     /// The end of an action that the run cannot go on after.
     pub fn stopping(record: ActionRecord, stop: Stop) -> Done {
-        Done { record, stop: Some(stop), held: None }
+        Done { stop: Some(stop), ..Done::with(record) }
     }
 
     /// The end of an action that waits for an approval.
-    pub fn held(action: &PlannedAction, reason: String) -> Done {
-        let pair = HeldPair {
-            verb: action.verb,
-            source_id: action.source_id.clone(),
-            user: action.user.clone(),
-            reason: reason.clone(),
-            source_digest: action.source_digest,
-        };
-        Done { held: Some(pair), ..Done::with(record(action, Outcome::Held, Some(reason))) }
+    pub fn held(action: &PlannedAction, reason: String, key: &DigestKey) -> Done {
+        let pair = HeldPair::of(action, reason.clone(), key);
+        Done { held: Some(pair), ..Done::waiting(action, Outcome::Held, WaitsFor::Approval, reason) }
+    }
+
+    /// The end of an action that waits for something.
+    pub fn waiting(action: &PlannedAction, outcome: Outcome, waits_for: WaitsFor, why: String) -> Done {
+        let record = ActionRecord { waits_for: Some(waits_for), ..record(action, outcome, Some(why)) };
+        Done::with(record)
     }
 
     /// An ordinary end.
     pub fn with(record: ActionRecord) -> Done {
-        Done { record, stop: None, held: None }
+        Done { record, stop: None, held: None, attempted: false, next: None }
     }
 }
 
 /// Takes what the guards let through.
 pub trait Hand {
-    /// Removes access; `link` is the pair it is about.
-    fn remove(&self, proven: Proven, link: &Link) -> impl Future<Output = Done>;
+    /// Whether what it takes goes on record: in a dry run nothing becomes owed.
+    const IS_ON_RECORD: bool = true;
+
+    /// Removes access; `link` is the pair it is about. `is_approved`: it goes by an approval alone.
+    fn remove(&self, proven: Proven, link: &Link, is_approved: bool) -> impl Future<Output = Done>;
     /// Creates, adopts, updates or reactivates.
-    fn write(&self, approved: Approved) -> impl Future<Output = Done>;
+    fn write(&self, approved: Approved, is_approved: bool) -> impl Future<Output = Done>;
 }
 
 /// The hand of a dry run: it says what would be sent.
@@ -82,11 +95,13 @@ pub trait Hand {
 pub struct DryHand;
 
 impl Hand for DryHand {
-    async fn remove(&self, proven: Proven, _link: &Link) -> Done {
+    const IS_ON_RECORD: bool = false;
+
+    async fn remove(&self, proven: Proven, _link: &Link, _is_approved: bool) -> Done {
         Done::with(record(proven.action(), Outcome::Planned, None))
     }
 
-    async fn write(&self, approved: Approved) -> Done {
+    async fn write(&self, approved: Approved, _is_approved: bool) -> Done {
         Done::with(record(approved.action(), Outcome::Planned, None))
     }
 }
@@ -103,13 +118,14 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         changes,
         desired: _,
         found: _,
-        cause: _,
+        cause,
         activate: _,
         disposition: _,
         observation: _,
         assigned_at: _,
         billable: _,
         source_digest: _,
+        kept_from: _,
     } = action;
     ActionRecord {
         action: *verb,
@@ -123,6 +139,9 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         status: None,
         detail,
         attempts: 0,
+        cause: *cause,
+        waits_for: None,
+        owed_since: None,
     }
 }
 

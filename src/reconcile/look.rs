@@ -10,12 +10,13 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use super::RunError;
 use super::event::RunEvent;
+use super::owners::Owner;
 use super::roster::Candidate;
 use crate::config::MatchBy;
 use crate::core::normalize::fold_address;
 use crate::core::planner::Match;
 use crate::model::account::Account;
-use crate::model::id::{SourceId, TargetId};
+use crate::model::id::TargetId;
 use crate::model::plan::DesiredAccount;
 use crate::store::{Spool, SpoolOffset};
 use crate::target::{Criterion, ListCursor, Observe, TargetError};
@@ -226,7 +227,7 @@ pub async fn climb_all<O: Observe>(
     people: Vec<Candidate>,
     releasing: &HashSet<TargetId>,
     concurrency: usize,
-) -> Result<Vec<(Candidate, Found)>, RunError> {
+) -> Result<Vec<(Candidate, LookupResult)>, RunError> {
     use crate::core::standing::Standing;
     let desired_of = |candidate: &Candidate| match &candidate.standing {
         Standing::Qualifies(mapped) => Some(mapped.desired.clone()),
@@ -234,14 +235,15 @@ pub async fn climb_all<O: Observe>(
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => None,
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => None,
     };
     if let Finder::Listing(_) = finder {
         let mut results = Vec::with_capacity(people.len());
         for candidate in people {
             let found = match desired_of(&candidate) {
-                Some(desired) => climb(target, finder, ladder, &desired, releasing).await?,
-                None => None,
+                Some(desired) => of_one_person(climb(target, finder, ladder, &desired, releasing).await)?,
+                None => Ok(None),
             };
             results.push((candidate, found));
         }
@@ -251,8 +253,11 @@ pub async fn climb_all<O: Observe>(
         let desired = desired_of(&candidate);
         async move {
             let found = match desired {
-                Some(desired) => climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await?,
-                None => None,
+                Some(desired) => {
+                    let found = climb(target, &mut Finder::Lookups, ladder, &desired, releasing).await;
+                    of_one_person(found)?
+                }
+                None => Ok(None),
             };
             Ok((candidate, found))
         }
@@ -281,23 +286,20 @@ pub async fn climb_after_conflict<O: Observe>(
     }
 }
 
+/// A question about one person that the target does not answer is that person's; anything else is the run's.
+fn of_one_person(found: Result<Found, RunError>) -> Result<LookupResult, RunError> {
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(RunError::Target(TargetError::Unanswerable(why))) => Ok(Err(why)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the ladder found for one person, or why the target does not tell.
+pub type LookupResult = Result<Found, String>;
+
 /// What the ladder found: the rung and the accounts.
 pub type Found = Option<(MatchBy, Vec<Account>)>;
-
-/// Who an account is linked to, as far as the plan must know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
-    /// Nobody.
-    Nobody,
-    /// This very person.
-    Same,
-    /// A living identity of this sync.
-    Living(String),
-    /// Another sync.
-    OtherSync(String),
-    /// An identity of this sync that is proven gone.
-    ProvenGone(SourceId),
-}
 
 /// Turns raw hits into what the planner decides on.
 pub fn judge_hits(found: Found, owner_of: &HashMap<TargetId, Owner>) -> Match {
@@ -317,6 +319,15 @@ pub fn judge_hits(found: Found, owner_of: &HashMap<TargetId, Owner>) -> Match {
         Owner::OtherSync(sync) => {
             Match::LinkedElsewhere(format!("account {} is managed by sync \"{sync}\"", account.id))
         }
-        Owner::ProvenGone(predecessor) => Match::LinkedToGone { account, predecessor },
+        Owner::Marked(mark) => Match::LinkedElsewhere(format!(
+            "account {} bears the mark of {mark}, who exists at the source",
+            account.id
+        )),
+        Owner::Untold(mark, why) => Match::LinkedElsewhere(format!(
+            "account {} bears the mark of {mark}, about whom the source does not tell now: {why}",
+            account.id
+        )),
+        Owner::ProvenGone(predecessor, tie) => Match::LinkedToGone { account, by, predecessor, tie },
+        Owner::UnknownMark(mark) => Match::UnknownMark { account, by, mark },
     }
 }

@@ -5,10 +5,12 @@
 //! about one person (`core`).
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use tokio::sync::watch;
 
 use crate::config;
+use crate::core::clock::ClockTrust;
 use crate::core::mapping::Mapping;
 use crate::http::Lane;
 use crate::model::id::SourceId;
@@ -21,18 +23,27 @@ use crate::target::{Observe, TargetError};
 mod apply;
 mod backoff;
 mod clearing;
+mod clock;
 mod compare;
 mod conflict;
 pub mod event;
 mod execute;
 pub mod explain;
 pub mod hand;
+mod heartbeat;
+mod keep;
 mod look;
+mod matches;
 mod narrowing;
+mod owed;
+mod owners;
 mod people;
 mod planning;
 mod prove;
 pub mod rebuild;
+mod refusal;
+mod relook;
+mod removal;
 mod roster;
 pub mod rulings;
 mod run;
@@ -45,8 +56,9 @@ mod undo;
 mod unlisted;
 mod verify;
 
-pub use backoff::{put_off, quarantine_of, unreadable_secret};
+pub use backoff::{Resting, is_secret_changed, put_off, quarantine_of, unreadable_secret};
 pub use clearing::clear_up;
+pub use keep::CauseNow;
 pub use run::{Finished, Refused, Request, Who, Writing, bound_to, run, target_url};
 pub use sides::{OpenError, Order, Sides, State, mapping_of, vendor};
 pub use verify::{Verification, Verified, verify};
@@ -75,6 +87,10 @@ pub struct Context<'a, O> {
     pub unattended: bool,
     /// The lane for looking at people: the watch has the reserved one.
     pub lane: Lane,
+    /// People are read one by one in this run, so that nobody is asked for twice.
+    pub reads_one_by_one: bool,
+    /// What the witnesses said of our clock, once they were heard.
+    pub clock: OnceLock<ClockTrust>,
     /// Links as the target was seen where a dry run would store them first.
     pub corrected: HashMap<SourceId, Link>,
 }
@@ -94,6 +110,11 @@ impl<O: Observe> Context<'_, O> {
     /// Name of the sync.
     pub fn sync_name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Whether what cannot be taken back may be done in this run.
+    pub fn is_clock_confirmed(&self) -> bool {
+        self.clock.get().is_some_and(ClockTrust::is_confirmed)
     }
 
     /// One person's link, as this run knows it.
@@ -135,9 +156,21 @@ pub enum RunError {
     /// A saved plan does not fit what is there now.
     #[error("{0}")]
     StalePlan(String),
+    /// Two witnesses agree that this machine's clock is wrong, so nothing is written.
+    #[error("nothing was written: {0}")]
+    Clock(String),
+    /// Nobody is called so, at the source or here.
+    #[error("{0}")]
+    NobodyNamed(String),
     /// A signal.
     #[error("interrupted")]
     Interrupted,
+    /// The program itself: a panic.
+    #[error(
+        "a defect of rosterd broke the run off: {0}\nhelp: report it with the log; what it left open is settled by \
+         reading in the next run"
+    )]
+    Defect(String),
 }
 
 impl RunError {
@@ -150,9 +183,13 @@ impl RunError {
             }
             RunError::Target(_) => RunResult::TargetUnavailable,
             RunError::Interrupted => RunResult::Interrupted,
-            RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
-                RunResult::Error
-            }
+            RunError::Store(_)
+            | RunError::Spool(_)
+            | RunError::Binding(_)
+            | RunError::NobodyNamed(_)
+            | RunError::Clock(_)
+            | RunError::StalePlan(_)
+            | RunError::Defect(_) => RunResult::Error,
         }
     }
 }

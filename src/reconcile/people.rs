@@ -1,6 +1,8 @@
 //! Whom a run is about: everybody by a complete read, or named people by point reads.
 
 use std::collections::HashSet;
+use std::future::Future;
+use std::time::Duration;
 
 use super::event::RunEvent;
 use super::planning::People;
@@ -18,8 +20,12 @@ use crate::source::SourceError;
 use crate::store::Spool;
 use crate::target::Observe;
 
+/// How often a read is asked whether it makes progress.
+const PROGRESS_STEP: Duration = Duration::from_secs(1);
 /// Linked people who are asked for when a read shows nobody at all.
 const ASKED_WHEN_EMPTY: u32 = 5;
+/// So many people in a row whom the source cannot tell of, and nobody else yet: it tells of nobody.
+const MOST_UNREAD: usize = 5;
 /// Other people who may serve as a positive control for a run of named people.
 const OTHER_WITNESSES: u32 = 3;
 
@@ -74,11 +80,11 @@ async fn read<O: Observe>(
         closely,
     );
     let mut interrupted = context.interrupted.clone();
-    let mut reader = context.source.open().await?;
+    let mut reader = with_progress(context, context.source.open()).await?;
     let mut pages = 0;
     loop {
         let page = tokio::select! {
-            page = reader.next() => page?,
+            page = with_progress(context, reader.next()) => page?,
             _ = interrupted.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
         };
         let Some(page) = page else { break };
@@ -96,6 +102,32 @@ async fn read<O: Observe>(
     }
     let roster = builder.seal(read)?;
     Ok(gathered(roster))
+}
+
+/// What the source gives next. A read that makes no progress ends; it may take as long as its pages need, and waits that
+/// the source's own rate headers ask for do not count.
+async fn with_progress<O: Observe, T>(
+    context: &Context<'_, O>,
+    next: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    let mut next = std::pin::pin!(next);
+    let mut left = context.config.max_read;
+    while !left.is_zero() {
+        let step = left.min(PROGRESS_STEP);
+        tokio::select! {
+            given = &mut next => return given,
+            () = tokio::time::sleep(step) => {}
+        }
+        if !context.source.is_kept_back(Lane::General) {
+            left = left.saturating_sub(step);
+        }
+    }
+    Err(SourceError::Incomplete(format!(
+        "{}: no new page for {} s, which is max_read\nhelp: look at the vendor's status page; a slower network may need \
+         a longer max_read",
+        context.source.vendor().display_name(),
+        context.config.max_read.as_secs()
+    )))
 }
 
 fn gathered(roster: Roster) -> Gathered {
@@ -176,25 +208,55 @@ pub async fn named<O: Observe>(context: &Context<'_, O>, who: &[String]) -> Resu
         }
     }
     if !unknown.is_empty() {
-        return Err(RunError::Source(SourceError::Incomplete(format!(
+        return Err(RunError::NobodyNamed(format!(
             "{} knows nobody called {}, and no link does either\nhelp: give a login, an e-mail, a source id or an \
              account id",
             context.source.vendor().display_name(),
             unknown.join(", ")
-        ))));
+        )));
     }
     by_id(context, ids).await
 }
 
-/// Reads people by their ids.
+/// Reads people by their ids. Whom the source cannot tell of while it tells of others is that person's trouble alone.
 pub async fn by_id<O: Observe>(context: &Context<'_, O>, ids: Vec<SourceId>) -> Result<Gathered, RunError> {
     let mut seen = Vec::with_capacity(ids.len());
+    let (mut anybody, mut unread) = (false, Vec::new());
     for id in ids {
         let link = context.snapshot.link(context.sync_name(), &id).await?;
-        let candidate = one(context, &id, link.as_ref()).await?;
+        let candidate = match one(context, &id, link.as_ref()).await {
+            Ok(candidate) => {
+                anybody = true;
+                candidate
+            }
+            Err(RunError::Source(error @ (SourceError::Unavailable(_) | SourceError::Incomplete(_)))) => {
+                let candidate = unreadable(&id, link.as_ref(), &error);
+                unread.push(error);
+                if !anybody && unread.len() == MOST_UNREAD {
+                    break;
+                }
+                Some(candidate)
+            }
+            Err(error) => return Err(error),
+        };
         seen.push((id, candidate));
     }
-    gather(context, seen).await
+    match unread.into_iter().next() {
+        Some(error) if !anybody => Err(error.into()),
+        Some(_) | None => gather(context, seen).await,
+    }
+}
+
+/// Somebody whom the source could not tell of: nobody can judge, and nothing is written.
+fn unreadable(id: &SourceId, link: Option<&Link>, error: &SourceError) -> Candidate {
+    Candidate {
+        id: id.clone(),
+        user: link.map_or_else(|| id.to_string(), |link| link.user_name.clone()),
+        standing: Standing::Unknown(error.to_string()),
+        linked: link.is_some(),
+        observation: Observation::now(),
+        assigned_at: None,
+    }
 }
 
 /// The people of a run who were read one by one; `None` = nothing is known of them that would need a look.
@@ -210,10 +272,26 @@ pub async fn gather<O: Observe>(
     let ids: Vec<SourceId> = seen.iter().map(|(id, _)| id.clone()).collect();
     for (id, candidate) in seen {
         match candidate {
-            Some(candidate) => {
-                looks.push((id.clone(), candidate.observation));
-                if !candidate.linked && shares_its_login(context, &candidate).await? {
-                    shared_logins.insert(id.clone());
+            Some(mut candidate) => {
+                if !candidate.linked {
+                    match shares_its_login(context, &candidate).await {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            shared_logins.insert(id.clone());
+                        }
+                        Err(RunError::Source(
+                            error @ (SourceError::Unavailable(_) | SourceError::Incomplete(_)),
+                        )) => {
+                            let why =
+                                format!("whether somebody else has the same login cannot be told: {error}");
+                            candidate.standing = Standing::Unknown(why);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                // A look that could not decide is no observation: it makes no older one stale.
+                if !matches!(candidate.standing, Standing::Unknown(_)) {
+                    looks.push((id.clone(), candidate.observation));
                 }
                 if !matches!(candidate.standing, Standing::Leaver(_)) {
                     listed.insert(id.clone());
@@ -322,6 +400,6 @@ pub fn candidate_of<O: Observe>(
         }
         Finding::UserGone if linked => Some(bare(Standing::Leaver(RemovalCause::Deleted))),
         Finding::UserGone => None,
-        Finding::Inconclusive(why) => Some(bare(Standing::HeldBack(why.clone()))),
+        Finding::Inconclusive(why) => Some(bare(Standing::Unknown(why.clone()))),
     }
 }

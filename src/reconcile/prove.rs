@@ -1,21 +1,30 @@
 //! Taking proofs: one fresh point read per removal, and the positive control before the first of them.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use super::RunError;
 use crate::config::LifecyclePolicy;
 use crate::core::guard::Approved;
+use crate::core::lifecycle::Lifecycle;
 use crate::core::mapping::Mapping;
-use crate::core::proof::{DeletionWitness, TWO_READS_APART_MILLIS, Verdict, prove};
+use crate::core::proof::{
+    DeletionWitness, TWO_READS_APART_MILLIS, TWO_READS_BEFORE_LOG_APART_MILLIS, Verdict, prove,
+};
+use crate::core::standing::lifecycle_of;
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::plan::PlannedAction;
-use crate::source::Source;
+use crate::model::time::Millis;
+use crate::source::{DeletionEvidence, Source};
+
+/// How far back an event log is taken to reach whose vendor documents no span.
+const ASSUMED_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// Who judges the removals of a pass: the source in an ordinary run, the target and the journal in a return.
 pub trait Judge {
@@ -102,7 +111,22 @@ impl<'a> Prover<'a> {
     pub async fn is_proven_gone(&self, link: &Link) -> bool {
         let asked = async {
             let read = self.source.point_read(&link.source_id, Lane::General).await?;
-            Ok::<_, RunError>(self.witness(&read, link).await? != DeletionWitness::None)
+            let identity_gone = match &read.finding {
+                // Disabled is proven gone as well: rehired or imported again under a new id.
+                Finding::Assigned(identity) | Finding::NotAssigned(identity) => {
+                    lifecycle_of(identity, true, self.policy) == Lifecycle::Disabled
+                }
+                Finding::UserGone | Finding::Inconclusive(_) => false,
+            };
+            Ok::<_, RunError>(
+                identity_gone
+                    || match self.witness(&read, link).await? {
+                        DeletionWitness::Event
+                        | DeletionWitness::TwoReads
+                        | DeletionWitness::TwoReadsBeforeLog => true,
+                        DeletionWitness::Contradicted | DeletionWitness::None => false,
+                    },
+            )
         };
         asked.await.unwrap_or_else(|error| {
             tracing::debug!(%error, "whether an account's earlier owner is gone could not be asked");
@@ -115,15 +139,33 @@ impl<'a> Prover<'a> {
         if !matches!(read.finding, Finding::UserGone) {
             return Ok(DeletionWitness::None);
         }
-        let twice = match (link.absent_since, self.complete_read_at) {
-            (Some(first), Some(again)) => again.at.since(first) >= TWO_READS_APART_MILLIS,
-            (Some(_) | None, None) | (None, Some(_)) => false,
+        let apart = match (link.absent_since, self.complete_read_at) {
+            (Some(first), Some(again)) => again.at.since(first),
+            (Some(_) | None, None) | (None, Some(_)) => 0,
         };
-        if twice {
-            return Ok(DeletionWitness::TwoReads);
+        Ok(match self.source.deletion_event(&link.source_id).await? {
+            DeletionEvidence::Event => DeletionWitness::Event,
+            DeletionEvidence::LogNotReadable(_) if apart >= TWO_READS_APART_MILLIS => {
+                DeletionWitness::TwoReads
+            }
+            DeletionEvidence::LogNotReadable(_) => DeletionWitness::None,
+            DeletionEvidence::NoEvent if self.log_reaches_back_to(link) => DeletionWitness::Contradicted,
+            DeletionEvidence::NoEvent if apart >= TWO_READS_BEFORE_LOG_APART_MILLIS => {
+                DeletionWitness::TwoReadsBeforeLog
+            }
+            DeletionEvidence::NoEvent => DeletionWitness::None,
+        })
+    }
+
+    /// Whether the event log reaches back to the last complete read that listed the person.
+    fn log_reaches_back_to(&self, link: &Link) -> bool {
+        let retention = self.source.log_retention().unwrap_or(ASSUMED_RETENTION);
+        let begins = Millis::now().0.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+        match link.last_listed_at.or(link.absent_since) {
+            Some(last_seen) => last_seen.0 >= begins,
+            // Listed until now.
+            None => true,
         }
-        let event = self.source.deletion_event(&link.source_id).await?;
-        Ok(if event == Some(true) { DeletionWitness::Event } else { DeletionWitness::None })
     }
 
     async fn take_control(&self) -> Control {

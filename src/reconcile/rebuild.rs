@@ -463,7 +463,8 @@ fn qualifies(identity: &Identity, mapping: &Mapping, config: &config::Sync) -> O
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => None,
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => None,
     }
 }
 

@@ -47,6 +47,7 @@ struct Slot {
     digest: Option<Digest>,
     state: LinkState,
     absent_since: Option<Millis>,
+    cause: Option<RemovalCause>,
     name_key: u64,
     seen: bool,
 }
@@ -102,8 +103,8 @@ impl<'a> RosterBuilder<'a> {
         let slots = links
             .into_iter()
             .map(|link| {
-                let LinkDigest { source_id, digest, state, absent_since } = link;
-                (source_id, Slot { digest, state, absent_since, name_key: 0, seen: false })
+                let LinkDigest { source_id, digest, state, absent_since, cause } = link;
+                (source_id, Slot { digest, state, absent_since, cause, name_key: 0, seen: false })
             })
             .collect();
         RosterBuilder {
@@ -137,7 +138,8 @@ impl<'a> RosterBuilder<'a> {
             | Standing::Suspended
             | Standing::Leaver(_)
             | Standing::OutOfScope
-            | Standing::HeldBack(_) => 0,
+            | Standing::HeldBack(_)
+            | Standing::Unknown(_) => 0,
         };
         if name_key != 0 && self.witnesses.len() < WITNESSES {
             self.witnesses.push(identity.id.clone());
@@ -201,7 +203,8 @@ impl<'a> RosterBuilder<'a> {
             if slot.absent_since.is_none() {
                 roster.newly_absent.push(id.clone());
             }
-            let left = Standing::Leaver(RemovalCause::NotListed);
+            // Why somebody is not listed is what the last look showed; without one it is still to be asked.
+            let left = Standing::Leaver(slot.cause.unwrap_or(RemovalCause::NotListed));
             if is_settled(&left, &slot, self.policy) && !self.pinned.contains(&id) {
                 roster.unchanged += 1;
             } else {
@@ -247,7 +250,7 @@ fn is_settled(standing: &Standing, slot: &Slot, policy: &LifecyclePolicy) -> boo
             LinkState::Deactivated(_) => policy.delete_after.is_none(),
             LinkState::Inactive | LinkState::Gone(_) => true,
         },
-        Standing::HeldBack(_) => false,
+        Standing::HeldBack(_) | Standing::Unknown(_) => false,
     }
 }
 
@@ -259,7 +262,8 @@ pub fn candidate(identity: &Identity, standing: Standing, linked: bool) -> Candi
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => identity
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => identity
             .profile
             .user_name
             .clone()

@@ -1,28 +1,43 @@
-//! What people decided beforehand: approvals, rejections, pauses, protection. Read anew for each pass.
+//! What people decided beforehand: approvals, rejections, pauses, protection, open holds. Read anew for each pass.
+//!
+//! What lives here: what a decision makes of one planned action. What must not: limits (`core::guard`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::roster::Candidate;
 use super::{Context, RunError};
+use crate::core::content::content_digest;
+use crate::core::guard::{HoldClass, OpenHold};
+use crate::core::planner::removal_cause;
 use crate::core::protection::Protection;
 use crate::core::situation::StandingKind;
 use crate::core::standing::{Standing, standing_digest};
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
 use crate::model::link::Link;
+use crate::model::order::OrderNumber;
+use crate::model::owed::OwedClass;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
-use crate::store::Pin;
+use crate::store::{Approvals, Pin};
 use crate::target::Observe;
 
 /// The decisions that bind one pass.
 #[derive(Debug)]
 pub struct Rulings {
-    approvals: HashSet<(SourceId, Verb)>,
+    approvals: Approvals,
     pins: HashMap<SourceId, Pin>,
+    holds: BTreeMap<HoldClass, OpenHold>,
+    /// Since when what is owed is owed.
+    owed_since: HashMap<(SourceId, OwedClass), Millis>,
     paused_until: Option<Millis>,
-    protection: Protection,
+    protection: Arc<Protection>,
     key: DigestKey,
+    read: OrderNumber,
+    /// A full run asks the guards about everybody who waits; another run leaves who waits in an open hold there.
+    asks_holds: bool,
+    now: Millis,
 }
 
 impl Rulings {
@@ -30,17 +45,24 @@ impl Rulings {
     pub async fn load<O: Observe>(
         context: &Context<'_, O>,
         anybody: bool,
+        asks_holds: bool,
         now: Millis,
     ) -> Result<Rulings, RunError> {
         let sync = context.sync_name();
+        let read = OrderNumber::next();
         // Where nobody needs a closer look, nothing is asked.
         let token_owner = if anybody { context.target.own_account().await } else { None };
         Ok(Rulings {
             approvals: context.snapshot.approvals(sync, now).await?,
             pins: context.snapshot.pins(sync).await?,
+            holds: context.snapshot.waiting_by_class(sync, now).await?,
+            owed_since: owed_since(context).await?,
             paused_until: context.snapshot.paused_until(sync, now).await?,
-            protection: Protection::new(&context.config.guard.protected, token_owner),
+            protection: Arc::new(Protection::new(&context.config.guard.protected, token_owner)),
             key: context.snapshot.digest_key(),
+            read,
+            asks_holds,
+            now,
         })
     }
 
@@ -51,13 +73,50 @@ impl Rulings {
         now: Millis,
     ) -> Result<Rulings, RunError> {
         let sync = context.sync_name();
+        let read = OrderNumber::next();
+        let token_owner = context.target.own_account().await;
         Ok(Rulings {
             approvals: context.snapshot.approvals_of_return(sync, run, now).await?,
             pins: HashMap::new(),
+            holds: BTreeMap::new(),
+            owed_since: owed_since(context).await?,
             paused_until: context.snapshot.paused_until(sync, now).await?,
-            protection: Protection::new(&context.config.guard.protected, context.target.own_account().await),
+            protection: Arc::new(Protection::new(&context.config.guard.protected, token_owner)),
             key: context.snapshot.digest_key(),
+            read,
+            asks_holds: true,
+            now,
         })
+    }
+
+    /// Since when something is owed to a person, as it is on record.
+    pub fn owed_since(&self, person: &SourceId, class: OwedClass) -> Option<Millis> {
+        self.owed_since.get(&(person.clone(), class)).copied()
+    }
+
+    /// When this pass began to decide.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The key of the digests that approvals and holds are compared by.
+    pub fn key(&self) -> &DigestKey {
+        &self.key
+    }
+
+    /// When these decisions were read.
+    pub fn read(&self) -> OrderNumber {
+        self.read
+    }
+
+    /// Whom nobody may touch; the door asks again.
+    pub fn protection(&self) -> Arc<Protection> {
+        Arc::clone(&self.protection)
+    }
+
+    /// The open holds that the guards of this run are asked about.
+    pub fn holds_asked(&self) -> BTreeMap<HoldClass, OpenHold> {
+        if self.asks_holds { self.holds.clone() } else { BTreeMap::new() }
     }
 
     /// Applies protection and a pause to an action that takes something back.
@@ -71,19 +130,23 @@ impl Rulings {
         }
     }
 
-    /// Whether somebody released exactly this.
+    /// Whether somebody released exactly this content.
     pub fn is_approved(&self, action: &PlannedAction) -> bool {
-        self.approvals.contains(&(action.source_id.clone(), action.verb))
+        match self.approvals.get(&(action.source_id.clone(), action.verb)) {
+            Some(Some(content)) => *content == content_digest(&self.key, action),
+            Some(None) => true,
+            None => false,
+        }
     }
 
-    /// Why the account must not be touched, if so. Asked when planning and again right before the write.
-    pub fn protects(&self, action: &PlannedAction, link: Option<&Link>) -> Option<&'static str> {
+    /// Why the account must not be touched, if so.
+    fn protects(&self, action: &PlannedAction, link: Option<&Link>) -> Option<&'static str> {
         let wanted = action.desired.as_ref().map(|desired| desired.user_name());
         let logins = [Some(action.user.as_str()), link.map(|link| link.user_name.as_str()), wanted];
         self.protection.reason(logins.into_iter().flatten(), action.target_id.as_ref())
     }
 
-    /// Applies protection, rejections and a pause to an action; what is left is for the guards.
+    /// Applies protection, rejections, open holds and a pause to an action; what is left is for the guards.
     pub fn apply(
         &self,
         mut action: PlannedAction,
@@ -93,19 +156,29 @@ impl Rulings {
         if !action.verb.is_write() {
             return action;
         }
-        let digest = self.digest(&candidate.standing);
-        action.source_digest = Some(digest);
+        action.source_digest = Some(self.digest(&candidate.standing));
         if let Some(why) = self.protects(&action, link) {
             return skipped(action, why.to_owned());
         }
         if let Some(pin) = self.pins.get(&action.source_id)
-            && !self.is_stale(pin, digest)
-            && pin.verb.is_none_or(|verb| verb == action.verb)
+            && !self.is_stale(pin, &candidate.standing)
+            && pin.verb.is_none_or(|verb| verb == action.verb || both_removals(verb, action.verb))
             && !self.is_approved(&action)
         {
             return skipped(action, format!("{}; not planned again until the source changes", pin.reason));
         }
-        self.paused(action)
+        self.paused(self.waiting_in_hold(action))
+    }
+
+    /// A run of named people, and a saved plan, never send what waits in an open hold for that person.
+    fn waiting_in_hold(&self, mut action: PlannedAction) -> PlannedAction {
+        let class = HoldClass::of(&action);
+        let waits = self.holds.get(&class).is_some_and(|hold| hold.people.contains(&action.source_id));
+        if !self.asks_holds && waits && action.disposition == Disposition::Send {
+            action.disposition =
+                Disposition::Held("waits in an open hold: only an approval or a full run decides".to_owned());
+        }
+        action
     }
 
     fn paused(&self, mut action: PlannedAction) -> PlannedAction {
@@ -115,25 +188,42 @@ impl Rulings {
             } else {
                 format!("until {}", until.rfc3339())
             };
-            action.disposition = Disposition::Disabled(format!("paused {until}; `rosterd resume` ends it"));
+            action.disposition = Disposition::Paused(format!("paused {until}; `rosterd resume` ends it"));
         }
         action
     }
 
-    /// Whether somebody is pinned whom the list leaves out. A list that is short must not end a pin, so that takes a
-    /// look.
-    pub fn is_pinned_and_not_listed(&self, candidate: &Candidate) -> bool {
-        candidate.standing == Standing::Leaver(RemovalCause::NotListed)
-            && self.pins.contains_key(&candidate.id)
+    /// Whether somebody is pinned.
+    pub fn is_pinned(&self, person: &SourceId) -> bool {
+        self.pins.contains_key(person)
     }
 
-    /// Whether a pin on this person no longer holds because the source changed.
+    /// Whether a pin on this person no longer holds because the source changed, or because its time is over.
     pub fn has_stale_pin(&self, candidate: &Candidate) -> bool {
-        self.pins.get(&candidate.id).is_some_and(|pin| self.is_stale(pin, self.digest(&candidate.standing)))
+        self.pins.get(&candidate.id).is_some_and(|pin| self.is_stale(pin, &candidate.standing))
     }
 
-    fn is_stale(&self, pin: &Pin, digest: Digest) -> bool {
-        pin.digest.is_some_and(|pinned| pinned != digest)
+    /// The cause that a pin from before causes were stored takes from this look, if it has none and this shows one.
+    pub fn cause_for_pin(&self, candidate: &Candidate) -> Option<RemovalCause> {
+        let pin = self.pins.get(&candidate.id)?;
+        let cause = leaving(&candidate.standing)?;
+        let binds_removal = pin.verb.is_some_and(Verb::is_removal);
+        (pin.cause.is_none() && binds_removal && cause != RemovalCause::NotListed).then_some(cause)
+    }
+
+    /// A decision binds one cause: who was kept when unassigned is removed when terminated.
+    fn is_stale(&self, pin: &Pin, standing: &Standing) -> bool {
+        if pin.until.is_some_and(|until| until <= self.now) {
+            return true;
+        }
+        match (pin.cause, leaving(standing)) {
+            // Not listed is not yet a cause, and nobody who cannot be judged has changed.
+            (_, Some(RemovalCause::NotListed)) => false,
+            (Some(cause), Some(now)) => cause != now.bound_by_decision(),
+            (Some(_), None) => !is_undecided(standing),
+            (None, Some(_)) if pin.verb.is_some_and(Verb::is_removal) => false,
+            (None, _) => pin.digest.is_some_and(|pinned| pinned != self.digest(standing)),
+        }
     }
 
     /// Where a person stands at the source, as far as a decision about them goes. How it was found out that
@@ -141,6 +231,29 @@ impl Rulings {
     fn digest(&self, standing: &Standing) -> Digest {
         digest_of(standing, &self.key)
     }
+}
+
+async fn owed_since<O: Observe>(
+    context: &Context<'_, O>,
+) -> Result<HashMap<(SourceId, OwedClass), Millis>, RunError> {
+    let owed = context.snapshot.owed(context.sync_name()).await?;
+    Ok(owed.into_iter().map(|change| ((change.source_id, change.class), change.since)).collect())
+}
+
+/// Why somebody of this standing leaves, if so.
+fn leaving(standing: &Standing) -> Option<RemovalCause> {
+    match standing {
+        Standing::Leaver(_) | Standing::Suspended | Standing::OutOfScope => Some(removal_cause(standing)),
+        Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => None,
+    }
+}
+
+fn is_undecided(standing: &Standing) -> bool {
+    matches!(standing, Standing::HeldBack(_) | Standing::Unknown(_))
+}
+
+fn both_removals(one: Verb, other: Verb) -> bool {
+    one.is_removal() && other.is_removal()
 }
 
 /// A digest over where a person stands.
@@ -151,12 +264,14 @@ pub(super) fn digest_of(standing: &Standing, key: &DigestKey) -> Digest {
         | Standing::Suspended
         | Standing::Leaver(_)
         | Standing::OutOfScope
-        | Standing::HeldBack(_) => None,
+        | Standing::HeldBack(_)
+        | Standing::Unknown(_) => None,
     };
     standing_digest(key, StandingKind::from(standing), desired)
 }
 
 fn skipped(mut action: PlannedAction, reason: String) -> PlannedAction {
+    action.kept_from = Some(action.verb);
     action.verb = Verb::Skip;
     action.reason = reason;
     action.changes.clear();

@@ -1,4 +1,10 @@
-//! Settling by reading: what a lost reply or a crash left open is looked up before anything is repeated.
+//! Settling by reading: what a write came to whose reply was lost, in a run or in a crash.
+//!
+//! What lives here: reading back, and recovery, intent by intent. What must not: whether the write is wanted (`planning`).
+//!
+//! *Invariant*: an intent that nobody can settle concerns one person. It fails no run.
+
+use std::collections::HashSet;
 
 use super::event::RunEvent;
 use super::{Context, RunError};
@@ -7,12 +13,18 @@ use crate::core::settlement::{Written, settle_state, settle_write};
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
+use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::report::Outcome;
 use crate::model::time::Millis;
-use crate::store::{LinkWrite, Settled, Settlement, Store, Tenure};
+use crate::store::{InFlight, LinkWrite, Settled, Settlement, Store, Tenure};
 use crate::target::{Criterion, Observe, TargetError};
+
+/// Targets index late: an empty search so soon after a creation tells nothing.
+const INDEXED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
+/// Where no listing can be had, two empty searches so far apart decide.
+const EMPTY_TWICE_APART_MILLIS: i64 = 3600 * 1000;
 
 /// What reading showed.
 #[derive(Debug)]
@@ -21,6 +33,8 @@ pub enum Reading {
     Happened(Option<Account>),
     /// It did not.
     DidNotHappen,
+    /// A search came back empty, which may be too early to tell.
+    Nothing(String),
     /// The target did not tell.
     CannotTell(String),
 }
@@ -36,6 +50,7 @@ pub async fn read_back<O: Observe>(target: &O, action: &PlannedAction) -> Readin
     reading.unwrap_or_else(|error| Reading::CannotTell(format!("reading it back failed: {error}")))
 }
 
+/// An unsettled creation is searched by the mark and the login that were sent.
 async fn read_creation<O: Observe>(target: &O, action: &PlannedAction) -> Result<Reading, TargetError> {
     let Some(desired) = &action.desired else { return Ok(Reading::DidNotHappen) };
     let mut hits = Vec::new();
@@ -45,13 +60,22 @@ async fn read_creation<O: Observe>(target: &O, action: &PlannedAction) -> Result
     if hits.is_empty() {
         hits = target.find(&Criterion::UserName(desired.user_name().to_owned())).await?.accounts;
     }
-    // Nobody had this login when we looked before creating. An account that bears another mark is not ours.
-    hits.retain(|account| account.external_id().is_none_or(|id| id == desired.external_id()));
-    Ok(match <[Account; 1]>::try_from(hits) {
+    Ok(created_among(hits, action))
+}
+
+/// Nobody had this login when we looked before creating. An account that bears another mark is not ours.
+fn created_among(mut hits: Vec<Account>, action: &PlannedAction) -> Reading {
+    let Some(desired) = &action.desired else { return Reading::DidNotHappen };
+    hits.retain(|account| {
+        account.external_id().is_none_or(|id| id.is_empty() || id == desired.external_id())
+    });
+    match <[Account; 1]>::try_from(hits) {
         Ok([account]) => Reading::Happened(Some(account)),
-        Err(hits) if hits.is_empty() => Reading::DidNotHappen,
+        Err(hits) if hits.is_empty() => {
+            Reading::Nothing("no account has the mark or the login yet".to_owned())
+        }
         Err(hits) => Reading::CannotTell(format!("{} accounts have this login now", hits.len())),
-    })
+    }
 }
 
 async fn read_removal<O: Observe>(target: &O, action: &PlannedAction) -> Result<Reading, TargetError> {
@@ -117,43 +141,122 @@ pub fn ending_of(
     }
 }
 
-/// Settles what a crash, or a target that went away, left in flight. Runs before anything else of a run.
+/// Settles what a crash, or a target that did not tell, left: everybody's, or these people's. What cannot be settled
+/// stays unsettled, and delays nobody else. Gives how many were settled.
 pub async fn recover<O: Observe>(
     context: &Context<'_, O>,
     store: &Store,
     tenure: &Tenure,
+    people: Option<&HashSet<SourceId>>,
 ) -> Result<u64, RunError> {
     let mut settled = 0;
-    for in_flight in store.snapshot().in_flight(tenure).await? {
-        let action = &in_flight.action;
-        let link = store.snapshot().link(tenure.sync(), &action.source_id).await?;
-        let (how, link, detail) = match read_back(context.target, action).await {
-            Reading::Happened(account) => (
-                Settled::Applied,
-                ending_of(action, link.as_ref(), account.as_ref()).unwrap_or(LinkWrite::Keep),
-                "settled by reading after an interruption: it had happened",
-            ),
-            Reading::DidNotHappen => (
-                Settled::NotSent,
-                LinkWrite::Keep,
-                "settled by reading after an interruption: it had not happened",
-            ),
-            Reading::CannotTell(why) => return Err(RunError::Target(TargetError::Unavailable(why))),
-        };
-        let settlement = Settlement {
-            intent: in_flight.id,
-            settled: how,
-            status: None,
-            detail: Some(detail.to_owned()),
-            attempts: 0,
-            link,
-            at: Millis::now(),
-        };
-        store.settle(tenure, settlement).await?;
-        settled += 1;
-        let outcome = if how == Settled::Applied { Outcome::Applied } else { Outcome::Deferred };
-        let line = super::hand::record(action, outcome, Some(detail.to_owned()));
-        context.watcher.tell(&RunEvent::Acted { record: Box::new(line), duration_millis: 0 });
+    for open in store.snapshot().in_flight(tenure).await? {
+        if people.is_some_and(|people| !people.contains(&open.action.source_id)) {
+            continue;
+        }
+        settled += u64::from(settle_one(context, store, tenure, &open).await?);
     }
     Ok(settled)
+}
+
+async fn settle_one<O: Observe>(
+    context: &Context<'_, O>,
+    store: &Store,
+    tenure: &Tenure,
+    open: &InFlight,
+) -> Result<bool, RunError> {
+    let action = &open.action;
+    let link = store.snapshot().link(tenure.sync(), &action.source_id).await?;
+    let now = Millis::now();
+    let (how, link, detail) = match read_once_more(context.target, open, now).await {
+        Reading::Happened(account) => (
+            Settled::Applied,
+            ending_of(action, link.as_ref(), account.as_ref()).unwrap_or(LinkWrite::Keep),
+            "settled by reading after an interruption: it had happened",
+        ),
+        Reading::DidNotHappen => (
+            Settled::NotSent,
+            LinkWrite::Keep,
+            "settled by reading after an interruption: it had not happened",
+        ),
+        Reading::Nothing(why) => {
+            let first_empty = now.since(open.sent_at) >= INDEXED_AFTER_MILLIS;
+            store.leave_unsettled(tenure, open.id, why, first_empty.then_some(now), now).await?;
+            return Ok(false);
+        }
+        Reading::CannotTell(why) => {
+            store.leave_unsettled(tenure, open.id, why, None, now).await?;
+            return Ok(false);
+        }
+    };
+    let settlement = Settlement {
+        intent: open.id,
+        settled: how,
+        status: None,
+        detail: Some(detail.to_owned()),
+        attempts: 0,
+        link,
+        at: now,
+    };
+    store.settle(tenure, settlement).await?;
+    let outcome = if how == Settled::Applied { Outcome::Applied } else { Outcome::Deferred };
+    let line = super::hand::record(action, outcome, Some(detail.to_owned()));
+    context.watcher.tell(&RunEvent::Acted { record: Box::new(line), duration_millis: 0 });
+    Ok(true)
+}
+
+/// An empty search is believed once the target has had time to index: then a complete listing decides, and where none
+/// can be had, two empty searches an hour apart do.
+async fn read_once_more<O: Observe>(target: &O, open: &InFlight, now: Millis) -> Reading {
+    let reading = read_back(target, &open.action).await;
+    let Reading::Nothing(why) = reading else { return reading };
+    let Some(desired) = &open.action.desired else { return Reading::DidNotHappen };
+    if (0..INDEXED_AFTER_MILLIS).contains(&now.since(open.sent_at)) {
+        return Reading::Nothing(why);
+    }
+    let login = Criterion::UserName(desired.user_name().to_owned());
+    match target.find_by_listing(&login).await {
+        Ok(listed) => match created_among(listed.accounts, &open.action) {
+            Reading::Nothing(_) => Reading::DidNotHappen,
+            other => other,
+        },
+        Err(_) => match open.first_empty_at {
+            Some(first) if now.since(first) >= EMPTY_TWICE_APART_MILLIS => Reading::DidNotHappen,
+            Some(_) | None => Reading::Nothing(why),
+        },
+    }
+}
+
+/// Looks at the accounts whose removal overtook an older write, ten minutes after: where one is active after all, the
+/// link says so, and the removal is wanted again.
+pub async fn look_after_overtaken<O: Observe>(
+    context: &Context<'_, O>,
+    store: &Store,
+    tenure: &Tenure,
+) -> Result<(), RunError> {
+    for person in store.snapshot().due_overtaken(tenure.sync(), Millis::now()).await? {
+        let Some(link) = store.snapshot().link(tenure.sync(), &person).await? else {
+            store.end_overtaken(tenure, &person, None).await?;
+            continue;
+        };
+        match context.target.get(&link.target_id, Lane::Removal).await {
+            Ok(Some(account)) => {
+                let active = account.active() != Some(false) && link.state != LinkState::Active;
+                // What the older write touched is not known any more; the link takes it from this look.
+                let seen = Link {
+                    state: if active { LinkState::Active } else { link.state },
+                    user_name: account.user_name().unwrap_or(&link.user_name).to_owned(),
+                    acknowledged: account.values(&context.mapping.owned_paths()),
+                    digest: None,
+                    ..link
+                };
+                store.end_overtaken(tenure, &person, Some(seen)).await?;
+            }
+            Ok(None) => store.end_overtaken(tenure, &person, None).await?,
+            Err(error) => {
+                tracing::debug!(%error, "an account that an older write may have reached could not be read")
+            }
+        }
+    }
+    Ok(())
 }

@@ -49,6 +49,8 @@ pub struct Order {
     pub trigger: Trigger,
     /// Nobody stands behind it: the limits for unattended runs apply.
     pub unattended: bool,
+    /// Who started it by hand, for the record.
+    pub by: Option<String>,
     /// Only these actions, exactly as they are: a saved plan.
     pub only: Option<Vec<ActionRecord>>,
 }
@@ -112,7 +114,8 @@ impl Sides {
         let provisioner = self.target.provisioner();
         let writing = Writing { store, provisioner: &provisioner };
         let request = self.request(order, store.snapshot(), watcher, interrupted);
-        let finished = run(request, Some(&writing)).await;
+        // On the heap: the future of a run is nested too deep for the layout of whatever holds it.
+        let finished = Box::pin(run(request, Some(&writing))).await;
         self.remember_profile(store).await;
         self.remember_secrets(store, &finished).await;
         self.remember_credentials(store).await;
@@ -128,7 +131,7 @@ impl Sides {
         interrupted: watch::Receiver<bool>,
     ) -> Finished {
         let nothing: Option<&Writing<'_, Provisioner>> = None;
-        run(self.request(order, snapshot, watcher, interrupted), nothing).await
+        Box::pin(run(self.request(order, snapshot, watcher, interrupted), nothing)).await
     }
 
     /// A verification. With a store it may repair, as far as the policies say so.
@@ -141,13 +144,13 @@ impl Sides {
         interrupted: watch::Receiver<bool>,
     ) -> Verified {
         let unattended = trigger == Trigger::Schedule;
-        let order = Order { who: Who::Everybody, trigger, unattended, only: None };
+        let order = Order { who: Who::Everybody, trigger, unattended, by: None, only: None };
         match state {
             State::Writing(store) => {
                 let provisioner = self.target.provisioner();
                 let writing = Writing { store, provisioner: &provisioner };
                 let request = self.request(&order, store.snapshot(), watcher, interrupted);
-                let verified = verify(request, verification, Some(&writing)).await;
+                let verified = Box::pin(verify(request, verification, Some(&writing))).await;
                 self.remember_profile(store).await;
                 self.remember_credentials(store).await;
                 verified
@@ -155,7 +158,7 @@ impl Sides {
             State::Reading(snapshot) => {
                 let nothing: Option<&Writing<'_, Provisioner>> = None;
                 let request = self.request(&order, snapshot, watcher, interrupted);
-                verify(request, verification, nothing).await
+                Box::pin(verify(request, verification, nothing)).await
             }
         }
     }
@@ -173,10 +176,11 @@ impl Sides {
             who: Who::Named(vec![who.to_owned()]),
             trigger: Trigger::Manual,
             unattended: true,
+            by: None,
             only: None,
         };
         let request = self.request(&order, snapshot, &Silent, interrupted);
-        explain::fresh(&request, who, raw).await
+        Box::pin(explain::fresh(&request, who, raw)).await
     }
 
     fn request<'a>(
@@ -196,6 +200,7 @@ impl Sides {
             only: order.only.as_deref(),
             trigger: order.trigger,
             unattended: order.unattended,
+            by: order.by.as_deref(),
             watcher,
             interrupted,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::planning::People;
 use super::run::{Beginning, Request, Tally, Who, Written};
 use super::{Context, RunError};
-use crate::core::quarantine::{Health, quarantine};
+use crate::core::quarantine::quarantine;
 use crate::model::plan::Verb;
 use crate::model::report::{
     ActionRecord, HoldFact, Mode, RunFacts, RunResult, Seats, SourceFacts, TargetFacts,
@@ -29,7 +29,7 @@ pub(super) fn told_of(who: &Who, only: Option<&[ActionRecord]>, people: &People)
 /// Keeps the lines of those for whom nothing was done; the journal has the others. A run that cannot is no worse a run.
 pub(super) async fn keep_lines<P>(written: &Written<'_, P>, tally: &mut Tally, facts: &mut RunFacts) {
     let Some(told) = tally.told.take() else { return };
-    let Written { writing, tenure, run } = written;
+    let Written { writing, tenure, run, .. } = written;
     if let Err(error) = writing.store.note_told(tenure, *run, told, &mut tally.records).await {
         facts
             .notes
@@ -44,32 +44,20 @@ pub(super) async fn quarantine_notes<O>(
     facts: &mut RunFacts,
     verdict: Verdict,
 ) {
-    if verdict == Verdict::Nothing {
-        return;
-    }
+    let full = request.who == Who::Everybody;
+    let Some(end) = verdict.end_of(facts, full) else { return };
     let Ok(health) = store.snapshot().health(&request.config.name).await else { return };
     let was = quarantine(&health, Duration::ZERO).is_some();
-    let failed = match facts.result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => false,
-        RunResult::SourceIncomplete
-        | RunResult::SourceUnavailable
-        | RunResult::TargetUnavailable
-        | RunResult::Error => true,
-    };
-    let now = Health {
-        failed_runs: if failed { health.failed_runs + 1 } else { 0 },
-        refused: verdict == Verdict::CredentialsRefused,
-        failed_at: Some(facts.finished_at),
-        ..health
-    };
-    let is = failed && quarantine(&now, Duration::ZERO).is_some();
+    let is = quarantine(&health.after(&end), Duration::ZERO).is_some();
     if is && !was {
+        let reason = end.reason.lines().next().unwrap_or_default();
+        tracing::warn!(sync = request.config.name, "in quarantine from now on: {reason}");
         facts.notes.push(
-            "this sync is in quarantine now: runs that nobody starts by hand slow down to at most one an hour, until \
-             one succeeds"
+            "this sync is in quarantine now: it is tried at each firing of its schedule and at least once an hour, until \
+             one run succeeds"
                 .to_owned(),
         );
-    } else if was && !failed {
+    } else if was && !is {
         facts.notes.push("recovered: this sync is out of quarantine".to_owned());
     }
 }
@@ -82,7 +70,7 @@ pub(super) async fn holds_to_come<O: Observe>(
     let open = context.snapshot.open_holds(Some(context.sync_name()), Millis::now()).await?;
     let mut facts: Vec<HoldFact> = open.iter().map(hold_fact).collect();
     for verb in Verb::ALL {
-        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.verb == verb).collect();
+        let pairs: Vec<&HeldPair> = held.iter().filter(|pair| pair.class.verb == verb).collect();
         if let (Some(first), false) = (pairs.first(), facts.iter().any(|fact| fact.class == verb)) {
             facts.push(HoldFact {
                 id: String::new(),
@@ -92,6 +80,7 @@ pub(super) async fn holds_to_come<O: Observe>(
                 count: pairs.len() as u64,
                 digest: String::new(),
                 expires_at: String::new(),
+                decided: None,
             });
         }
     }
@@ -107,13 +96,14 @@ pub(super) fn hold_fact(hold: &Hold) -> HoldFact {
         count: hold.count,
         digest: hold.digest.clone(),
         expires_at: hold.expires_at.rfc3339(),
+        decided: None,
     }
 }
 
 /// The log says what waits, for whoever reads it alone.
 pub(super) fn tell_holds(holds: &[Hold]) {
     for hold in holds {
-        tracing::info!(
+        tracing::warn!(
             sync = hold.sync,
             hold = hold.id(),
             action = hold.verb.as_str(),
@@ -150,7 +140,13 @@ pub(super) fn blame(facts: &mut RunFacts, error: &RunError) {
         }
         RunError::Target(error) => facts.target.problem = Some(error.to_string()),
         RunError::Interrupted => facts.notes.push("interrupted: what was sent is recorded".to_owned()),
-        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+        RunError::Store(_)
+        | RunError::Spool(_)
+        | RunError::Binding(_)
+        | RunError::NobodyNamed(_)
+        | RunError::Clock(_)
+        | RunError::StalePlan(_)
+        | RunError::Defect(_) => {
             facts.notes.push(error.to_string());
         }
     }
@@ -213,9 +209,9 @@ pub(super) fn facts<O: Observe, P>(
 }
 
 fn result(tally: &Tally) -> RunResult {
-    if tally.summary.failed > 0 || tally.unsent_removals > 0 {
+    if tally.summary.failed > 0 || tally.unsent_removals > 0 || tally.owed.undone > 0 {
         RunResult::Partial
-    } else if tally.summary.held > 0 || tally.left_out > 0 {
+    } else if tally.summary.held > 0 || tally.left_out > 0 || tally.owed.held > 0 {
         RunResult::Held
     } else {
         RunResult::Ok

@@ -29,7 +29,7 @@ use crate::model::plan::RemovalCause;
 use crate::model::report::Mode;
 use crate::source::Source;
 use crate::store::{Binding, Snapshot, Spool, Store, Tenure};
-use crate::target::Observe;
+use crate::target::{Observe, TargetError};
 
 /// What a transfer works with: the sync that takes, opened, and the name of the one that gives.
 pub struct TransferRequest<'a, O> {
@@ -168,7 +168,15 @@ pub async fn carry_out<O: Observe>(
     let giver = store.tenure(from).await?;
     let taker = store.tenure(to).await?;
     // What was sent and not settled must not be settled into a link that belongs to somebody else by then.
-    recover(&context(request), store, &giver).await?;
+    recover(&context(request), store, &giver, None).await?;
+    let unsettled = store.snapshot().in_flight(&giver).await?.len();
+    if unsettled > 0 {
+        return Err(RunError::Target(TargetError::Unanswerable(format!(
+            "what became of {unsettled} writes is not known, so their links cannot be handed over\nhelp: try again once \
+             `rosterd status` shows nothing unsettled, or give them up with `rosterd forget WHO --unsettled`"
+        )))
+        .into());
+    }
     let binding = binding_of(request.source, request.config);
     if from == to {
         // All or nobody: a source that moved half-way would be two.
@@ -226,6 +234,8 @@ fn context<'a, O>(request: &TransferRequest<'a, O>) -> Context<'a, O> {
         waiting: Waiting::Ignored,
         unattended: false,
         lane: Lane::General,
+        reads_one_by_one: false,
+        clock: std::sync::OnceLock::new(),
         corrected: std::collections::HashMap::new(),
     }
 }
@@ -331,7 +341,8 @@ impl<'a, 'r, O: Observe> Pairing<'a, 'r, O> {
             | Standing::Suspended
             | Standing::Leaver(_)
             | Standing::OutOfScope
-            | Standing::HeldBack(_) => (identity.profile.user_name.clone(), identity.profile.email.clone()),
+            | Standing::HeldBack(_)
+            | Standing::Unknown(_) => (identity.profile.user_name.clone(), identity.profile.email.clone()),
         };
         for rung in &config.adopt.ladder {
             let places = match rung {
@@ -436,7 +447,9 @@ fn judge(
         return Err("the person has another account there already".to_owned());
     }
     match &taker.standing {
-        Standing::HeldBack(why) => Err(format!("{} cannot be decided there: {why}", taker.id)),
+        Standing::HeldBack(why) | Standing::Unknown(why) => {
+            Err(format!("{} cannot be decided there: {why}", taker.id))
+        }
         Standing::Leaver(_) if active && !same_app => {
             Err(format!("{} is not active or not assigned there", taker.id))
         }
@@ -465,7 +478,10 @@ fn note(link: &Link, taker: &Taker) -> Option<String> {
         }
         (LinkState::Deactivated(_) | LinkState::Inactive, _) => Some("stays deactivated".to_owned()),
         (LinkState::Gone(_), _) => Some("the account was deleted at the workspace".to_owned()),
-        (LinkState::Active, Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_)) => None,
+        (
+            LinkState::Active,
+            Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_),
+        ) => None,
     }
 }
 

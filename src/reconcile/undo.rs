@@ -6,29 +6,26 @@
 
 use futures_util::{StreamExt, stream};
 
-use super::apply::WriteHand;
 use super::execute::{Carried, Executor};
-use super::hand::{Done, DryHand, Stop, record};
+use super::hand::{DryHand, Stop};
 use super::planning::{Plan, plan_decided};
 use super::prove::{Judge, Removal};
 use super::rulings::Rulings;
-use super::run::{Tally, Written, apply_pass, hold_what_is_held, merge};
+use super::run::{Tally, Written, apply_plan, hold_what_is_held, merge, note_what_is_owed};
 use super::seats::seats_of_a_change;
 use super::telling::holds_to_come;
 use super::{Context, RunError};
 use crate::core::guard::Approved;
-use crate::core::proof::{Proven, Verdict, prove_return};
+use crate::core::proof::{Verdict, prove_return};
 use crate::core::undo::{Deed, Present, take_back};
 use crate::http::Lane;
 use crate::model::account::Account;
-use crate::model::attributes::AttributePath;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::order::Observation;
-use crate::model::plan::{PlannedAction, Verb};
-use crate::model::report::Outcome;
+use crate::model::plan::PlannedAction;
 use crate::model::time::Millis;
-use crate::store::{HoldScope, ToldOf};
+use crate::store::{HoldScope, OwedScope, ToldOf};
 use crate::target::{Observe, Provision, TargetError};
 
 /// Judges the deactivations of one return.
@@ -62,8 +59,10 @@ pub(super) async fn pass<O: Observe, P: Provision>(
             carried
         }
         Some(written) => {
-            let mut carried: Carried = apply_pass(context, &judge, &rulings, &mut plan, written).await?;
+            let mut carried = Carried::default();
+            apply_plan(context, &judge, &rulings, &mut plan, written, &mut carried).await?;
             hold_what_is_held(written, &mut carried, HoldScope::ReturnOf(run), tally).await?;
+            note_what_is_owed(written, &mut carried, OwedScope::OnlyMore, tally).await?;
             carried
         }
     };
@@ -151,36 +150,4 @@ impl<O: Observe> Judge for Returns<'_, O> {
 
 fn unproven(approved: Approved, error: &dyn std::fmt::Display) -> Removal {
     Removal::Judged(Verdict::Unproven(approved.into_action(), error.to_string()))
-}
-
-impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
-    /// Earlier values go back before the account is deactivated: two writes, each with an intent of its own, told as
-    /// one.
-    pub(super) async fn return_and_deactivate(&self, proven: Proven, link: &Link) -> Done {
-        let whole = proven.action().clone();
-        let mut values = PlannedAction { verb: Verb::Update, cause: None, ..whole.clone() };
-        values.changes.retain(|change| change.path != AttributePath::active());
-        let first = self.update(values).await;
-        if first.stop.is_some() {
-            let mut line = record(&whole, first.record.outcome, first.record.detail);
-            line.status = first.record.status;
-            line.attempts = first.record.attempts;
-            return Done { record: line, ..first };
-        }
-        let link = match self.link_of(&whole).await {
-            Ok(Some(link)) => link,
-            Ok(None) | Err(_) => link.clone(),
-        };
-        let mut done = self.take_access(proven, &link).await;
-        done.record.attempts += first.record.attempts;
-        if first.record.outcome != Outcome::Applied {
-            let why = first.record.detail.unwrap_or_else(|| first.record.outcome.as_str().to_owned());
-            let also = done.record.detail.map(|detail| format!("; {detail}")).unwrap_or_default();
-            done.record.detail = Some(format!("its values did not go back: {why}{also}"));
-            if done.record.outcome == Outcome::Applied {
-                done.record.outcome = Outcome::Failed;
-            }
-        }
-        done
-    }
 }

@@ -1,28 +1,41 @@
-//! Linked people whom the list leaves out, where the configuration treats one kind of leaving unlike another.
+//! Linked people whom a complete read leaves out: why, asked before the guards judge and, of those who are kept, again
+//! after this run's removals have gone.
 //!
-//! What lives here: the look that tells which kind it was, before anybody is counted as a removal. What must not: the
-//! proof (`prove`), which is taken again right before a write.
+//! What lives here: whom to ask, in which turn, and what an answer means. What must not: verbs and proofs.
 
 use std::collections::HashMap;
 
 use super::people::one;
 use super::roster::Candidate;
 use super::{Context, RunError};
-use crate::config::{LifecyclePolicy, RemovalPolicy};
+use crate::core::lifecycle::{Lifecycle, lifecycle};
+use crate::core::planner::removal_verb;
 use crate::core::standing::Standing;
+use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
+use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
-use crate::model::time::Millis;
+use crate::source::OwnState;
 use crate::target::Observe;
 
 /// Looks a run: people who are kept stay unlisted for good, and must not cost every run a request each.
-const LOOKS: usize = 50;
+const LOOKS: usize = 200;
 
-/// Linked people whom the list leaves out.
+/// Linked people whom the list leaves out, or whom nobody can judge.
 #[derive(Debug, Default)]
 pub struct Unlisted {
-    people: Vec<(Candidate, Link)>,
+    people: Vec<(Candidate, Link, Question)>,
+}
+
+/// How somebody is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// By their own record alone: why they are not listed.
+    OwnRecord,
+    /// Record and assignment: a list that is short must not end a decision about somebody, and nobody could judge the
+    /// other ones.
+    Whole,
 }
 
 /// What the looks showed.
@@ -30,47 +43,48 @@ pub struct Unlisted {
 pub struct Looked {
     /// With what a fresh look shows instead of the absence.
     pub seen: Vec<(Candidate, Link)>,
-    /// Not looked at in this run.
+    /// Not looked at in this run, or the look told nothing.
     pub unseen: Vec<(Candidate, Link)>,
-    /// Assigned after all.
-    pub list_was_short: u64,
 }
 
 impl Unlisted {
-    /// Whether it takes a look to know what becomes of somebody who is not listed.
-    pub fn needs_a_look(candidate: &Candidate, link: Option<&Link>, policy: &LifecyclePolicy) -> bool {
-        let removes = |chosen: RemovalPolicy| chosen != RemovalPolicy::Keep;
-        let (unassigned, deleted) = (removes(policy.on_unassigned), removes(policy.on_deleted));
-        let differs = unassigned != deleted || (!unassigned && removes(policy.on_suspended));
-        differs
-            && candidate.standing == Standing::Leaver(RemovalCause::NotListed)
-            && link.is_some_and(|link| link.state == LinkState::Active)
+    /// Whether it takes a look to know why somebody with an active account is not listed, or cannot be judged.
+    pub fn is_unexplained(candidate: &Candidate, link: &Link) -> bool {
+        link.state == LinkState::Active
+            && match &candidate.standing {
+                Standing::Leaver(RemovalCause::NotListed) | Standing::Unknown(_) => true,
+                Standing::Leaver(_)
+                | Standing::Suspended
+                | Standing::OutOfScope
+                | Standing::Qualifies(_)
+                | Standing::Pending
+                | Standing::HeldBack(_) => false,
+            }
     }
 
     /// Takes somebody in.
-    pub fn push(&mut self, candidate: Candidate, link: Link) {
-        self.people.push((candidate, link));
+    pub fn push(&mut self, candidate: Candidate, link: Link, question: Question) {
+        self.people.push((candidate, link, question));
     }
 
-    /// Looks at those who were not looked at for the longest time.
+    /// Looks at those who were not looked at for the longest time. A person who cannot be read is that person's matter.
     pub async fn look<O: Observe>(mut self, context: &Context<'_, O>) -> Result<Looked, RunError> {
         let mut looked = Looked::default();
         if self.people.is_empty() {
             return Ok(looked);
         }
-        let looks: HashMap<SourceId, Millis> = context.snapshot.looks(context.sync_name()).await?;
-        self.people.sort_by_key(|(candidate, _)| looks.get(&candidate.id).map_or(0, |at| at.0));
+        let looks: HashMap<SourceId, Observation> = context.snapshot.looks(context.sync_name()).await?;
+        self.people.sort_by_key(|(candidate, ..)| looks.get(&candidate.id).map(|look| look.number));
         let mut refused = false;
-        for (index, (candidate, link)) in self.people.into_iter().enumerate() {
-            if refused || index >= LOOKS {
+        for (index, (candidate, link, question)) in self.people.into_iter().enumerate() {
+            // Whom this very run has read one by one was looked at just now.
+            let is_fresh = context.reads_one_by_one;
+            if refused || is_fresh || index >= LOOKS {
                 looked.unseen.push((candidate, link));
                 continue;
             }
-            match one(context, &candidate.id, Some(&link)).await {
-                Ok(Some(fresh)) => {
-                    looked.list_was_short += u64::from(matches!(fresh.standing, Standing::Qualifies(_)));
-                    looked.seen.push((fresh, link));
-                }
+            match look_at(context, &candidate, &link, question).await {
+                Ok(Some(fresh)) => looked.seen.push((fresh, link)),
                 Ok(None) => looked.unseen.push((candidate, link)),
                 Err(error) => {
                     tracing::debug!(%error, "somebody who is not listed could not be asked for");
@@ -81,4 +95,50 @@ impl Unlisted {
         }
         Ok(looked)
     }
+}
+
+/// Why somebody is not listed, by their own record alone; the assignment is left to the proof, because it shares the list's
+/// small bucket. Somebody whom nobody could judge is read whole.
+async fn look_at<O: Observe>(
+    context: &Context<'_, O>,
+    candidate: &Candidate,
+    link: &Link,
+    question: Question,
+) -> Result<Option<Candidate>, RunError> {
+    match question {
+        Question::Whole => one(context, &candidate.id, Some(link)).await,
+        Question::OwnRecord => {
+            let seen = cause_by_own_record(context, &candidate.id).await?;
+            Ok(seen.map(|(cause, observation)| Candidate {
+                standing: Standing::Leaver(cause),
+                observation,
+                ..candidate.clone()
+            }))
+        }
+    }
+}
+
+/// Disabled, suspended, gone; all else counts as unassigned. `None` where the record tells nothing.
+pub(super) async fn cause_by_own_record<O: Observe>(
+    context: &Context<'_, O>,
+    person: &SourceId,
+) -> Result<Option<(RemovalCause, Observation)>, RunError> {
+    let record = context.source.own_record(person, Lane::General).await?;
+    let policy = &context.config.lifecycle;
+    let cause = match &record.state {
+        OwnState::Status(status) => match lifecycle(status, true) {
+            Lifecycle::Disabled => RemovalCause::Disabled,
+            // Where suspended people are kept, whether this one is also unassigned decides, and that is the proof's to
+            // tell.
+            Lifecycle::Suspended if removal_verb(RemovalCause::Suspended, policy).is_some() => {
+                RemovalCause::Suspended
+            }
+            Lifecycle::Suspended | Lifecycle::Active | Lifecycle::Pending | Lifecycle::Unknown => {
+                RemovalCause::NotAssigned
+            }
+        },
+        OwnState::UserGone => RemovalCause::Deleted,
+        OwnState::Inconclusive(_) => return Ok(None),
+    };
+    Ok(Some((cause, record.observation)))
 }

@@ -6,6 +6,9 @@
 //! nothing but work for the next run.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 
 use super::compare::{Comparison, Found};
 use super::event::RunEvent;
@@ -15,7 +18,7 @@ use super::planning::People;
 use super::roster::Candidate;
 use super::run::{
     Beginning, Finished, Refused, Request, Tally, Who, Writing, Written, binding_of, check_binding, context,
-    plan_and_carry_out, stopped, target_url, verdict,
+    defect, plan_and_carry_out, stopped, target_url, verdict,
 };
 use super::settle::recover;
 use super::telling::{blame, facts, keep_lines, quarantine_notes};
@@ -25,6 +28,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::drift::{DriftFinding, VerifyFacts};
 use crate::model::id::SourceId;
+use crate::model::order::OrderNumber;
 use crate::model::report::{Outcome, RunFacts, RunResult, SourceFacts, TargetFacts, Trigger};
 use crate::model::time::Millis;
 use crate::store::{Spool, Store};
@@ -69,7 +73,8 @@ pub async fn verify<O: Observe, P: Provision>(
     };
     let mut verifying =
         Verifying { tally: Tally::default(), found: Found::default(), written: None, repairing: false };
-    let outcome = phases(&request, verification, writing, &mut verifying).await;
+    let phases = AssertUnwindSafe(phases(&request, verification, writing, &mut verifying));
+    let outcome = phases.catch_unwind().await.unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     let Verifying { tally, found, written, repairing } = verifying;
     let facts_of_run = facts(&request, &tally, written.as_ref(), &beginning);
     let mut told = verify_facts(&request, &found, &facts_of_run);
@@ -117,7 +122,7 @@ async fn phases<'a, O: Observe, P: Provision>(
     if let Some(writing) = writing {
         let mine = writing.store.tenure(&request.config.name).await?;
         writing.store.bind(&mine, binding).await?;
-        recover(&context, writing.store, &mine).await?;
+        recover(&context, writing.store, &mine, None).await?;
         tenure = Some(mine);
     }
     let since = Millis::now();
@@ -133,8 +138,10 @@ async fn phases<'a, O: Observe, P: Provision>(
             if people.is_empty() {
                 return Ok(());
             }
-            let run = writing.store.begin_run(&tenure, request.trigger, false, Millis::now()).await?;
-            verifying.written = Some(Written { writing, tenure, run });
+            let began = OrderNumber::next();
+            let (trigger, unattended) = (request.trigger, request.unattended);
+            let run = writing.store.begin_run(&tenure, trigger, false, unattended, Millis::now()).await?;
+            verifying.written = Some(Written { writing, tenure, run, began });
         }
         (_, _) if people.is_empty() => return Ok(()),
         (_, _) => context.corrected = std::mem::take(&mut found.corrected),
@@ -282,7 +289,13 @@ fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
         }
         RunError::Target(error) => facts.target.problem = Some(error.to_string()),
         RunError::Interrupted => facts.notes.push("interrupted: nothing was compared completely".to_owned()),
-        RunError::Store(_) | RunError::Spool(_) | RunError::Binding(_) | RunError::StalePlan(_) => {
+        RunError::Store(_)
+        | RunError::Spool(_)
+        | RunError::Binding(_)
+        | RunError::NobodyNamed(_)
+        | RunError::Defect(_)
+        | RunError::Clock(_)
+        | RunError::StalePlan(_) => {
             facts.notes.push(error.to_string());
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 
 use csv::{Terminator, Writer, WriterBuilder};
 
-use super::text::failure;
+use super::text::{failure, owed_text};
 use super::{SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::report::{ActionRecord, RunFacts};
@@ -47,6 +47,9 @@ pub fn write_csv(reports: &mut [SyncReport], out: &mut dyn io::Write) -> io::Res
 
 fn write_record(rows: &mut Rows<'_>, facts: &RunFacts, record: &ActionRecord) -> io::Result<()> {
     let status = record.status.map(|status| status.to_string()).unwrap_or_default();
+    // The columns are public, so what is owed stands in words beside the detail; JSON has fields for it.
+    let detail: Vec<String> = record.detail.clone().into_iter().chain(owed_text(record)).collect();
+    let detail = detail.join("; ");
     let mut write = |path: &str, from: Option<&Scalar>, to: Option<&Scalar>| {
         let text =
             |scalar: Option<&Scalar>| scalar.map(|scalar| scalar.as_text().into_owned()).unwrap_or_default();
@@ -62,7 +65,7 @@ fn write_record(rows: &mut Rows<'_>, facts: &RunFacts, record: &ActionRecord) ->
             &text(to),
             &record.reason,
             &status,
-            record.detail.as_deref().unwrap_or_default(),
+            &detail,
         ];
         rows.write_record(cells.map(|cell| defused(cell).into_owned())).map_err(io::Error::from)
     };

@@ -12,7 +12,7 @@ use super::visible;
 use crate::model::attributes::{ENTERPRISE_USER, Scalar};
 use crate::model::explain::{
     Basis, Explanation, Fate, Guards, Judged, LinkExplained, MappingStep, MatchCandidate, MatchKey, Nobody,
-    PersonExplained, Remembered, ScopeStep, SourceRecord, SyncExplained,
+    OwedExplained, PersonExplained, Remembered, ScopeStep, SourceRecord, SyncExplained,
 };
 use crate::model::report::{ActionRecord, GuardFact};
 use crate::model::status::FailingPerson;
@@ -115,6 +115,7 @@ fn write_person(
     write_mappings(&person.mappings, sync.basis, out)?;
     write_action(person, now, out)?;
     write_guards(&person.guards, out)?;
+    write_owed(&person.owed, out)?;
     write_failing(person.failing.as_ref(), out)?;
     if !person.attempts.is_empty() {
         heading(out, "Tried last")?;
@@ -359,6 +360,21 @@ fn write_guards(guards: &Guards, out: &mut dyn io::Write) -> io::Result<()> {
     }
     let limit = seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
     line(out, "seats", &format!("{} billable{limit}", seats.billable))
+}
+
+/// What is wanted and not acknowledged.
+fn write_owed(owed: &[OwedExplained], out: &mut dyn io::Write) -> io::Result<()> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    heading(out, "Owed")?;
+    for change in owed {
+        line(out, change.class.as_str(), &format!("{}: {}", change.describe(), change.detail))?;
+        if let Some(command) = &change.command {
+            line(out, "  changed by", command)?;
+        }
+    }
+    Ok(())
 }
 
 fn write_failing(failing: Option<&FailingPerson>, out: &mut dyn io::Write) -> io::Result<()> {

@@ -108,6 +108,7 @@ pub fn write_history(history: &History, out: &mut dyn io::Write) -> io::Result<(
 
 fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
     let what = match line.event {
+        EventKind::Forget if line.source_id.is_none() => "what was left of a sync was dropped",
         EventKind::Forget => "a link was dropped",
         EventKind::Lift => "a pin was lifted",
         EventKind::Rebuild => "links were found again in the workspace",
@@ -118,6 +119,8 @@ fn write_event(line: &EventLine, out: &mut dyn io::Write) -> io::Result<()> {
         EventKind::Reject => "a hold was dropped",
         EventKind::Pause => "writes were stopped",
         EventKind::Resume => "writes were started again",
+        EventKind::Keep => "an account was kept although its owner had left",
+        EventKind::GiveUp => "a write of unknown outcome was given up",
     };
     let sync = line.sync.as_ref().map(|sync| format!("  sync \"{}\"", visible(sync))).unwrap_or_default();
     let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();
@@ -174,9 +177,10 @@ fn write_run(line: &RunLine, out: &mut dyn io::Write) -> io::Result<()> {
     };
     let at = line.started_at.rfc3339();
     let (sync, trigger) = (visible(&line.sync), line.trigger.as_str());
+    let by = line.by.as_ref().map(|by| format!(" by {}", visible(by))).unwrap_or_default();
     writeln!(
         out,
-        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}  {style}{result}{style:#}",
+        "{at}  {BOLD}run {}{BOLD:#}  sync \"{sync}\"  {trigger}{by}  {style}{result}{style:#}",
         line.run
     )?;
     if let Some(summary) = &line.summary {

@@ -6,8 +6,8 @@
 use std::io;
 
 use super::text::{
-    count, counts, detail_label, failure, seats_line, sign, source_line, tells_changes, title, told_detail,
-    value, with_help, word,
+    count, counts, detail_label, failure, owed_text, seats_line, sign, source_line, tells_changes, title,
+    told_detail, value, with_help, word,
 };
 use super::{Length, SyncReport, visible};
 use crate::model::plan::Change;
@@ -113,7 +113,7 @@ fn write_summary(summary: &Summary, mode: Mode, out: &mut dyn io::Write) -> io::
 
 fn write_holds(holds: &[HoldFact], out: &mut dyn io::Write) -> io::Result<()> {
     for hold in holds {
-        let HoldFact { id, revision, class, reason, count: people, digest: _, expires_at } = hold;
+        let HoldFact { id, revision, class, reason, count: people, digest: _, expires_at, decided } = hold;
         let (verb, people) = (class.as_str(), count(*people, "person", "people"));
         let reason = foreign(reason, Place::Line);
         if id.is_empty() {
@@ -124,6 +124,11 @@ fn write_holds(holds: &[HoldFact], out: &mut dyn io::Write) -> io::Result<()> {
             continue;
         }
         let (id, until) = (visible(id), visible(expires_at));
+        if let Some(decided) = decided {
+            let decided = foreign(decided, Place::Line);
+            writeln!(out, "\n**Held {id}**: {verb} for {people}: {reason}. It waits no more: {decided}.")?;
+            continue;
+        }
         writeln!(
             out,
             "\n**Held {id}**: {verb} for {people}: {reason}.\n\n```sh\nrosterd approve {id}@{revision}  # releases \
@@ -174,6 +179,9 @@ fn row(record: &ActionRecord, facts: &RunFacts) -> String {
         let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
         let detail = foreign(detail, Place::Cell);
         why = format!("{why}<br>{}: {status}{detail}", detail_label(record.outcome));
+    }
+    if let Some(owed) = owed_text(record) {
+        why = format!("{why}<br>{}", foreign(&owed, Place::Cell));
     }
     let changes: Vec<String> = match tells_changes(record.outcome) {
         true => record.changes.iter().map(change).collect(),

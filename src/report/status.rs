@@ -8,9 +8,14 @@ use anstyle::{AnsiColor, Style};
 use super::json::write_tame;
 use super::visible;
 use crate::model::drift::{DriftCounts, FindingKind};
-use crate::model::status::{CredentialAges, DriftStatus, FailingPerson, HoldStatus, Status, SyncStatus};
+use crate::model::owed::{OwedClass, WaitMeaning, WaitsFor};
+use crate::model::status::{
+    CredentialAges, DriftStatus, FailingPerson, HoldStatus, LeaverWithAccess, OwedCount, Status, SyncStatus,
+};
 use crate::model::time::Millis;
 
+/// Leavers who are listed one by one.
+const LEAVERS_SHOWN: usize = 20;
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 const BOLD: Style = Style::new().bold();
@@ -26,6 +31,10 @@ pub fn write_status(status: &Status, out: &mut dyn io::Write) -> io::Result<()> 
         }
         write_sync(sync, status.generated_at, out)?;
     }
+    for sync in &status.unconfigured {
+        writeln!(out)?;
+        writeln!(out, "{YELLOW}{}{YELLOW:#}", visible(&sync.describe()))?;
+    }
     Ok(())
 }
 
@@ -37,8 +46,12 @@ pub fn write_status_json(status: &Status, out: &mut dyn io::Write) -> io::Result
 fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
     let (style, word) = if sync.healthy { (GREEN, "healthy") } else { (RED, "needs attention") };
     writeln!(out, "{BOLD}sync \"{}\"{BOLD:#}: {style}{word}{style:#}", visible(&sync.name))?;
+    write_leavers(&sync.leavers_with_access, now, out)?;
     for problem in &sync.problems {
         writeln!(out, "  {RED}!{RED:#} {}", visible(problem))?;
+    }
+    for notice in &sync.notices {
+        writeln!(out, "  {YELLOW}-{YELLOW:#} {}", visible(notice))?;
     }
     let (source, target) = (&sync.source, &sync.target);
     line(
@@ -50,6 +63,7 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
         ),
     )?;
     line(out, "last success", &past(sync.last_success_at, now, "none yet"))?;
+    line(out, "target", &format!("answered {}", past(sync.target_answered_at, now, "no run yet")))?;
     write_runs(sync, now, out)?;
     let people = sync.people.map_or("not read yet".to_owned(), |people| people.to_string());
     line(out, "people", &format!("{people} at the source"))?;
@@ -58,7 +72,21 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
     line(out, "accounts", &accounts.join(", "))?;
     let limit = sync.seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
     line(out, "seats", &format!("{} billable{limit}", sync.seats.billable))?;
+    line(out, "owed", &owed_text(&sync.owed))?;
     write_holds(&sync.holds, now, out)?;
+    if sync.pins > 0 {
+        let people = if sync.pins == 1 { "person" } else { "people" };
+        let text = format!("{} {people} by decision; `rosterd forget --lift WHO` ends one", sync.pins);
+        line(out, "pinned", &text)?;
+    }
+    if sync.kept_by_configuration > 0 {
+        let accounts = if sync.kept_by_configuration == 1 { "account" } else { "accounts" };
+        let text = format!(
+            "{} {accounts} of people who left, by configuration ([sync.lifecycle])",
+            sync.kept_by_configuration
+        );
+        line(out, "kept", &text)?;
+    }
     write_failing(sync, out)?;
     write_attributes(
         out,
@@ -74,6 +102,62 @@ fn write_sync(sync: &SyncStatus, now: Millis, out: &mut dyn io::Write) -> io::Re
         "drift",
         &format!("{}; verified {}", drift_text(*drift, counts), past(Some(*verified_at), now, "")),
     )
+}
+
+/// Who left and still has access, the longest first.
+fn write_leavers(leavers: &[LeaverWithAccess], now: Millis, out: &mut dyn io::Write) -> io::Result<()> {
+    if leavers.is_empty() {
+        return line(out, "leavers", "nobody who left has access");
+    }
+    line(out, "leavers", &format!("{} with access, the longest first:", leavers.len()))?;
+    for leaver in leavers.iter().take(LEAVERS_SHOWN) {
+        let LeaverWithAccess { user, source_id: _, since, cause, waits_for, next_try, detail: words } =
+            leaver;
+        let style = if waits_for.needs_attention() { RED } else { YELLOW };
+        let user = visible(user);
+        writeln!(
+            out,
+            "                {style}{user}{style:#}  {cause}, owed since {} ({}); waits for {}{}",
+            since.rfc3339(),
+            span(now.since(*since)),
+            waits_for.describe(),
+            next_try_text(*waits_for, *next_try)
+        )?;
+        if !words.is_empty() {
+            detail(out, &format!("  {words}"))?;
+        }
+    }
+    let more = leavers.len().saturating_sub(LEAVERS_SHOWN);
+    if more > 0 {
+        detail(out, &format!("… and {more} more; `rosterd status --format json` lists all"))?;
+    }
+    Ok(())
+}
+
+/// When a removal is tried again, or what would end its wait.
+pub(super) fn next_try_text(waits_for: WaitsFor, next_try: Option<Millis>) -> String {
+    match (waits_for.meaning(), next_try) {
+        (WaitMeaning::Undone, Some(at)) => {
+            format!("; next try {}, in the daemon, and in each run", at.rfc3339())
+        }
+        (WaitMeaning::Undone, None) => "; next try in the next run".to_owned(),
+        (WaitMeaning::Held, _) => "; `rosterd holds` shows it".to_owned(),
+        (WaitMeaning::Wanted, Some(at)) => format!(" ({})", at.rfc3339()),
+        (WaitMeaning::Wanted, None) => String::new(),
+    }
+}
+
+/// `2 access: the next try, 1 attributes: an approval`; leavers have their own lines.
+pub(super) fn owed_text(owed: &[OwedCount]) -> String {
+    let counts: Vec<String> = owed
+        .iter()
+        .filter(|count| count.class != OwedClass::Removal)
+        .map(|OwedCount { class, waits_for, people }| {
+            let people = if *people == 1 { "1 person".to_owned() } else { format!("{people} people") };
+            format!("{} of {people} (waits for {})", class.as_str(), waits_for.describe())
+        })
+        .collect();
+    if counts.is_empty() { "nothing else".to_owned() } else { counts.join(", ") }
 }
 
 pub(super) fn drift_text(drift: u64, counts: &DriftCounts) -> String {
@@ -112,9 +196,10 @@ fn write_holds(holds: &[HoldStatus], now: Millis, out: &mut dyn io::Write) -> io
     for hold in holds {
         let people = if hold.count == 1 { "person" } else { "people" };
         let text = format!(
-            "{} {} for {} {people} since {}, until {} (in {})",
+            "{} {}{} for {} {people} since {}, until {} (in {})",
             hold.id,
             hold.class.as_str(),
+            hold.kind.map(|kind| format!(" ({})", kind.as_str())).unwrap_or_default(),
             hold.count,
             hold.opened_at.rfc3339(),
             hold.expires_at.rfc3339(),

@@ -165,7 +165,15 @@ fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write
         let label = detail_label(record.outcome);
         writeln!(out, "      {style}{label}: {status}{}{style:#}", visible(detail))?;
     }
-    Ok(())
+    owed_text(record).map_or(Ok(()), |owed| writeln!(out, "      {style}{owed}{style:#}"))
+}
+
+/// Since when something is owed, why access is to end, and what it waits for; nothing where nothing is owed.
+pub(super) fn owed_text(record: &ActionRecord) -> Option<String> {
+    let waits_for = record.waits_for?;
+    let since = record.owed_since.map(|since| format!(" since {}", since.rfc3339())).unwrap_or_default();
+    let cause = record.cause.map(|cause| format!(" ({})", cause.as_str())).unwrap_or_default();
+    Some(format!("owed{since}{cause}: waits for {}", waits_for.describe()))
 }
 
 /// The sign that stands for a verb wherever a colour does too.
@@ -350,6 +358,9 @@ fn write_hold(hold: &HoldFact, out: &mut dyn io::Write) -> io::Result<()> {
         return writeln!(out, "  A run that writes opens a hold, names it, and waits for `rosterd approve`.");
     }
     writeln!(out, "{YELLOW}Held {}{YELLOW:#}: {verb} for {people}: {reason}.", hold.id)?;
+    if let Some(decided) = &hold.decided {
+        return writeln!(out, "  It waits no more: {}.", visible(decided));
+    }
     writeln!(
         out,
         "  Everything else went on. Release exactly these with `rosterd approve {}@{}` until {}; drop them with \

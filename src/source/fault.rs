@@ -1,7 +1,7 @@
 //! What a failed request means for a read: incomplete, unavailable, or refused credentials.
 //!
-//! What lives here: the place of a request in a message and the judgement of status codes, the same for every
-//! vendor. What must not: vendor error bodies (each vendor hands in the sentence it found).
+//! What lives here: the place of a request in a message, the judgement of status codes, the same for every vendor,
+//! and how far a failure reaches. What must not: vendor error bodies (each vendor hands in the sentence it found).
 
 use std::fmt;
 
@@ -9,6 +9,41 @@ use url::Url;
 
 use super::SourceError;
 use crate::http::{Answer, HttpError};
+
+/// A request that failed, and how far that reaches.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What it means where it concerns everybody.
+    pub(super) error: SourceError,
+    /// Whether it can be about one object only.
+    pub(super) reach: Reach,
+}
+
+/// How far a failure reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Perhaps no further than what was asked for: a control read decides.
+    Object,
+    /// Every request: refused credentials, a rate limit, a peer that is not trusted.
+    Everything,
+}
+
+impl From<Failure> for SourceError {
+    fn from(failure: Failure) -> SourceError {
+        failure.error
+    }
+}
+
+/// An answer that cannot be used is about what was asked for; anything else that nobody said more about is not.
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Failure {
+        let reach = match &error {
+            SourceError::Incomplete(_) => Reach::Object,
+            SourceError::Unavailable(_) | SourceError::Credentials(_) => Reach::Everything,
+        };
+        Failure { error, reach }
+    }
+}
 
 /// Where a read stands: `okta: page 3 of the app's users (GET /api/v1/apps/0oa1/users)`.
 #[derive(Debug, Clone)]
@@ -39,22 +74,25 @@ impl Place {
     }
 
     /// A request without any complete answer.
-    pub(super) fn no_answer(&self, error: HttpError) -> SourceError {
-        match error {
+    pub(super) fn no_answer(&self, error: HttpError) -> Failure {
+        let (error, reach) = match error {
             HttpError::NotSent { message }
-            | HttpError::Distrusted { message }
-            | HttpError::Unanswered { message } => SourceError::Unavailable(format!("{self}: {message}")),
+            | HttpError::Expired { message }
+            | HttpError::TakenBack { message }
+            | HttpError::Unanswered { message } => (self.unavailable(message), Reach::Object),
+            HttpError::Distrusted { message } => (self.unavailable(message), Reach::Everything),
             HttpError::TooLarge { message } | HttpError::ForeignOrigin { message } => {
-                SourceError::Incomplete(format!("{self}: {message}"))
+                (self.incomplete(message), Reach::Object)
             }
-            HttpError::Credentials { message } => SourceError::Credentials(format!("{self}: {message}")),
-        }
+            HttpError::Credentials { message } => (self.credentials(message), Reach::Everything),
+        };
+        Failure { error, reach }
     }
 
     /// An answer with a status that is not the wanted one; `words` are the vendor's.
-    pub(super) fn refused(&self, answer: &Answer, words: &str, help: &str) -> SourceError {
+    pub(super) fn refused(&self, answer: &Answer, words: &str, help: &str) -> Failure {
         let told = format!("HTTP {}{}{words}", answer.status, if words.is_empty() { "" } else { ": " });
-        match answer.status {
+        let error = match answer.status {
             401 | 403 => self.credentials(format_args!("{told}; help: {help}")),
             429 => self.unavailable(format_args!(
                 "{told}; help: other tools use up this rate limit; run again later, or lower rate_share_percent"
@@ -64,7 +102,10 @@ impl Place {
                 "{told}; redirects are never followed; help: check `url` in [sync.source]"
             )),
             _ => self.incomplete(told),
-        }
+        };
+        // A 403 or a 5xx may be about one record; nobody is known to somebody who says 401.
+        let reach = if matches!(answer.status, 401 | 429) { Reach::Everything } else { Reach::Object };
+        Failure { error, reach }
     }
 
     /// A body that is not what was asked for.

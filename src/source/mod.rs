@@ -7,6 +7,7 @@
 //! count check. Nothing else can make one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
@@ -14,6 +15,7 @@ use url::Url;
 use crate::config;
 use crate::config::secret::SecretRef;
 use crate::http::Lane;
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
 use crate::model::id::{SourceId, Vendor};
@@ -21,17 +23,22 @@ use crate::model::identity::{Identity, PointRead};
 use crate::model::order::Observation;
 
 pub mod check;
+mod control;
 mod fault;
 mod ids;
+mod legible;
 mod lenient;
+mod names;
 pub mod okta;
 pub mod onelogin;
+mod person;
 mod reader;
 #[cfg(feature = "sim")]
 pub mod simulated;
 mod watch;
 
 pub use self::check::{CheckContext, CheckLevel, RightCheck};
+pub use self::person::{DeletionEvidence, OwnRecord, OwnState};
 pub use self::reader::Reader;
 pub use self::watch::{Hint, Poll, PollError, Subject};
 
@@ -125,8 +132,20 @@ impl Source {
         }
     }
 
-    /// Reads one person and their assignment afresh. An answer that proves nothing is a finding, not an error;
-    /// an error means that nobody can be read now.
+    /// Says that a pass begins: the declared groups or roles are resolved afresh when they are next needed, because
+    /// one that was made anew under its name has another id. Sends nothing.
+    pub fn begin_pass(&self) {
+        match self {
+            Source::Okta(okta) => okta.begin_pass(),
+            Source::OneLogin(onelogin) => onelogin.begin_pass(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => {}
+        }
+    }
+
+    /// Reads one person and their assignment afresh. An answer that proves nothing is a finding, not an error, and
+    /// so is a failure that concerns this person alone: then a control read was answered. An error means that nobody
+    /// can be read now.
     pub async fn point_read(&self, id: &SourceId, lane: Lane) -> Result<PointRead, SourceError> {
         match self {
             Source::Okta(okta) => okta.point_read(id, lane).await,
@@ -136,7 +155,20 @@ impl Source {
         }
     }
 
-    /// The people whom a login, an e-mail address or a source id may mean, whether assigned or not.
+    /// Reads one person's own record alone, in one request: disabled, suspended or gone, whatever the assignment. As
+    /// for a point read, an error means that nobody can be read now.
+    pub async fn own_record(&self, id: &SourceId, lane: Lane) -> Result<OwnRecord, SourceError> {
+        match self {
+            Source::Okta(okta) => okta.own_record(id, lane).await,
+            Source::OneLogin(onelogin) => onelogin.own_record(id, lane).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().own_record(id, lane).await,
+        }
+    }
+
+    /// The people whom a login, an e-mail address or a source id means, whether assigned or not. Each is compared
+    /// with what was asked for. Nobody means that the source said so; [`SourceError::Incomplete`] that it cannot
+    /// answer for this name, which is about this name alone; any other error that nobody can be asked for now.
     pub async fn find(&self, who: &str) -> Result<Vec<SourceId>, SourceError> {
         match self {
             Source::Okta(okta) => okta.find(who).await,
@@ -146,23 +178,35 @@ impl Source {
         }
     }
 
-    /// Everybody who may share this login, whose accounts would be one and the same.
+    /// Everybody who shares this login, whose accounts would be one and the same. Errors are as those of
+    /// [`Source::find`].
     pub async fn with_login(&self, login: &str) -> Result<Vec<SourceId>, SourceError> {
         match self {
             Source::Okta(okta) => okta.with_app_login(login).await,
-            Source::OneLogin(onelogin) => onelogin.find(login).await,
+            Source::OneLogin(onelogin) => onelogin.with_login(login).await,
             #[cfg(feature = "sim")]
             Source::Simulated(simulated) => simulated.played().with_login(login).await,
         }
     }
 
-    /// Whether the event log shows that this person was deleted; `None` where the log cannot be read.
-    pub async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
+    /// What the event log says of this person's deletion. An error where it could not be asked now.
+    pub async fn deletion_event(&self, id: &SourceId) -> Result<DeletionEvidence, SourceError> {
         match self {
             Source::Okta(okta) => okta.deletion_event(id).await,
             Source::OneLogin(onelogin) => onelogin.deletion_event(id).await,
             #[cfg(feature = "sim")]
             Source::Simulated(simulated) => simulated.played().deletion_event(id).await,
+        }
+    }
+
+    /// How far back [`Source::deletion_event`] sees; `None` where the vendor does not say how long it keeps events.
+    pub fn log_retention(&self) -> Option<Duration> {
+        match self {
+            Source::Okta(_) => Some(okta::LOG_RETENTION),
+            // OneLogin documents no span.
+            Source::OneLogin(_) => None,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().log_retention(),
         }
     }
 
@@ -216,6 +260,36 @@ impl Source {
             Source::OneLogin(onelogin) => onelogin.client().traffic(),
             #[cfg(feature = "sim")]
             Source::Simulated(simulated) => simulated.traffic(),
+        }
+    }
+
+    /// What the source's answers told about our clock; see [`crate::http::clock`].
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        match self {
+            Source::Okta(okta) => okta.client().clock_witness(),
+            Source::OneLogin(onelogin) => onelogin.client().clock_witness(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().clock_witness(),
+        }
+    }
+
+    /// Hears the source anew: what it told before this counts no more.
+    pub fn forget_clock_witness(&self) {
+        match self {
+            Source::Okta(okta) => okta.client().forget_clock_witness(),
+            Source::OneLogin(onelogin) => onelogin.client().forget_clock_witness(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().forget_clock_witness(),
+        }
+    }
+
+    /// Whether the source's own rate headers keep this lane back at this moment.
+    pub fn is_kept_back(&self, lane: Lane) -> bool {
+        match self {
+            Source::Okta(okta) => okta.client().pacer().is_kept_back(lane),
+            Source::OneLogin(onelogin) => onelogin.client().pacer().is_kept_back(lane),
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => false,
         }
     }
 

@@ -4,13 +4,15 @@
 //! as for any vendor. What must not: any vendor's wire format, any answer of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::reader::{Totals, abandoned};
-use super::{Page, Reader, SourceError};
+use super::{DeletionEvidence, OwnRecord, Page, Reader, SourceError};
 use crate::http::Lane;
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Counting, Traffic};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::identity::PointRead;
@@ -32,12 +34,25 @@ pub trait SimulatedSource: Send + Sync {
         id: &'a SourceId,
         lane: Lane,
     ) -> BoxFuture<'a, Result<PointRead, SourceError>>;
+    /// As [`super::Source::own_record`].
+    fn own_record<'a>(
+        &'a self,
+        id: &'a SourceId,
+        lane: Lane,
+    ) -> BoxFuture<'a, Result<OwnRecord, SourceError>>;
     /// As [`super::Source::find`].
     fn find<'a>(&'a self, who: &'a str) -> BoxFuture<'a, Result<Vec<SourceId>, SourceError>>;
     /// As [`super::Source::with_login`].
     fn with_login<'a>(&'a self, login: &'a str) -> BoxFuture<'a, Result<Vec<SourceId>, SourceError>>;
     /// As [`super::Source::deletion_event`].
-    fn deletion_event<'a>(&'a self, id: &'a SourceId) -> BoxFuture<'a, Result<Option<bool>, SourceError>>;
+    fn deletion_event<'a>(&'a self, id: &'a SourceId)
+    -> BoxFuture<'a, Result<DeletionEvidence, SourceError>>;
+    /// As [`super::Source::log_retention`].
+    fn log_retention(&self) -> Option<Duration>;
+    /// As [`super::Source::clock_witness`].
+    fn clock_witness(&self) -> Option<ClockWitness>;
+    /// As [`super::Source::forget_clock_witness`].
+    fn forget_clock_witness(&self);
 }
 
 /// A simulated source, with the counters that every source has.

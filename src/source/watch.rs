@@ -4,9 +4,10 @@
 //! requests (each vendor makes its own), and what is done about a hint.
 
 use super::SourceError;
-use super::fault::Place;
+use super::fault::{Failure, Place};
 use crate::http::Answer;
 use crate::model::id::SourceId;
+use crate::model::owed::EventMeaning;
 use crate::model::time::Millis;
 
 /// How far before now, or before the last look, a poll by time starts: clocks differ, and events come late.
@@ -32,6 +33,8 @@ pub struct Hint {
     pub at: Millis,
     /// Whom it is about.
     pub subject: Subject,
+    /// What it lets expect of that person.
+    pub meaning: EventMeaning,
 }
 
 /// One look at the log.
@@ -70,7 +73,13 @@ impl PollError {
             400 | 404 | 410 | 422 if kept => PollError::CursorLost(format!(
                 "{told}; the place up to which the log was read is not accepted any more"
             )),
-            _ => PollError::Source(place.refused(answer, words, help)),
+            _ => place.refused(answer, words, help).into(),
         }
+    }
+}
+
+impl From<Failure> for PollError {
+    fn from(failure: Failure) -> PollError {
+        PollError::Source(failure.error)
     }
 }

@@ -1,13 +1,15 @@
 //! What the tests of the history share: a state in which runs happen as one says. No expectation lives here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{Binding, Intent, IntentId, LinkWrite, Settled, Settlement, Snapshot, Store, Tenure, Verdict};
+use super::{Binding, DoorTerms, IntentId, LinkWrite, Settled, Settlement, Snapshot, Store, Tenure, Verdict};
+use crate::core::guard::{Budget, Judgement};
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::history::ChainReport;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkState};
-use crate::model::order::Observation;
+use crate::model::order::{Observation, OrderNumber};
 use crate::model::plan::{Change, PlannedAction, Verb};
 use crate::model::report::{Mode, RunFacts, RunResult, Seats, SourceFacts, Summary, TargetFacts, Trigger};
 use crate::model::time::Millis;
@@ -70,7 +72,7 @@ impl Book {
 
     pub(super) async fn begin(&mut self) -> i64 {
         self.now += 1000;
-        self.store.begin_run(&self.tenure, Trigger::Schedule, true, self.at()).await.unwrap()
+        self.store.begin_run(&self.tenure, Trigger::Schedule, true, true, self.at()).await.unwrap()
     }
 
     /// Writes down that something is sent.
@@ -85,14 +87,34 @@ impl Book {
             from: Some(Scalar::Text(format!("Apprentice {name}"))),
             to: Some(Scalar::Text(format!("Master {name}"))),
         }];
-        let intent = Intent { run, action, at: self.at(), budget: None };
-        self.store.record_intent(&self.tenure, intent).await.unwrap()
+        if self.store.snapshot().link(self.tenure.sync(), &id(name)).await.unwrap().is_none() {
+            let link = self.link(name, LinkState::Active);
+            self.store.restore_links(&self.tenure, vec![(link, None)]).await.unwrap();
+            action.observation = Observation::now();
+        }
+        self.pass_door(run, action).await
     }
 
-    /// Writes down that it was acknowledged.
-    pub(super) async fn answer(&mut self, intent: IntentId, name: &str, state: LinkState) {
-        self.now += 1000;
-        let link = Link {
+    /// Lets an action through the door.
+    pub(super) async fn pass_door(&mut self, run: i64, action: PlannedAction) -> IntentId {
+        let permit = Judgement::default().release(action, false).unwrap().approved;
+        let terms = DoorTerms {
+            run,
+            at: self.at(),
+            budget: Budget {
+                limits: Default::default(),
+                unattended: true,
+                as_of: i64::MAX,
+                as_of_number: OrderNumber::next(),
+            },
+            protection: Arc::default(),
+            needs_approval: false,
+        };
+        self.store.pass_door(&self.tenure, permit, terms).await.unwrap().unwrap().intent()
+    }
+
+    fn link(&self, name: &str, state: LinkState) -> Link {
+        Link {
             source_id: id(name),
             target_id: TargetId::new(format!("account-of-{name}")),
             user_name: login(name),
@@ -103,7 +125,16 @@ impl Book {
             absent_since: None,
             billable: true,
             observation: Observation::now(),
-        };
+            last_listed_at: None,
+            removal_seen: true,
+            cause: None,
+        }
+    }
+
+    /// Writes down that it was acknowledged.
+    pub(super) async fn answer(&mut self, intent: IntentId, name: &str, state: LinkState) {
+        self.now += 1000;
+        let link = self.link(name, state);
         let settlement = Settlement {
             intent,
             settled: Settled::Applied,

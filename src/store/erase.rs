@@ -33,7 +33,7 @@ struct Person<'a> {
 type Remove = fn(&Transaction<'_>, &Person<'_>) -> Result<u64, StoreError>;
 
 /// Where else than in the journal and the runs a person is held.
-const PLACES: &[Remove] = &[decided_pairs, lines, failing, hints, looks, repairs, names_in_pins, link];
+const PLACES: &[Remove] = &[decided_pairs, lines, owed, claimed, looks, repairs, names_in_pins, link];
 
 /// What an erasure did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,6 +74,17 @@ fn erase(
     for sync in syncs {
         if is_in_flight(transaction, sync, person)? {
             return Ok(None);
+        }
+        let is_owed: bool = transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = 'removal')",
+            [sync, person.as_str()],
+            |row| row.get(0),
+        )?;
+        if is_owed {
+            return Err(StoreError::StillOwed(format!(
+                "cannot erase {person} from sync \"{sync}\": the removal of their access is still owed\nhelp: `rosterd \
+                 status` says what it waits for; erase them once it is done"
+            )));
         }
         let known = known(transaction, sync.clone(), person.as_str().to_owned())?;
         let names = names_of(transaction, &known)?;
@@ -138,12 +149,13 @@ fn lines(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, Stor
     Ok(transaction.execute("DELETE FROM told WHERE sync = ?1 AND source_id = ?2", who)? as u64)
 }
 
-fn failing(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
-    of_nobody_here(transaction, person, "DELETE FROM failing WHERE sync = ?1 AND source_id = ?2")
+fn owed(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
+    of_nobody_here(transaction, person, "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2")
 }
 
-fn hints(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
-    of_nobody_here(transaction, person, "DELETE FROM hint WHERE sync = ?1 AND source_id = ?2")
+/// That a creation was answered with somebody else's account.
+fn claimed(transaction: &Transaction<'_>, person: &Person<'_>) -> Result<u64, StoreError> {
+    of_nobody_here(transaction, person, "DELETE FROM taken_account WHERE sync = ?1 AND source_id = ?2")
 }
 
 /// A look keeps a run that goes on from acting on an older one; after that it is of no use.

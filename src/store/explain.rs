@@ -9,6 +9,7 @@ use super::StoreError;
 use super::history::{attempts_of, people};
 use super::holds::{APPROVAL_MILLIS, verb_of};
 use super::links::link_of;
+use super::owed::owed_of_person;
 use super::pins::paused_until;
 use super::runs::health;
 use super::told::told_now;
@@ -78,7 +79,7 @@ fn person(
 ) -> Result<Stored, StoreError> {
     let heard_at: Option<i64> = transaction
         .query_row(
-            "SELECT event_at FROM hint WHERE sync = ?1 AND source_id = ?2",
+            "SELECT event_at FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = 'look'",
             params![sync, id.as_str()],
             |row| row.get(0),
         )
@@ -88,6 +89,7 @@ fn person(
         link: link_of(transaction, sync, id)?,
         told: told_now(transaction, sync, id.as_str())?,
         failing: failing(transaction, sync, id)?,
+        owed: owed_of_person(transaction, sync, id.as_str())?,
         holds: holds(transaction, sync, id, now)?,
         pin: pin(transaction, sync, id)?,
         heard_at: heard_at.map(Millis),
@@ -107,8 +109,7 @@ fn ids_of(transaction: &Transaction<'_>, sync: &str, who: &str) -> Result<Vec<So
          UNION SELECT source_id FROM told WHERE sync = ?1 AND source_id = ?2
          UNION SELECT source_id FROM told WHERE sync = ?1 AND user_name_key = ?3
          UNION SELECT source_id FROM pin WHERE sync = ?1 AND (source_id = ?2 OR target_id = ?2)
-         UNION SELECT source_id FROM hint WHERE sync = ?1 AND source_id = ?2
-         UNION SELECT source_id FROM failing WHERE sync = ?1 AND source_id = ?2
+         UNION SELECT source_id FROM owed WHERE sync = ?1 AND source_id = ?2
          UNION SELECT source_id FROM journal WHERE sync = ?1 AND source_id = ?2",
     )?;
     for id in statement.query_map(params![sync, who, key], |row| row.get(0))? {
@@ -116,7 +117,7 @@ fn ids_of(transaction: &Transaction<'_>, sync: &str, who: &str) -> Result<Vec<So
     }
     // Few rows each, whose logins are not folded.
     let mut statement = transaction.prepare(
-        "SELECT source_id, user_name FROM failing WHERE sync = ?1
+        "SELECT source_id, user_name FROM owed WHERE sync = ?1 AND class <> 'look'
          UNION SELECT source_id, user_name FROM pin WHERE sync = ?1 AND user_name IS NOT NULL",
     )?;
     let mut rows = statement.query([sync])?;
@@ -223,9 +224,11 @@ fn failing(
 ) -> Result<Option<FailingPerson>, StoreError> {
     Ok(transaction
         .query_row(
-            "SELECT user_name, failures, first_at, max(retry_run - sync.runs - 1, 0), detail
-             FROM failing JOIN sync ON sync.name = failing.sync
-             WHERE failing.sync = ?1 AND source_id = ?2",
+            "SELECT user_name, attempts, since, max(coalesce(retry_run, 0) - sync.runs - 1, 0), detail
+             FROM owed JOIN sync ON sync.name = owed.sync
+             WHERE owed.sync = ?1 AND source_id = ?2 AND class <> 'look' AND attempts > 0
+               AND waits_for IN ('retry', 'unsettled')
+             ORDER BY class <> 'removal' LIMIT 1",
             params![sync, id.as_str()],
             |row| {
                 Ok(FailingPerson {

@@ -86,10 +86,9 @@ impl Store {
                         restored.taken += 1;
                         continue;
                     }
-                    match put_link(transaction, &tenure, link) {
-                        Ok(()) => restored.stored += 1,
-                        Err(StoreError::AlreadyLinked(_)) => restored.taken += 1,
-                        Err(error) => return Err(error),
+                    match put_link(transaction, &tenure, link)? {
+                        None => restored.stored += 1,
+                        Some(_) => restored.taken += 1,
                     }
                 }
                 Ok(restored)
@@ -182,7 +181,8 @@ fn move_link(
 ) -> Result<(), StoreError> {
     let (old_id, new_id) = (old_id.as_str(), new_id.as_str());
     transaction.execute(
-        "UPDATE link SET sync = ?3, source_id = ?4, epoch = ?5, digest = NULL, absent_since = NULL
+        "UPDATE link SET sync = ?3, source_id = ?4, epoch = ?5, digest = NULL, absent_since = NULL,
+                         last_listed_at = NULL, cause = NULL, observed_number = 0
          WHERE sync = ?1 AND source_id = ?2",
         params![from.sync, old_id, to.sync, new_id, to.epoch],
     )?;
@@ -192,11 +192,17 @@ fn move_link(
          WHERE sync = ?1 AND source_id = ?2",
         params![from.sync, old_id, to.sync, new_id, handover.standing.0.as_slice()],
     )?;
-    // What was heard, refused or seen of the old identity says nothing of the new one.
-    for table in ["failing", "hint", "look"] {
-        let sql = format!("DELETE FROM {table} WHERE sync = ?1 AND source_id = ?2");
-        transaction.execute(&sql, params![from.sync, old_id])?;
-    }
+    // What is owed goes along with the link; what events named or a look showed says nothing of the new identity.
+    transaction.execute(
+        "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = 'look'",
+        params![from.sync, old_id],
+    )?;
+    transaction.execute(
+        "UPDATE OR REPLACE owed SET sync = ?3, source_id = ?4, noted_number = 0
+         WHERE sync = ?1 AND source_id = ?2",
+        params![from.sync, old_id, to.sync, new_id],
+    )?;
+    transaction.execute("DELETE FROM look WHERE sync = ?1 AND source_id = ?2", params![from.sync, old_id])?;
     // What was told of it was true until now: the runs that told it still show it.
     transaction.execute(
         "UPDATE told SET until_run = (SELECT coalesce(max(id), 0) + 1 FROM run)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Deserialize;
 
+use super::decided::note_decisions;
 use super::holds::verb_of;
 use super::status::{result_of, trigger_of};
 use super::told::{add_lines, lines_of};
@@ -65,7 +66,7 @@ struct Ended {
 const RUN_COLUMNS: &str = "id, sync, trigger, result, started_at, finished_at, facts ->> '$.source.users',
      coalesce(facts ->> '$.source.complete', 0), facts -> '$.summary',
      coalesce(facts ->> '$.source.problem', facts ->> '$.target.problem',
-              iif(result = 'error', facts ->> '$.notes[#-1]', NULL))";
+              iif(result = 'error', facts ->> '$.notes[#-1]', NULL)), coalesce(actor, undone_by)";
 
 const ATTEMPTS: &str = "SELECT sent.at, ended.at, sent.run, sent.sync, sent.verb, sent.source_id, sent.payload,
             sent.approved_by, ended.outcome, ended.payload,
@@ -90,10 +91,13 @@ impl Snapshot {
         self.transact(move |transaction| {
             let sql = format!("SELECT {RUN_COLUMNS}, facts FROM run WHERE id = ?1");
             let found = transaction
-                .query_row(&sql, [run], |row| Ok((run_line(row), row.get::<_, Option<String>>(10)?)))
+                .query_row(&sql, [run], |row| Ok((run_line(row), row.get::<_, Option<String>>(11)?)))
                 .optional()?;
             let Some((line, facts)) = found else { return Ok(None) };
-            let facts = facts.map(|text| serde_json::from_str(&text)).transpose()?;
+            let mut facts: Option<RunFacts> = facts.map(|text| serde_json::from_str(&text)).transpose()?;
+            if let Some(facts) = &mut facts {
+                note_decisions(transaction, facts, Millis::now())?;
+            }
             let told = lines_of(transaction, run)?;
             let mut records = records_of(transaction, run, told)?;
             if let Some(which) = told {
@@ -261,6 +265,9 @@ fn record_of(attempt: Attempt, situation: Situation) -> ActionRecord {
         status: attempt.status,
         detail,
         attempts: attempt.requests,
+        cause: None,
+        waits_for: None,
+        owed_since: None,
     }
 }
 
@@ -270,6 +277,7 @@ fn run_line(row: &Row<'_>) -> Result<RunLine, StoreError> {
         run: row.get(0)?,
         sync: row.get(1)?,
         trigger: trigger_of(row, 2)?,
+        by: row.get(10)?,
         result: result_of(row, 3)?,
         started_at: Millis(row.get(4)?),
         finished_at: row.get::<_, Option<i64>>(5)?.map(Millis),

@@ -1,4 +1,7 @@
 //! Holds, approvals and rejections: rows that whoever holds the state reads.
+//!
+//! What lives here: decisions about a hold, and reading holds. What must not: how a run changes what waits in them
+//! (`keep`), why anything is held (`core::guard`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,15 +9,20 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::{NewEvent, counted, record};
 use super::{Snapshot, Store, StoreError, Tenure};
-use crate::model::digest::Digest;
+use crate::core::content::content_digest;
+use crate::core::guard::{HoldClass, OpenHold};
+use crate::model::digest::{Digest, DigestKey};
 use crate::model::history::EventKind;
-use crate::model::id::SourceId;
-use crate::model::plan::{PlannedAction, Verb};
+use crate::model::id::{SourceId, TargetId};
+use crate::model::order::OrderNumber;
+use crate::model::plan::{PlannedAction, RemovalCause, RemovalKind, Verb};
 use crate::model::time::Millis;
+
+mod keep;
 
 const HOUR_MILLIS: i64 = 3600 * 1000;
 /// How long a hold stays open.
-const OPEN_MILLIS: i64 = 72 * HOUR_MILLIS;
+pub(super) const OPEN_MILLIS: i64 = 72 * HOUR_MILLIS;
 /// How long an approval that could not be sent survives.
 pub(super) const APPROVAL_MILLIS: i64 = 24 * HOUR_MILLIS;
 /// How often a held removal is reminded of.
@@ -23,8 +31,14 @@ const REMIND_MILLIS: i64 = 24 * HOUR_MILLIS;
 /// One person and action that a run held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldPair {
-    /// The class.
-    pub verb: Verb,
+    /// The verb, and the kind of a removal.
+    pub class: HoldClass,
+    /// Why access is to end; removals only.
+    pub cause: Option<RemovalCause>,
+    /// The account, where there is one.
+    pub target_id: Option<TargetId>,
+    /// Exactly what would be sent.
+    pub content: Digest,
     /// Who.
     pub source_id: SourceId,
     /// Login.
@@ -35,7 +49,23 @@ pub struct HeldPair {
     pub source_digest: Option<Digest>,
 }
 
-/// An open hold: one per sync and class.
+impl HeldPair {
+    /// An action that waits.
+    pub fn of(action: &PlannedAction, reason: String, key: &DigestKey) -> HeldPair {
+        HeldPair {
+            class: HoldClass::of(action),
+            cause: action.cause,
+            target_id: action.target_id.clone(),
+            content: content_digest(key, action),
+            source_id: action.source_id.clone(),
+            user: action.user.clone(),
+            reason,
+            source_digest: action.source_digest,
+        }
+    }
+}
+
+/// An open hold: one per sync, class, kind and origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// Its number; shown as `h7`.
@@ -44,7 +74,11 @@ pub struct Hold {
     pub sync: String,
     /// The class.
     pub verb: Verb,
-    /// Grows when pairs join.
+    /// The kind of its removals.
+    pub kind: Option<RemovalKind>,
+    /// The run whose return holds it, if one does.
+    pub undoes: Option<i64>,
+    /// Grows when pairs join or change.
     pub revision: u32,
     /// Why, with the numbers.
     pub reason: String,
@@ -80,25 +114,28 @@ pub struct Waiting {
     pub undoes: Option<i64>,
 }
 
-/// Whom a run that syncs the holds was about.
+/// Whom a run was asked about, for whom it brings the holds in line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldScope {
-    /// Everybody, as read then: what is not held any more leaves its hold. What another run has held or somebody
-    /// has approved since is newer, and stays.
-    Everybody(Millis),
+    /// Everybody, as read from this number on: what is not wanted any more leaves its hold. What another run has held
+    /// or somebody has approved since is newer, and stays.
+    Everybody(OrderNumber),
     /// These people only.
     Named(HashSet<SourceId>),
     /// The return of this run: only what earlier returns of it held.
     ReturnOf(i64),
+    /// Nobody: the pass broke off, or asked the guards about less than its people want. Pairs join and none leaves.
+    OnlyMore,
 }
 
 impl HoldScope {
-    /// Whether this run's word about a person is newer than what was noted `since`.
-    fn covers(&self, id: &SourceId, since: i64, undoes: Option<i64>) -> bool {
+    /// Whether this run's word about a person is newer than what was noted at `since`.
+    fn covers(&self, id: &SourceId, since: i64, undoes: Option<i64>, epoch: i64) -> bool {
         match self {
-            HoldScope::Everybody(read_at) => undoes.is_none() && since <= read_at.0,
+            HoldScope::Everybody(read) => undoes.is_none() && since <= read.in_epoch(epoch).get(),
             HoldScope::Named(ids) => undoes.is_none() && ids.contains(id),
             HoldScope::ReturnOf(run) => undoes == Some(*run),
+            HoldScope::OnlyMore => false,
         }
     }
 
@@ -106,10 +143,13 @@ impl HoldScope {
     fn undoes(&self) -> Option<i64> {
         match self {
             HoldScope::ReturnOf(run) => Some(*run),
-            HoldScope::Everybody(_) | HoldScope::Named(_) => None,
+            HoldScope::Everybody(_) | HoldScope::Named(_) | HoldScope::OnlyMore => None,
         }
     }
 }
+
+/// What a pass leaves wanted: the person and the class.
+pub type Wanted = HashSet<(SourceId, HoldClass)>;
 
 /// What an approval or a rejection did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,41 +171,6 @@ impl Decided {
 }
 
 impl Store {
-    /// Brings the holds in line with what a run held, and drops approvals for what is no longer wanted. Gives the
-    /// open holds.
-    pub async fn sync_holds(
-        &self,
-        tenure: &Tenure,
-        held: Vec<HeldPair>,
-        wanted: HashSet<(SourceId, Verb)>,
-        scope: HoldScope,
-        now: Millis,
-    ) -> Result<Vec<Hold>, StoreError> {
-        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut by_verb: BTreeMap<Verb, Vec<HeldPair>> = BTreeMap::new();
-                for pair in held {
-                    by_verb.entry(pair.verb).or_default().push(pair);
-                }
-                for verb in Verb::ALL.into_iter().filter(|verb| verb.is_write()) {
-                    let pairs = by_verb.remove(&verb).unwrap_or_default();
-                    sync_class(transaction, &tenure, &key, verb, &pairs, &scope, now)?;
-                }
-                drop_unwanted_approvals(transaction, &tenure, &wanted, &scope, now)?;
-                let holds = open_holds(transaction, Some(&tenure.sync), now)?;
-                for hold in holds.iter().filter(|hold| hold.remind) {
-                    transaction.execute(
-                        "UPDATE hold SET reminded_at = ?2 WHERE id = ?1",
-                        params![hold.number, now.0],
-                    )?;
-                }
-                Ok(holds)
-            })
-            .await
-    }
-
     /// Releases the pairs of an open hold up to a revision. They are planned and proven again before they are sent.
     pub async fn approve(
         &self,
@@ -177,9 +182,9 @@ impl Store {
         let (name, key) = (by.to_owned(), self.snapshot.digest_key());
         self.decide(number, EventKind::Approve, by, now, move |transaction, sync| {
             transaction.execute(
-                "UPDATE hold_pair SET state = 'approved', approved_at = ?3
+                "UPDATE hold_pair SET state = 'approved', approved_at = ?3, approved_number = ?4
                  WHERE hold = ?1 AND revision <= ?2 AND state = 'waiting'",
-                params![number, revision, now.0],
+                params![number, revision, now.0, number_now(transaction, sync)?],
             )?;
             close(transaction, number, "released", Some((&name, now)))?;
             move_to_a_new_hold(transaction, number, &key)?;
@@ -202,10 +207,13 @@ impl Store {
             let people = people_of(transaction, number, "waiting")?;
             let reason = format!("rejected by {name} on {}", now.rfc3339());
             transaction.execute(
-                "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at)
-                 SELECT ?2, source_id, ?3, action, digest, ?4 FROM hold_pair
-                 WHERE hold = ?1 AND state = 'waiting' AND undoes IS NULL",
-                params![number, sync, reason, now.0],
+                "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, cause, decided_by,
+                                             pinned_number, user_name, target_id)
+                 SELECT ?2, source_id, ?3, action, digest, ?4,
+                        CASE cause WHEN 'deleted' THEN 'disabled' WHEN 'unknown' THEN NULL ELSE cause END, ?5, ?6,
+                        user_name, target_id
+                 FROM hold_pair WHERE hold = ?1 AND state = 'waiting' AND undoes IS NULL",
+                params![number, sync, reason, now.0, name, number_now(transaction, sync)?],
             )?;
             transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
             close(transaction, number, "rejected", Some((&name, now)))?;
@@ -275,39 +283,114 @@ impl Snapshot {
     }
 
     /// Pairs that somebody approved and that have not been sent yet.
-    pub async fn approvals(&self, sync: &str, now: Millis) -> Result<HashSet<(SourceId, Verb)>, StoreError> {
+    pub async fn approvals(&self, sync: &str, now: Millis) -> Result<Approvals, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, action FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                "SELECT source_id, action, content FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
                  WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2
                    AND hold_pair.undoes IS NULL",
             )?;
-            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS], |row| {
-                Ok((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)))
-            })?;
+            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS], approval)?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The open holds of a sync by class, with who waits in them. Those of a return are not in it.
+    pub async fn waiting_by_class(
+        &self,
+        sync: &str,
+        now: Millis,
+    ) -> Result<BTreeMap<HoldClass, OpenHold>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut by_class = BTreeMap::new();
+            for hold in
+                open_holds(transaction, Some(&sync), now)?.into_iter().filter(|hold| hold.undoes.is_none())
+            {
+                let largest: i64 = transaction.query_row(
+                    "SELECT largest FROM hold WHERE id = ?1",
+                    [hold.number],
+                    |row| row.get(0),
+                )?;
+                let people = people_of(transaction, hold.number, "waiting")?.into_iter().collect();
+                let class = HoldClass { verb: hold.verb, kind: hold.kind };
+                by_class.insert(class, OpenHold { largest: largest.max(0) as u64, people });
+            }
+            Ok(by_class)
         })
         .await
     }
 }
 
-/// Uses up the approval of exactly this person and action. Says who gave it, if there was one.
+/// What somebody approved and what has not been sent yet. An approval from before contents were stored is for
+/// whatever that person's action is.
+pub type Approvals = HashMap<(SourceId, Verb), Option<Digest>>;
+
+pub(super) fn approval(row: &rusqlite::Row<'_>) -> rusqlite::Result<((SourceId, Verb), Option<Digest>)> {
+    let content: Option<Vec<u8>> = row.get(2)?;
+    let content = content.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest);
+    Ok(((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)), content))
+}
+
+/// The order of something that is decided now, in the tenure of its sync.
+pub(super) fn number_now(transaction: &Transaction<'_>, sync: &str) -> Result<i64, StoreError> {
+    let epoch: Option<i64> = transaction
+        .query_row("SELECT epoch FROM sync WHERE name = ?1", [sync], |row| row.get(0))
+        .optional()?;
+    Ok(OrderNumber::next().in_epoch(epoch.unwrap_or(0)).get())
+}
+
+/// Why an action must wait because an open hold keeps this very person since `read`, if one does.
+pub(super) fn approval_waits(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    action: &PlannedAction,
+    read: OrderNumber,
+) -> Result<Option<String>, StoreError> {
+    let class = HoldClass::of(action);
+    Ok(transaction
+        .prepare_cached(
+            "SELECT hold.reason FROM hold JOIN hold_pair ON hold_pair.hold = hold.id
+             WHERE hold.sync = ?1 AND hold.state = 'open' AND hold.class = ?3 AND hold.kind = ?4
+               AND hold_pair.source_id = ?2 AND hold_pair.state = 'waiting' AND hold.undoes IS NULL
+               AND hold_pair.joined_number > ?5",
+        )?
+        .query_row(
+            params![sync, action.source_id.as_str(), class.verb.as_str(), kind_word(class.kind), read.get()],
+            |row| row.get(0),
+        )
+        .optional()?)
+}
+
+pub(super) fn kind_word(kind: Option<RemovalKind>) -> &'static str {
+    kind.map_or("", RemovalKind::as_str)
+}
+
+/// Uses up the approval of exactly this content. Says who gave it, if there was one.
 pub(super) fn consume_approval(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
+    key: &DigestKey,
     action: &PlannedAction,
     run: i64,
 ) -> Result<Option<String>, StoreError> {
     let mut statement = transaction.prepare_cached(
         "UPDATE hold_pair SET state = 'consumed'
-         WHERE state = 'approved' AND source_id = ?2 AND action = ?3
+         WHERE state = 'approved' AND source_id = ?2 AND action = ?3 AND (content IS NULL OR content = ?5)
            AND hold IN (SELECT id FROM hold WHERE sync = ?1)
            AND hold_pair.undoes IS (SELECT undoes FROM run WHERE id = ?4)
          RETURNING (SELECT coalesce(decided_by, '') FROM hold WHERE hold.id = hold_pair.hold)",
     )?;
-    let mut rows =
-        statement.query(params![tenure.sync, action.source_id.as_str(), action.verb.as_str(), run])?;
+    let content = content_digest(key, action);
+    let mut rows = statement.query(params![
+        tenure.sync,
+        action.source_id.as_str(),
+        action.verb.as_str(),
+        run,
+        content.0.as_slice()
+    ])?;
     let mut by = None;
     while let Some(row) = rows.next()? {
         by = Some(row.get(0)?);
@@ -332,91 +415,18 @@ pub(super) fn give_back_approval(
     Ok(())
 }
 
-fn sync_class(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    key: &crate::model::digest::DigestKey,
-    verb: Verb,
-    held: &[HeldPair],
-    scope: &HoldScope,
-    now: Millis,
-) -> Result<(), StoreError> {
-    expire(transaction, &tenure.sync, verb, now)?;
-    let open: Option<(i64, u32)> = transaction
-        .query_row(
-            "SELECT id, revision FROM hold WHERE sync = ?1 AND class = ?2 AND state = 'open'",
-            params![tenure.sync, verb.as_str()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    let (number, revision) = match (open, held.first()) {
-        (None, None) => return Ok(()),
-        (Some(open), _) => open,
-        (None, Some(first)) => {
-            transaction.execute(
-                "INSERT INTO hold (sync, class, revision, state, reason, digest, opened_at, expires_at, reminded_at)
-                 VALUES (?1, ?2, 0, 'open', ?3, '', ?4, ?5, ?4)",
-                params![tenure.sync, verb.as_str(), first.reason, now.0, now.0 + OPEN_MILLIS],
-            )?;
-            (transaction.last_insert_rowid(), 0)
-        }
-    };
-    let known = joined(transaction, number)?;
-    let still: HashSet<&SourceId> = held.iter().map(|pair| &pair.source_id).collect();
-    for (id, _) in
-        known.iter().filter(|(id, (at, undoes))| scope.covers(id, *at, *undoes) && !still.contains(id))
-    {
-        transaction.execute(
-            "DELETE FROM hold_pair WHERE hold = ?1 AND source_id = ?2",
-            params![number, id.as_str()],
-        )?;
-    }
-    let joins = held.iter().any(|pair| !known.contains_key(&pair.source_id));
-    let revision = revision + u32::from(joins);
-    for pair in held {
-        transaction.execute(
-            "INSERT INTO hold_pair (hold, revision, source_id, action, user_name, digest, joined_at, undoes, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'waiting')
-             ON CONFLICT (hold, source_id) DO UPDATE SET user_name = excluded.user_name, digest = excluded.digest,
-                                                         undoes = excluded.undoes",
-            params![
-                number,
-                revision,
-                pair.source_id.as_str(),
-                verb.as_str(),
-                pair.user,
-                pair.source_digest.map(|digest| digest.0.to_vec()),
-                now.0,
-                scope.undoes()
-            ],
-        )?;
-    }
-    let people = people_of(transaction, number, "waiting")?;
-    if people.is_empty() {
-        return close(transaction, number, "dropped", None);
-    }
-    let hex = digest_of(key, people);
-    transaction.execute(
-        "UPDATE hold SET revision = ?2, digest = ?3, reason = coalesce(?4, reason) WHERE id = ?1",
-        params![number, revision, hex, held.first().map(|pair| pair.reason.as_str())],
-    )?;
-    Ok(())
-}
-
 /// Who joined after the revision that was approved stays held, in a hold of their own that lasts as long.
-fn move_to_a_new_hold(
-    transaction: &Transaction<'_>,
-    number: i64,
-    key: &crate::model::digest::DigestKey,
-) -> Result<(), StoreError> {
+fn move_to_a_new_hold(transaction: &Transaction<'_>, number: i64, key: &DigestKey) -> Result<(), StoreError> {
     let people = people_of(transaction, number, "waiting")?;
     if people.is_empty() {
         return Ok(());
     }
     transaction.execute(
-        "INSERT INTO hold (sync, class, revision, state, reason, digest, opened_at, expires_at, reminded_at)
-         SELECT sync, class, 1, 'open', reason, ?2, opened_at, expires_at, reminded_at FROM hold WHERE id = ?1",
-        params![number, digest_of(key, people)],
+        "INSERT INTO hold (sync, class, revision, state, reason, digest, opened_at, expires_at, reminded_at, kind,
+                           undoes, largest)
+         SELECT sync, class, 1, 'open', reason, ?2, opened_at, expires_at, reminded_at, kind, undoes, ?3
+         FROM hold WHERE id = ?1",
+        params![number, digest_of(key, people.clone()), people.len() as i64],
     )?;
     transaction.execute(
         "UPDATE hold_pair SET hold = ?2, revision = 1 WHERE hold = ?1 AND state = 'waiting'",
@@ -426,54 +436,10 @@ fn move_to_a_new_hold(
 }
 
 /// Over the people of a hold, in hex.
-fn digest_of(key: &crate::model::digest::DigestKey, mut people: Vec<SourceId>) -> String {
+fn digest_of(key: &DigestKey, mut people: Vec<SourceId>) -> String {
     people.sort();
     let digest = key.digest(people.iter().map(|id| id.as_str().as_bytes()));
     digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn expire(transaction: &Transaction<'_>, sync: &str, verb: Verb, now: Millis) -> Result<(), StoreError> {
-    let expired: Option<i64> = transaction
-        .query_row(
-            "SELECT id FROM hold WHERE sync = ?1 AND class = ?2 AND state = 'open' AND expires_at <= ?3",
-            params![sync, verb.as_str(), now.0],
-            |row| row.get(0),
-        )
-        .optional()?;
-    match expired {
-        Some(number) => {
-            transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE hold = ?1", [number])?;
-            close(transaction, number, "expired", None)
-        }
-        None => Ok(()),
-    }
-}
-
-fn drop_unwanted_approvals(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    wanted: &HashSet<(SourceId, Verb)>,
-    scope: &HoldScope,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let mut statement = transaction.prepare(
-        "SELECT hold_pair.rowid, source_id, action, approved_at, undoes FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
-         WHERE hold.sync = ?1 AND hold_pair.state = 'approved'",
-    )?;
-    let rows: Vec<(i64, String, String, i64, Option<i64>)> = statement
-        .query_map([&tenure.sync], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    for (row, source_id, action, approved_at, undoes) in rows {
-        let id = SourceId::new(source_id);
-        let is_wanted = wanted.contains(&(id.clone(), verb_of(&action)));
-        let too_old = now.0 - approved_at >= APPROVAL_MILLIS;
-        if too_old || (scope.covers(&id, approved_at, undoes) && !is_wanted) {
-            transaction.execute("UPDATE hold_pair SET state = 'dropped' WHERE rowid = ?1", [row])?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn open_holds(
@@ -483,7 +449,7 @@ pub(super) fn open_holds(
 ) -> Result<Vec<Hold>, StoreError> {
     let mut statement = transaction.prepare(
         "SELECT id, sync, class, revision, reason, digest, opened_at, expires_at, coalesce(reminded_at, opened_at),
-                (SELECT count(*) FROM hold_pair WHERE hold = hold.id AND state = 'waiting')
+                (SELECT count(*) FROM hold_pair WHERE hold = hold.id AND state = 'waiting'), kind, undoes
          FROM hold WHERE state = 'open' AND expires_at > ?1 AND (?2 IS NULL OR sync = ?2) ORDER BY id",
     )?;
     let rows = statement.query_map(params![now.0, sync], |row| {
@@ -493,6 +459,8 @@ pub(super) fn open_holds(
             number: row.get(0)?,
             sync: row.get(1)?,
             verb: verb_of(&class),
+            kind: kind_of(&row.get::<_, String>(10)?),
+            undoes: row.get(11)?,
             revision: row.get(3)?,
             reason: row.get(4)?,
             digest: row.get(5)?,
@@ -501,20 +469,6 @@ pub(super) fn open_holds(
             count: row.get::<_, i64>(9)? as u64,
             remind: now.0 - reminded_at >= REMIND_MILLIS,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Since when somebody waits in a hold, and for the return of which run.
-type Joined = (i64, Option<i64>);
-
-/// Who waits in a hold.
-fn joined(transaction: &Transaction<'_>, number: i64) -> Result<HashMap<SourceId, Joined>, StoreError> {
-    let mut statement = transaction.prepare(
-        "SELECT source_id, joined_at, undoes FROM hold_pair WHERE hold = ?1 AND state = 'waiting'",
-    )?;
-    let rows = statement.query_map([number], |row| {
-        Ok((SourceId::new(row.get::<_, String>(0)?), (row.get(1)?, row.get(2)?)))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -559,6 +513,11 @@ fn close(
         params![number, state, decided.map(|(by, _)| by), decided.map(|(_, at)| at.0)],
     )?;
     Ok(())
+}
+
+/// The kind of a stored word; the table's CHECK allows nothing else.
+fn kind_of(word: &str) -> Option<RemovalKind> {
+    [RemovalKind::Terminated, RemovalKind::Unassigned].into_iter().find(|kind| kind.as_str() == word)
 }
 
 /// The verb of a stored word; only words of [`Verb::as_str`] are ever stored.

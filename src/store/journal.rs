@@ -1,42 +1,40 @@
-//! The journal: an intent is committed before its request is sent, an outcome after; append-only and chained.
+//! The journal: an intent is committed before its request is sent (`door`), an outcome after; append-only and chained.
 //!
-//! How an entry is sealed into the chain, so that its person and content can be erased later, is `chain`'s matter.
+//! What lives here: outcomes, and what the guards read. What must not: whether a write may be sent (`door`), how an entry
+//! is sealed into the chain (`chain`).
+//!
+//! *Invariant*: an acknowledgement can always be recorded by the tenure that owns it. What does not fit the links any
+//! more is recorded as it is and said, never refused.
+
+use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 use super::chain::{self, append};
-use super::holds::{consume_approval, give_back_approval};
+use super::claims::end_claims;
+use super::events::{About, NewEvent, counted, record_about};
+use super::holds::give_back_approval;
 use super::links::put_link;
-use super::undo::{pin_return, refuse_decided_meanwhile, settle_return};
-use super::{Snapshot, Store, StoreError, Tenure};
-use crate::core::guard::{Budget, Ledger, Sent, rewrites};
+use super::undo::settle_return;
+use super::{Snapshot, Store, StoreError, Tenure, owed};
+use crate::core::guard::{Ledger, SentPeople};
+use crate::model::history::EventKind;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
+use crate::model::order::OrderNumber;
+use crate::model::owed::{OwedEntry, WaitsFor};
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
 
 const HOUR_MILLIS: i64 = 3600 * 1000;
 const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
-/// The longest row of runs that a failing person waits.
-const LONGEST_WAIT_RUNS: i64 = 31;
+/// How long after a removal a write that it overtook may still arrive.
+const OVERTAKEN_LOOK_MILLIS: i64 = 10 * 60 * 1000;
 
 /// An intent's place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IntentId(pub(super) i64);
-
-/// A write about to be sent.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    /// The run it belongs to.
-    pub run: i64,
-    /// What is sent; all that is needed to settle it after a crash.
-    pub action: PlannedAction,
-    /// Now.
-    pub at: Millis,
-    /// What the guards knew, to ask them again where another run has sent something since; `None` = do not ask.
-    pub budget: Option<Budget>,
-}
 
 /// An intent without an outcome.
 #[derive(Debug, Clone)]
@@ -47,6 +45,12 @@ pub struct InFlight {
     pub action: PlannedAction,
     /// The run that sent it.
     pub run: i64,
+    /// When it was recorded.
+    pub sent_at: Millis,
+    /// How often it was read back in vain.
+    pub tries: u32,
+    /// When a search that may decide it came back empty for the first time.
+    pub first_empty_at: Option<Millis>,
 }
 
 /// How an intent ended. An intent whose outcome is still unknown is not settled: it stays in flight.
@@ -58,6 +62,8 @@ pub enum Settled {
     Refused,
     /// Found not to have happened, or never sent.
     NotSent,
+    /// Nobody knows, and somebody gave it up.
+    GivenUp,
 }
 
 impl Settled {
@@ -66,6 +72,7 @@ impl Settled {
             Settled::Applied => "applied",
             Settled::Refused => "refused",
             Settled::NotSent => "not_sent",
+            Settled::GivenUp => "given_up",
         }
     }
 }
@@ -107,132 +114,426 @@ struct OutcomePayload<'a> {
     attempts: u32,
 }
 
-impl Store {
-    /// Commits an intent. Fails with [`StoreError::Stale`] where a newer look at the person was acted on, and with
-    /// [`StoreError::Overrun`] where another run has used up what the guards allow.
-    pub async fn record_intent(&self, tenure: &Tenure, intent: Intent) -> Result<IntentId, StoreError> {
-        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                refuse_stale(transaction, &tenure, &intent.action)?;
-                refuse_decided_meanwhile(transaction, &tenure, &intent)?;
-                let approved_by = consume_approval(transaction, &tenure, &intent.action, intent.run)?;
-                if approved_by.is_none()
-                    && let Some(budget) = &intent.budget
-                {
-                    refuse_overrun(transaction, &tenure, &intent, budget)?;
-                }
-                let payload = serde_json::to_string(&intent.action)?;
-                let entry = chain::Entry {
-                    run: Some(intent.run),
-                    sync: Some(&tenure.sync),
-                    epoch: tenure.epoch,
-                    at: intent.at,
-                    kind: "intent",
-                    intent: None,
-                    verb: intent.action.verb.as_str(),
-                    source_id: intent.action.source_id.as_str(),
-                    outcome: None,
-                    approved: approved_by.is_some(),
-                    by: approved_by.as_deref(),
-                    rewrites: rewrites(&intent.action),
-                    activates: intent.action.activate,
-                    payload: &payload,
-                };
-                let id = IntentId(append(transaction, &key, &entry)?);
-                transaction.execute(
-                    "INSERT INTO in_flight (intent, sync, source_id) VALUES (?1, ?2, ?3)",
-                    params![id.0, tenure.sync, intent.action.source_id.as_str()],
-                )?;
-                pin_return(transaction, &tenure, &intent)?;
-                transaction
-                    .execute("UPDATE run SET last_intent = ?2 WHERE id = ?1", params![intent.run, id.0])?;
-                Ok(id)
-            })
-            .await
-    }
+/// What became of recording an outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkOutcome {
+    /// Link and outcome are stored.
+    Stored,
+    /// The outcome is stored; the account turned out to be linked to somebody else, whom the text names. That person is
+    /// taken elsewhere from now on.
+    TakenElsewhere(String),
+}
 
-    /// Commits an outcome together with what follows for the link and the list of failing people.
-    pub async fn settle(&self, tenure: &Tenure, settlement: Settlement) -> Result<(), StoreError> {
+impl Store {
+    /// Commits an outcome together with what follows for the link, the claims and what is owed.
+    pub async fn settle(&self, tenure: &Tenure, settlement: Settlement) -> Result<LinkOutcome, StoreError> {
         let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
-                let (run, payload, approved): (i64, String, bool) = transaction.query_row(
+                let (run, payload, approved): (i64, Option<String>, bool) = transaction.query_row(
                     "SELECT run, payload, approved FROM journal WHERE seq = ?1",
                     [settlement.intent.0],
                     |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )?;
-                let action: PlannedAction = serde_json::from_str(&payload)?;
+                let action: PlannedAction = serde_json::from_str(payload.as_deref().unwrap_or("null"))?;
+                let recorded = follow_link(transaction, &tenure, &action, &settlement)?;
+                let detail = match &recorded {
+                    LinkOutcome::Stored => settlement.detail.clone(),
+                    LinkOutcome::TakenElsewhere(owner) => {
+                        Some(format!("the account is linked to {owner}; the link was not stored"))
+                    }
+                };
                 let outcome = OutcomePayload {
                     status: settlement.status,
-                    detail: settlement.detail.as_deref(),
+                    detail: detail.as_deref(),
                     attempts: settlement.attempts,
                 };
-                let payload = serde_json::to_string(&outcome)?;
-                let entry = chain::Entry {
-                    run: Some(run),
-                    sync: Some(&tenure.sync),
-                    epoch: tenure.epoch,
-                    at: settlement.at,
-                    kind: "outcome",
-                    intent: Some(settlement.intent.0),
-                    verb: action.verb.as_str(),
-                    source_id: action.source_id.as_str(),
-                    outcome: Some(settlement.settled.as_str()),
-                    approved: false,
-                    by: None,
-                    rewrites: false,
-                    activates: false,
-                    payload: &payload,
-                };
-                append(transaction, &key, &entry)?;
+                append_outcome(transaction, &tenure, &key, run, &action, &settlement, &outcome)?;
                 transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
-                match &settlement.link {
-                    LinkWrite::Keep => {}
-                    LinkWrite::Put(link) => put_link(transaction, &tenure, link)?,
-                    LinkWrite::Remove => {
-                        transaction.execute(
-                            "DELETE FROM link WHERE sync = ?1 AND source_id = ?2",
-                            params![tenure.sync, action.source_id.as_str()],
-                        )?;
-                    }
-                }
+                end_claims(transaction, settlement.intent)?;
                 if approved && settlement.settled == Settled::NotSent {
                     give_back_approval(transaction, &tenure, &action, run)?;
                 }
-                let is_return = settle_return(transaction, &tenure, run, &action, &settlement)?;
-                // No later run tries a return again by itself.
-                if is_return && settlement.settled == Settled::Refused {
-                    return Ok(());
+                // What waited for this to be known is tried at once.
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'retry', attempts = 0, retry_run = NULL
+                     WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
+                    params![tenure.sync, action.source_id.as_str()],
+                )?;
+                if settlement.settled == Settled::Applied {
+                    owed::end_acknowledged(transaction, &tenure.sync, &action.source_id, action.verb)?;
+                    if action.verb.is_removal() {
+                        overtake(transaction, &tenure, &action, settlement.at)?;
+                    }
                 }
-                note_failure(transaction, &tenure, &action, &settlement)
+                settle_return(transaction, &tenure, run, &action, &settlement)?;
+                Ok(recorded)
+            })
+            .await
+    }
+
+    /// The request of an intent is over, and nobody can tell what became of it: its own tries, and nobody else's run.
+    pub async fn leave_unsettled(
+        &self,
+        tenure: &Tenure,
+        intent: IntentId,
+        reason: String,
+        first_empty_at: Option<Millis>,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let tries: Option<(u32, String)> = transaction
+                    .query_row(
+                        "SELECT tries, journal.payload FROM in_flight JOIN journal ON journal.seq = in_flight.intent
+                         WHERE in_flight.intent = ?1",
+                        [intent.0],
+                        |row| Ok((row.get(0)?, row.get(1)?)),
+                    )
+                    .optional()?;
+                let Some((tries, payload)) = tries else { return Ok(()) };
+                let pause = match tries {
+                    0 => 60 * 1000,
+                    1 => 10 * 60 * 1000,
+                    _ => HOUR_MILLIS,
+                };
+                transaction.execute(
+                    "UPDATE in_flight SET request_over = 1, tries = tries + 1, reason = ?2, next_try_at = ?3,
+                                          first_empty_at = coalesce(first_empty_at, ?4)
+                     WHERE intent = ?1",
+                    params![intent.0, reason, now.0 + pause, first_empty_at.map(|at| at.0)],
+                )?;
+                let action: PlannedAction = serde_json::from_str(&payload)?;
+                let entry = OwedEntry {
+                    source_id: action.source_id.clone(),
+                    user: action.user.clone(),
+                    target_id: action.target_id.clone(),
+                    verb: action.verb,
+                    cause: action.cause,
+                    waits_for: WaitsFor::Unsettled,
+                    attempted: true,
+                    refused: false,
+                    detail: reason,
+                    desired: action.desired.as_ref().map(|desired| desired.digest),
+                };
+                owed::put(transaction, &tenure, &entry, OrderNumber::next(), now)
+            })
+            .await
+    }
+
+    /// Gives up an intent that nobody can settle, without an outcome that anybody knows: the person is free again, and
+    /// the next run looks first. Gives how many there were.
+    pub async fn give_up_unsettled(
+        &self,
+        tenure: &Tenure,
+        person: &SourceId,
+        by: &str,
+        now: Millis,
+    ) -> Result<u64, StoreError> {
+        let (tenure, person, key) = (tenure.clone(), person.clone(), self.snapshot.digest_key());
+        let by = by.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let given_up = give_up(transaction, &tenure, &key, &person, &by, now)?;
+                if given_up == 0 {
+                    return Ok(0);
+                }
+                // Whether a removal was done is not known: until somebody has looked it is still owed.
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'look', next_try_at = ?3, detail = 'the write was given up'
+                     WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'unsettled'",
+                    params![tenure.sync, person.as_str(), now.0],
+                )?;
+                transaction.execute(
+                    "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
+                    params![tenure.sync, person.as_str()],
+                )?;
+                let counts = counted([("writes", given_up)]);
+                let sync = Some(tenure.sync.clone());
+                let event = NewEvent { kind: EventKind::GiveUp, sync, by, at: now, counts, detail: None };
+                record_about(transaction, &key, &event, About { source_id: &person, user: None })?;
+                Ok(given_up)
+            })
+            .await
+    }
+
+    /// The look ten minutes after a removal that overtook older writes: they are over. Where the account was active
+    /// after all, the link says so, and the removal is wanted again.
+    pub async fn end_overtaken(
+        &self,
+        tenure: &Tenure,
+        person: &SourceId,
+        link: Option<Link>,
+    ) -> Result<(), StoreError> {
+        let (tenure, person) = (tenure.clone(), person.clone());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut statement = transaction.prepare(
+                    "DELETE FROM in_flight WHERE sync = ?1 AND source_id = ?2 AND overtaken_at IS NOT NULL
+                     RETURNING intent",
+                )?;
+                let intents: Vec<i64> = statement
+                    .query_map(params![tenure.sync, person.as_str()], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                intents.into_iter().try_for_each(|intent| end_claims(transaction, IntentId(intent)))?;
+                transaction.execute(
+                    "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'look'",
+                    params![tenure.sync, person.as_str()],
+                )?;
+                match link {
+                    Some(link) => put_link(transaction, &tenure, &link).map(drop),
+                    None => Ok(()),
+                }
             })
             .await
     }
 }
 
+type OpenIntent = (IntentId, i64, PlannedAction);
+
+/// Records that somebody gave up what nobody can settle for a person; gives how many writes that were.
+pub(super) fn give_up(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    key: &crate::model::digest::DigestKey,
+    person: &SourceId,
+    by: &str,
+    now: Millis,
+) -> Result<u64, StoreError> {
+    let detail = format!("given up by {by}: what became of it is not known");
+    let open = open_intents(transaction, tenure, person)?;
+    for (intent, run, action) in &open {
+        let settlement = Settlement {
+            intent: *intent,
+            settled: Settled::GivenUp,
+            status: None,
+            detail: Some(detail.clone()),
+            attempts: 0,
+            link: LinkWrite::Keep,
+            at: now,
+        };
+        let outcome = OutcomePayload { status: None, detail: Some(&detail), attempts: 0 };
+        append_outcome(transaction, tenure, key, *run, action, &settlement, &outcome)?;
+        transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [intent.0])?;
+        end_claims(transaction, *intent)?;
+    }
+    Ok(open.len() as u64)
+}
+
+fn open_intents(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    person: &SourceId,
+) -> Result<Vec<OpenIntent>, StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT journal.seq, journal.run, journal.payload FROM in_flight
+         JOIN journal ON journal.seq = in_flight.intent
+         WHERE in_flight.sync = ?1 AND in_flight.source_id = ?2 AND overtaken_at IS NULL
+           AND (request_over OR journal.epoch <> ?3)",
+    )?;
+    let rows = statement.query_map(params![tenure.sync, person.as_str(), tenure.epoch], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+    })?;
+    rows.map(|row| {
+        let (seq, run, payload) = row?;
+        Ok((IntentId(seq), run, serde_json::from_str(&payload)?))
+    })
+    .collect()
+}
+
+/// What follows for the link. An account that is linked to somebody else stays theirs.
+fn follow_link(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+    settlement: &Settlement,
+) -> Result<LinkOutcome, StoreError> {
+    match &settlement.link {
+        LinkWrite::Keep => Ok(LinkOutcome::Stored),
+        LinkWrite::Put(link) => match put_link(transaction, tenure, link)? {
+            None => {
+                transaction.execute(
+                    "DELETE FROM taken_account WHERE sync = ?1 AND source_id = ?2",
+                    params![tenure.sync, action.source_id.as_str()],
+                )?;
+                Ok(LinkOutcome::Stored)
+            }
+            Some(owner) => {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO taken_account (sync, source_id, target_id, desired, noted_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![
+                        tenure.sync,
+                        action.source_id.as_str(),
+                        link.target_id.as_str(),
+                        action.desired.as_ref().map(|desired| desired.digest.0.to_vec()),
+                        settlement.at.0
+                    ],
+                )?;
+                Ok(LinkOutcome::TakenElsewhere(owner))
+            }
+        },
+        LinkWrite::Remove => {
+            transaction.execute(
+                "DELETE FROM link WHERE sync = ?1 AND source_id = ?2",
+                params![tenure.sync, action.source_id.as_str()],
+            )?;
+            Ok(LinkOutcome::Stored)
+        }
+    }
+}
+
+fn append_outcome(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    key: &crate::model::digest::DigestKey,
+    run: i64,
+    action: &PlannedAction,
+    settlement: &Settlement,
+    outcome: &OutcomePayload<'_>,
+) -> Result<(), StoreError> {
+    let payload = serde_json::to_string(outcome)?;
+    let entry = chain::Entry {
+        run: Some(run),
+        sync: Some(&tenure.sync),
+        epoch: tenure.epoch,
+        at: settlement.at,
+        kind: "outcome",
+        intent: Some(settlement.intent.0),
+        verb: action.verb.as_str(),
+        source_id: action.source_id.as_str(),
+        outcome: Some(settlement.settled.as_str()),
+        approved: false,
+        by: None,
+        rewrites: false,
+        activates: false,
+        payload: &payload,
+    };
+    append(transaction, key, &entry).map(drop)
+}
+
+/// An acknowledged removal settles the older writes of the person whose requests are over. They keep their claims until
+/// one look ten minutes later has made sure that none of them arrived after it.
+fn overtake(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let overtaken = transaction.execute(
+        "UPDATE in_flight SET overtaken_at = ?3, next_try_at = ?4, reason = 'overtaken by the removal'
+         WHERE sync = ?1 AND source_id = ?2 AND overtaken_at IS NULL",
+        params![tenure.sync, action.source_id.as_str(), now.0, now.0 + OVERTAKEN_LOOK_MILLIS],
+    )?;
+    if overtaken == 0 {
+        return Ok(());
+    }
+    let entry = OwedEntry {
+        source_id: action.source_id.clone(),
+        user: action.user.clone(),
+        target_id: action.target_id.clone(),
+        verb: action.verb,
+        cause: action.cause,
+        waits_for: WaitsFor::Look,
+        attempted: false,
+        refused: false,
+        detail: "an older write may have arrived after the removal".to_owned(),
+        desired: None,
+    };
+    owed::put(transaction, tenure, &entry, OrderNumber::next(), now)?;
+    transaction.execute(
+        "UPDATE owed SET next_try_at = ?3 WHERE sync = ?1 AND source_id = ?2 AND class = 'removal'",
+        params![tenure.sync, action.source_id.as_str(), now.0 + OVERTAKEN_LOOK_MILLIS],
+    )?;
+    Ok(())
+}
+
 impl Snapshot {
-    /// Intents that a crash, or a target that went away, left without an outcome. Those of a run that is still
-    /// going on under the same tenure are that run's own.
+    /// Intents whose request is over and whose outcome nobody knows: what a crash, or a target that went away, left.
+    /// Those of a run that is still going on under the same tenure are that run's own.
     pub async fn in_flight(&self, tenure: &Tenure) -> Result<Vec<InFlight>, StoreError> {
         let tenure = tenure.clone();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT journal.seq, journal.payload, journal.run
+                "SELECT journal.seq, journal.payload, journal.run, in_flight.sent_at, in_flight.tries,
+                        in_flight.first_empty_at
                  FROM in_flight JOIN journal ON journal.seq = in_flight.intent JOIN run ON run.id = journal.run
-                 WHERE in_flight.sync = ?1 AND (journal.epoch <> ?2 OR run.finished_at IS NOT NULL)
+                 WHERE in_flight.sync = ?1 AND in_flight.overtaken_at IS NULL
+                   AND (journal.epoch <> ?2 OR run.finished_at IS NOT NULL OR in_flight.request_over)
                  ORDER BY journal.seq",
             )?;
             let rows = statement.query_map(params![tenure.sync, tenure.epoch], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+                let open = (row.get::<_, i64>(3)?, row.get(4)?, row.get::<_, Option<i64>>(5)?);
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, open))
             })?;
             rows.map(|row| {
-                let (seq, payload, run) = row?;
-                Ok(InFlight { id: IntentId(seq), action: serde_json::from_str(&payload)?, run })
+                let (seq, payload, run, (sent_at, tries, first_empty_at)) = row?;
+                Ok(InFlight {
+                    id: IntentId(seq),
+                    action: serde_json::from_str(&payload)?,
+                    run,
+                    sent_at: Millis(sent_at),
+                    tries,
+                    first_empty_at: first_empty_at.map(Millis),
+                })
             })
             .collect()
+        })
+        .await
+    }
+
+    /// People whose removal overtook an older write and for whom the look after it is due.
+    pub async fn due_overtaken(&self, sync: &str, now: Millis) -> Result<Vec<SourceId>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT DISTINCT source_id FROM in_flight
+                 WHERE sync = ?1 AND overtaken_at IS NOT NULL AND next_try_at <= ?2",
+            )?;
+            let rows = statement
+                .query_map(params![sync, now.0], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// People about whom something is in flight that a run has to look after now: what nobody could tell, when its next
+    /// try is due; an overtaken write, ten minutes after; and what an earlier tenure left.
+    pub async fn due_in_flight(&self, sync: &str, now: Millis) -> Result<Vec<SourceId>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            // None is further off than the longest pause: the clock was ahead when it was put off.
+            let mut statement = transaction.prepare_cached(
+                "SELECT DISTINCT in_flight.source_id FROM in_flight
+                 JOIN journal ON journal.seq = in_flight.intent JOIN sync ON sync.name = in_flight.sync
+                 WHERE in_flight.sync = ?1
+                   AND (next_try_at <= ?2 OR next_try_at > ?3
+                        OR (next_try_at IS NULL AND journal.epoch <> sync.epoch))",
+            )?;
+            let rows = statement
+                .query_map(params![sync, now.0, now.0.saturating_add(HOUR_MILLIS)], |row| {
+                    Ok(SourceId::new(row.get::<_, String>(0)?))
+                })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// When the next of them is due.
+    pub async fn next_in_flight_try(&self, sync: &str) -> Result<Option<Millis>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let at: Option<i64> = transaction.query_row(
+                "SELECT min(next_try_at) FROM in_flight WHERE sync = ?1",
+                [&sync],
+                |row| row.get(0),
+            )?;
+            Ok(at.map(Millis))
         })
         .await
     }
@@ -245,9 +546,13 @@ impl Snapshot {
     }
 }
 
-fn ledger_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<Ledger, StoreError> {
+pub(super) fn ledger_in(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    now: Millis,
+) -> Result<Ledger, StoreError> {
     let hour = sent_since(transaction, sync, now.0 - HOUR_MILLIS)?;
-    let day = sent_since(transaction, sync, now.0 - DAY_MILLIS)?;
+    let day = sent_since(transaction, sync, now.0 - DAY_MILLIS)?.counts();
     let active: i64 = transaction.query_row(
         "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'",
         [sync],
@@ -263,8 +568,9 @@ fn ledger_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<L
     let as_of: i64 =
         transaction.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))?;
     Ok(Ledger {
-        hour,
+        hour: hour.counts(),
         day,
+        people: hour,
         active_now: active as u64,
         active_peak: peak.max(active) as u64,
         links: links as u64,
@@ -272,129 +578,44 @@ fn ledger_in(transaction: &Transaction<'_>, sync: &str, now: Millis) -> Result<L
     })
 }
 
-/// What was sent since then and not approved; an intent counts until it is known that nothing happened.
-fn sent_since(transaction: &Transaction<'_>, sync: &str, since: i64) -> Result<Sent, StoreError> {
-    Ok(transaction.query_row(
-        "SELECT coalesce(sum(verb IN ('deactivate', 'delete')), 0),
-                coalesce(sum(verb = 'update' OR (verb = 'adopt' AND rewrites)), 0),
-                coalesce(sum(verb = 'reactivate' OR (verb = 'adopt' AND activates)), 0),
-                coalesce(sum(verb = 'create'), 0)
-         FROM journal AS sent
+/// Who was sent something since then without an approval; an intent counts until it is known that nothing happened.
+/// Creations count where nobody stood behind their run.
+fn sent_since(transaction: &Transaction<'_>, sync: &str, since: i64) -> Result<SentPeople, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT sent.source_id, sent.verb, sent.rewrites, sent.activates, run.unattended
+         FROM journal AS sent JOIN run ON run.id = sent.run
          WHERE sent.sync = ?1 AND sent.at > ?2 AND sent.kind = 'intent' AND NOT sent.approved
            AND NOT EXISTS (SELECT 1 FROM journal AS ended
                            WHERE ended.sync = sent.sync AND ended.source_id = sent.source_id
                              AND ended.intent = sent.seq AND ended.outcome IN ('refused', 'not_sent'))",
-        params![sync, since],
-        |row| {
-            Ok(Sent {
-                removals: row.get::<_, i64>(0)? as u64,
-                updates: row.get::<_, i64>(1)? as u64,
-                reactivations: row.get::<_, i64>(2)? as u64,
-                creates: row.get::<_, i64>(3)? as u64,
-            })
-        },
-    )?)
-}
-
-/// An action may not rest on an older look than the newest one that was acted on for this person.
-fn refuse_stale(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    action: &PlannedAction,
-) -> Result<(), StoreError> {
-    let newest: Option<i64> = transaction.query_row(
-        "SELECT max(observed_number) FROM (SELECT observed_number FROM link WHERE sync = ?1 AND source_id = ?2
-                                           UNION ALL
-                                           SELECT observed_number FROM look WHERE sync = ?1 AND source_id = ?2)",
-        params![tenure.sync, action.source_id.as_str()],
-        |row| row.get(0),
     )?;
-    // Another run has linked this person since, so there is nothing to create or to adopt any more.
-    let linked: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND state <> 'gone')",
-        params![tenure.sync, action.source_id.as_str()],
-        |row| row.get(0),
-    )?;
-    if linked && matches!(action.verb, Verb::Create | Verb::Adopt) {
-        return Err(StoreError::Stale);
-    }
-    let in_flight = is_in_flight(transaction, &tenure.sync, &action.source_id)?;
-    if in_flight
-        || newest.is_some_and(|newest| newest > action.observation.number.in_epoch(tenure.epoch).get())
-    {
-        return Err(StoreError::Stale);
-    }
-    Ok(())
-}
-
-/// Runs overlap: what another one sent since this one's plan was judged counts for this one's next write.
-fn refuse_overrun(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    intent: &Intent,
-    budget: &Budget,
-) -> Result<(), StoreError> {
-    let others: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM run WHERE sync = ?1 AND last_intent > ?2 AND id <> ?3)",
-        params![tenure.sync, budget.as_of, intent.run],
-        |row| row.get(0),
-    )?;
-    if !others {
-        return Ok(());
-    }
-    let ledger = ledger_in(transaction, &tenure.sync, intent.at)?;
-    match budget.overrun(&intent.action, &ledger) {
-        Some(reason) => Err(StoreError::Overrun(reason)),
-        None => Ok(()),
-    }
-}
-
-fn note_failure(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    action: &PlannedAction,
-    settlement: &Settlement,
-) -> Result<(), StoreError> {
-    match settlement.settled {
-        Settled::Applied => {
-            transaction.execute(
-                "DELETE FROM failing WHERE sync = ?1 AND source_id = ?2",
-                params![tenure.sync, action.source_id.as_str()],
-            )?;
-        }
-        Settled::NotSent => {}
-        Settled::Refused => {
-            let failures: i64 = transaction
-                .query_row(
-                    "SELECT failures FROM failing WHERE sync = ?1 AND source_id = ?2",
-                    params![tenure.sync, action.source_id.as_str()],
-                    |row| row.get(0),
-                )
-                .optional()?
-                .unwrap_or(0)
-                + 1;
-            // 1st failure: the next run tries again; then every 2nd, 4th, 8th … up to every 32nd run.
-            let wait = (1i64 << (failures - 1).min(5)).min(LONGEST_WAIT_RUNS + 1);
-            transaction.execute(
-                "INSERT INTO failing (sync, source_id, user_name, verb, failures, first_at, last_at, retry_run, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, (SELECT runs FROM sync WHERE name = ?1) + ?7, ?8)
-                 ON CONFLICT (sync, source_id) DO UPDATE SET
-                     user_name = excluded.user_name, verb = excluded.verb, failures = excluded.failures,
-                     last_at = excluded.last_at, retry_run = excluded.retry_run, detail = excluded.detail",
-                params![
-                    tenure.sync,
-                    action.source_id.as_str(),
-                    action.user,
-                    action.verb.as_str(),
-                    failures,
-                    settlement.at.0,
-                    wait,
-                    settlement.detail.as_deref().unwrap_or("refused"),
-                ],
-            )?;
+    let mut rows = statement.query(params![sync, since])?;
+    let mut people = SentPeople::default();
+    while let Some(row) = rows.next()? {
+        let person = SourceId::new(row.get::<_, String>(0)?);
+        let verb: String = row.get(1)?;
+        let (rewrites, activates, unattended): (bool, bool, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        match super::holds::verb_of(&verb) {
+            Verb::Deactivate | Verb::Delete => insert(&mut people.removals, person),
+            Verb::Update => insert(&mut people.updates, person),
+            Verb::Reactivate => insert(&mut people.reactivations, person),
+            Verb::Adopt => {
+                if rewrites {
+                    insert(&mut people.updates, person.clone());
+                }
+                if activates {
+                    insert(&mut people.reactivations, person);
+                }
+            }
+            Verb::Create if unattended => insert(&mut people.creates, person),
+            Verb::Create | Verb::HoldBack | Verb::Skip => {}
         }
     }
-    Ok(())
+    Ok(people)
+}
+
+fn insert(people: &mut HashSet<SourceId>, person: SourceId) {
+    people.insert(person);
 }
 
 /// Whether a write for somebody was recorded and how it ended is not known.

@@ -10,20 +10,22 @@ use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkDigest, LinkState};
 use crate::model::order::{Observation, OrderNumber};
+use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
 
 const COLUMNS: &str = "source_id, target_id, user_name, acknowledged, state, state_since, digest, memory, billable, \
-                       absent_since, observed_at, observed_number";
+                       absent_since, observed_at, observed_number, last_listed_at, removal_seen, cause";
 
 impl Snapshot {
     /// When people were last looked at one by one.
-    pub async fn looks(&self, sync: &str) -> Result<HashMap<SourceId, Millis>, StoreError> {
+    pub async fn looks(&self, sync: &str) -> Result<HashMap<SourceId, Observation>, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let mut statement =
-                transaction.prepare("SELECT source_id, observed_at FROM look WHERE sync = ?1")?;
+            let mut statement = transaction
+                .prepare("SELECT source_id, observed_at, observed_number FROM look WHERE sync = ?1")?;
             let rows = statement.query_map([&sync], |row| {
-                Ok((SourceId::new(row.get::<_, String>(0)?), Millis(row.get(1)?)))
+                let look = Observation { at: Millis(row.get(1)?), number: OrderNumber::stored(row.get(2)?) };
+                Ok((SourceId::new(row.get::<_, String>(0)?), look))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -35,7 +37,7 @@ impl Snapshot {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, state, state_since, digest, absent_since FROM link WHERE sync = ?1",
+                "SELECT source_id, state, state_since, digest, absent_since, cause FROM link WHERE sync = ?1",
             )?;
             let rows = statement.query_map([&sync], |row| {
                 Ok(LinkDigest {
@@ -43,6 +45,7 @@ impl Snapshot {
                     state: state(row.get_ref(1)?.as_str()?, row.get::<_, Option<i64>>(2)?),
                     digest: digest(row.get::<_, Option<Vec<u8>>>(3)?),
                     absent_since: row.get::<_, Option<i64>>(4)?.map(Millis),
+                    cause: row.get::<_, Option<String>>(5)?.as_deref().and_then(RemovalCause::of_word),
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -87,7 +90,7 @@ impl Snapshot {
         self.transact(move |transaction| {
             let sql = format!("SELECT {COLUMNS}, sync FROM link WHERE target_url = ?1 AND target_id = ?2");
             transaction
-                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(12)?, link(row))))
+                .query_row(&sql, params![target_url, target_id.as_str()], |row| Ok((row.get(15)?, link(row))))
                 .optional()?
                 .map(|(sync, link)| Ok((sync, link?)))
                 .transpose()
@@ -118,6 +121,31 @@ impl Snapshot {
                 .query_row(params![sync, value], |row| Ok(link(row)))
                 .optional()?
                 .transpose()
+        })
+        .await
+    }
+}
+
+impl Snapshot {
+    /// People whose creation was answered with an account that is still linked to somebody else, with the digest of
+    /// the account that was asked for.
+    pub async fn taken_accounts(
+        &self,
+        sync: &str,
+    ) -> Result<HashMap<SourceId, (TargetId, Option<Digest>)>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare(
+                "SELECT taken_account.source_id, taken_account.target_id, desired FROM taken_account
+                 JOIN sync ON sync.name = taken_account.sync
+                 JOIN link ON link.target_url = sync.target_url AND link.target_id = taken_account.target_id
+                 WHERE taken_account.sync = ?1",
+            )?;
+            let rows = statement.query_map([&sync], |row| {
+                let account = TargetId::new(row.get::<_, String>(1)?);
+                Ok((SourceId::new(row.get::<_, String>(0)?), (account, digest(row.get(2)?))))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -160,22 +188,52 @@ impl Store {
         shown_again: Vec<SourceId>,
         at: Millis,
     ) -> Result<(), StoreError> {
+        if missed.is_empty() && shown_again.is_empty() {
+            return Ok(());
+        }
         let tenure = tenure.clone();
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 let mut mark = transaction.prepare(
-                    "UPDATE link SET absent_since = ?3, epoch = ?4
+                    "UPDATE link SET absent_since = ?3, epoch = ?4,
+                         last_listed_at = (SELECT max(started_at) FROM run
+                                           WHERE run.sync = ?1 AND is_full AND started_at < ?3
+                                             AND facts ->> '$.source.complete')
                      WHERE sync = ?1 AND source_id = ?2 AND absent_since IS NULL",
                 )?;
                 for id in &missed {
                     mark.execute(params![tenure.sync, id.as_str(), at.0, tenure.epoch])?;
                 }
                 let mut clear = transaction.prepare(
-                    "UPDATE link SET absent_since = NULL, epoch = ?3 WHERE sync = ?1 AND source_id = ?2",
+                    "UPDATE link SET absent_since = NULL, last_listed_at = NULL, cause = NULL, epoch = ?3
+                     WHERE sync = ?1 AND source_id = ?2",
                 )?;
                 for id in &shown_again {
                     clear.execute(params![tenure.sync, id.as_str(), tenure.epoch])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Notes why people are not listed, as a look at their own records showed it.
+    pub async fn note_causes(
+        &self,
+        tenure: &Tenure,
+        causes: Vec<(SourceId, RemovalCause)>,
+    ) -> Result<(), StoreError> {
+        if causes.is_empty() {
+            return Ok(());
+        }
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let mut update = transaction
+                    .prepare("UPDATE link SET cause = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
+                for (id, cause) in &causes {
+                    update.execute(params![tenure.sync, id.as_str(), cause.as_str(), tenure.epoch])?;
                 }
                 Ok(())
             })
@@ -203,12 +261,13 @@ impl Store {
     }
 }
 
-/// Writes a link. The pair (workspace, account) is unique over all syncs.
+/// Writes a link. The pair (workspace, account) is unique over all syncs: where it is somebody else's, nothing is
+/// written, and the text says whose it is.
 pub(super) fn put_link(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     link: &Link,
-) -> Result<(), StoreError> {
+) -> Result<Option<String>, StoreError> {
     let target_url: String =
         transaction
             .query_row("SELECT target_url FROM sync WHERE name = ?1", [&tenure.sync], |row| row.get(0))?;
@@ -219,23 +278,26 @@ pub(super) fn put_link(
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    if owner.is_some_and(|(sync, id)| sync != tenure.sync || id != link.source_id.as_str()) {
-        return Err(StoreError::AlreadyLinked(link.target_id.to_string()));
+    if let Some((sync, id)) = owner.filter(|(sync, id)| *sync != tenure.sync || id != link.source_id.as_str())
+    {
+        return Ok(Some(format!("{id} in sync \"{sync}\"")));
     }
     transaction
         .prepare_cached(
             "INSERT INTO link (sync, source_id, target_url, target_id, user_name, user_name_key, acknowledged,
                                state, state_since, digest, memory, billable, absent_since, observed_at,
-                               observed_number, epoch)
+                               observed_number, epoch, last_listed_at, removal_seen, cause)
              VALUES (:sync, :source_id, :target_url, :target_id, :user_name, :user_name_key, :acknowledged,
-                     :state, :state_since, :digest, :memory, :billable, :absent_since, :observed_at, :observed_number, :epoch)
+                     :state, :state_since, :digest, :memory, :billable, :absent_since, :observed_at, :observed_number, :epoch, :last_listed_at, :removal_seen, :cause)
              ON CONFLICT (sync, source_id) DO UPDATE SET
                  target_url = excluded.target_url, target_id = excluded.target_id,
                  user_name = excluded.user_name, user_name_key = excluded.user_name_key,
                  acknowledged = excluded.acknowledged, state = excluded.state,
                  state_since = excluded.state_since, digest = excluded.digest, memory = excluded.memory,
                  billable = excluded.billable, absent_since = excluded.absent_since,
-                 observed_at = excluded.observed_at, observed_number = excluded.observed_number, epoch = excluded.epoch",
+                 observed_at = excluded.observed_at, observed_number = excluded.observed_number, epoch = excluded.epoch,
+                 last_listed_at = excluded.last_listed_at, removal_seen = excluded.removal_seen,
+                 cause = excluded.cause",
         )?
         .execute(named_params! {
             ":sync": tenure.sync,
@@ -254,8 +316,11 @@ pub(super) fn put_link(
             ":observed_at": link.observation.at.0,
             ":observed_number": link.observation.number.in_epoch(tenure.epoch).get(),
             ":epoch": tenure.epoch,
+            ":last_listed_at": link.last_listed_at.map(|at| at.0),
+            ":removal_seen": link.removal_seen,
+            ":cause": link.cause.map(RemovalCause::as_str),
         })?;
-    Ok(())
+    Ok(None)
 }
 
 /// One person's link, as part of a larger transaction.
@@ -281,6 +346,9 @@ fn link(row: &Row<'_>) -> Result<Link, StoreError> {
         billable: row.get(8)?,
         absent_since: row.get::<_, Option<i64>>(9)?.map(Millis),
         observation: Observation { at: Millis(row.get(10)?), number: OrderNumber::stored(row.get(11)?) },
+        last_listed_at: row.get::<_, Option<i64>>(12)?.map(Millis),
+        removal_seen: row.get(13)?,
+        cause: row.get::<_, Option<String>>(14)?.as_deref().and_then(RemovalCause::of_word),
     })
 }
 

@@ -15,22 +15,28 @@ mod aside;
 mod audit;
 mod backup;
 mod chain;
+mod claims;
+mod clock;
 mod credentials;
+mod decided;
+mod door;
 mod drift;
 mod erase;
 mod events;
 mod explain;
 mod forget;
 mod handover;
-mod hints;
+mod heartbeat;
 mod history;
 mod holds;
 mod journal;
 mod links;
 mod lock;
+mod looks;
 mod migrations;
 mod open;
 mod overview;
+mod owed;
 mod pins;
 mod prune;
 mod runs;
@@ -52,19 +58,22 @@ mod prune_tests;
 
 pub use aside::set_aside;
 pub use credentials::SecretDigests;
+pub use door::{DoorRefusal, DoorTerms, Permit, Recorded};
 pub use drift::{Repairs, RepairsByPath};
 pub use erase::{Erasure, KnownAs};
 pub use events::{NewEvent, counted};
+pub use forget::{ForgottenSync, Unsettled};
 pub use handover::{Pair, Restored};
-pub use hints::{Heard, Waiting as WaitingForALook};
 pub use history::{Past, RunAgain};
-pub use holds::{Decided, HeldPair, Hold, HoldScope, Waiting};
-pub use journal::{InFlight, Intent, IntentId, LinkWrite, Settled, Settlement};
+pub use holds::{Approvals, Decided, HeldPair, Hold, HoldScope, Waiting, Wanted};
+pub use journal::{InFlight, IntentId, LinkOutcome, LinkWrite, Settled, Settlement};
 pub use lock::StateLock;
+pub use looks::{LookAgain, NamedPerson, OwedFullRun, OwedLook};
 pub use overview::Overview;
-pub use pins::Pin;
+pub use owed::{OwedRemovals, OwedScope};
+pub use pins::{KeptAccount, Pin};
 pub use prune::{Pruned, SHORTEST_KEEP};
-pub use runs::{Binding, Census, Failing, Verdict};
+pub use runs::{Binding, Census, Verdict};
 pub use spool::{Spool, SpoolIter, SpoolOffset};
 pub use told::ToldOf;
 pub use undo::{RunToUndo, Trace};
@@ -137,18 +146,15 @@ pub enum StoreError {
     /// A newer tenure has taken over this sync.
     #[error("another rosterd has taken over sync \"{0}\"; this run stops without writing")]
     LostTenure(String),
-    /// A newer look at the same person has been acted on.
-    #[error("a newer look at this person was acted on meanwhile")]
-    Stale,
-    /// Another run has used up what the guards allow; the text is the reason.
-    #[error("{0}")]
-    Overrun(String),
-    /// The account is linked already.
-    #[error("account {0} is linked already")]
-    AlreadyLinked(String),
+    /// The door let a write not pass; ends its transaction and never leaves this layer.
+    #[error("not let through: {0:?}")]
+    Refused(DoorRefusal),
     /// No open hold has this number.
     #[error("there is no open hold h{0}\nhelp: `rosterd holds` lists the open ones")]
     NoSuchHold(i64),
+    /// Something is still owed to the person; the text ends with what to do.
+    #[error("{0}")]
+    StillOwed(String),
     /// SQLite failed.
     #[error("the state database failed: {0}\nhelp: check disk space and permissions of the state directory")]
     Database(String),

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::events::{NewEvent, record};
-use super::holds::verb_of;
+use super::events::{About, NewEvent, record, record_about};
+use super::holds::{number_now, verb_of};
+use super::looks::ask_for_full_run_now;
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::model::digest::Digest;
 use crate::model::history::EventKind;
 use crate::model::id::{SourceId, TargetId};
-use crate::model::plan::Verb;
+use crate::model::order::OrderNumber;
+use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
 /// A decision that stands until the source changes for the person.
@@ -26,6 +28,13 @@ pub struct Pin {
     pub user_name: Option<String>,
     /// The account then.
     pub target_id: Option<TargetId>,
+    /// Why access was to end when it was decided; a pin of a removal from before causes were stored has none, and takes
+    /// that of the first look.
+    pub cause: Option<RemovalCause>,
+    /// Until when the decision stands; `None` = until the source changes.
+    pub until: Option<Millis>,
+    /// Who decided it, where it is known by itself.
+    pub decided_by: Option<String>,
 }
 
 impl Store {
@@ -51,11 +60,52 @@ impl Store {
         self.snapshot
             .transact(move |transaction| {
                 transaction.execute(
-                    "INSERT INTO sync (name, paused_until) VALUES (?1, ?2)
-                     ON CONFLICT (name) DO UPDATE SET paused_until = excluded.paused_until",
-                    params![sync, until.map(|until| until.0)],
+                    "INSERT INTO sync (name, paused_until, paused_at) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (name) DO UPDATE SET
+                         paused_until = excluded.paused_until, paused_at = excluded.paused_at",
+                    params![sync, until.map(|until| until.0), now.0],
                 )?;
+                if until.is_none() {
+                    let number = OrderNumber::next();
+                    ask_for_full_run_now(transaction, &sync, "writing was resumed", number, now)?;
+                }
                 record(transaction, &key, &event)
+            })
+            .await
+    }
+
+    /// Ends a pause whose time is over and asks for the full run that makes up for it; gives until when the sync is paused
+    /// otherwise. A pause that was asked for in the future, by a clock that was ahead, lasts as long as was asked from now
+    /// on.
+    pub async fn look_at_pause(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let sync = sync.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                let stored: Option<(Option<i64>, Option<i64>)> = transaction
+                    .query_row("SELECT paused_until, paused_at FROM sync WHERE name = ?1", [&sync], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })
+                    .optional()?;
+                let Some((Some(mut until), asked_at)) = stored else { return Ok(None) };
+                if let Some(asked_at) = asked_at.filter(|asked_at| *asked_at > now.0) {
+                    if until != Millis::FOR_GOOD.0 {
+                        until = now.0.saturating_add(until.saturating_sub(asked_at));
+                    }
+                    transaction.execute(
+                        "UPDATE sync SET paused_until = ?2, paused_at = ?3 WHERE name = ?1",
+                        params![sync, until, now.0],
+                    )?;
+                }
+                if until > now.0 {
+                    return Ok(Some(Millis(until)));
+                }
+                transaction.execute(
+                    "UPDATE sync SET paused_until = NULL, paused_at = NULL WHERE name = ?1",
+                    [&sync],
+                )?;
+                let number = OrderNumber::next();
+                ask_for_full_run_now(transaction, &sync, "the pause is over", number, now)?;
+                Ok(None)
             })
             .await
     }
@@ -76,6 +126,121 @@ impl Store {
             })
             .await
     }
+
+    /// A pin from before causes were stored takes the cause of its first look: an upgrade removes nobody.
+    pub async fn note_pin_causes(
+        &self,
+        tenure: &Tenure,
+        causes: Vec<(SourceId, RemovalCause)>,
+    ) -> Result<(), StoreError> {
+        if causes.is_empty() {
+            return Ok(());
+        }
+        let tenure = tenure.clone();
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                for (id, cause) in &causes {
+                    transaction.execute(
+                        "UPDATE pin SET cause = ?3 WHERE sync = ?1 AND source_id = ?2 AND cause IS NULL",
+                        params![tenure.sync, id.as_str(), cause.bound_by_decision().as_str()],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// A person decides that an account stays as it is although its owner left, for this cause and until then.
+    pub async fn keep_account(
+        &self,
+        tenure: &Tenure,
+        kept: KeptAccount,
+        by: &str,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        let (tenure, by, key) = (tenure.clone(), by.to_owned(), self.snapshot.digest_key());
+        self.snapshot
+            .transact(move |transaction| {
+                tenure.check(transaction)?;
+                let KeptAccount { source_id, user, target_id, cause, until, reason } = kept;
+                let words = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                transaction.execute(
+                    "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, user_name, target_id,
+                                                 cause, until, decided_by, pinned_number)
+                     VALUES (?1, ?2, ?3, NULL, NULL, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    params![
+                        tenure.sync,
+                        source_id.as_str(),
+                        format!("kept by {by} on {} until {}{words}", now.rfc3339(), until.rfc3339()),
+                        now.0,
+                        user,
+                        target_id.as_str(),
+                        cause.bound_by_decision().as_str(),
+                        until.0,
+                        by,
+                        number_now(transaction, &tenure.sync)?
+                    ],
+                )?;
+                transaction.execute(
+                    "UPDATE hold_pair SET state = 'dropped'
+                     WHERE source_id = ?2 AND state IN ('waiting', 'approved')
+                       AND action IN ('deactivate', 'delete') AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
+                    params![tenure.sync, source_id.as_str()],
+                )?;
+                transaction.execute(
+                    "UPDATE owed SET waits_for = 'decision', next_try_at = NULL, detail = ?3
+                     WHERE sync = ?1 AND source_id = ?2 AND class = 'removal'",
+                    params![tenure.sync, source_id.as_str(), format!("kept by {by} until {}", until.rfc3339())],
+                )?;
+                let event = NewEvent {
+                    kind: EventKind::Keep,
+                    sync: Some(tenure.sync.clone()),
+                    by,
+                    at: now,
+                    counts: BTreeMap::new(),
+                    detail: Some(format!("until {}", until.rfc3339())),
+                };
+                record_about(transaction, &key, &event, About { source_id: &source_id, user: Some(user) })
+            })
+            .await
+    }
+}
+
+/// An account that a person decided to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAccount {
+    /// Whose.
+    pub source_id: SourceId,
+    /// The login.
+    pub user: String,
+    /// The account.
+    pub target_id: TargetId,
+    /// Why access would end.
+    pub cause: RemovalCause,
+    /// Until when.
+    pub until: Millis,
+    /// Why it is kept, in the words of whoever decided.
+    pub reason: Option<String>,
+}
+
+/// What was decided about a person while an ordinary run was under way binds that run too; a return is what decides.
+pub(super) fn decided_meanwhile(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    action: &PlannedAction,
+    run: i64,
+) -> Result<Option<String>, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "SELECT pin.reason FROM pin JOIN run ON run.id = ?3
+             WHERE pin.sync = ?1 AND pin.source_id = ?2 AND pin.pinned_number > run.number
+               AND run.undoes IS NULL AND (pin.verb IS NULL OR pin.verb = ?4)",
+        )?
+        .query_row(params![tenure.sync, action.source_id.as_str(), run, action.verb.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?)
 }
 
 impl Snapshot {
@@ -84,7 +249,8 @@ impl Snapshot {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, reason, verb, digest, user_name, target_id FROM pin WHERE sync = ?1",
+                "SELECT source_id, reason, verb, digest, user_name, target_id, cause, until, decided_by FROM pin
+                 WHERE sync = ?1",
             )?;
             let rows = statement.query_map([&sync], |row| {
                 let digest: Option<Vec<u8>> = row.get(3)?;
@@ -97,6 +263,9 @@ impl Snapshot {
                     digest,
                     user_name: row.get(4)?,
                     target_id: target_id.map(TargetId::new),
+                    cause: row.get::<_, Option<String>>(6)?.as_deref().and_then(RemovalCause::of_word),
+                    until: row.get::<_, Option<i64>>(7)?.map(Millis),
+                    decided_by: row.get(8)?,
                 };
                 Ok((SourceId::new(row.get::<_, String>(0)?), pin))
             })?;

@@ -6,8 +6,11 @@ use super::book_tests::{BEGINNING, Book, DAY, id, login};
 use super::events::EventPayload;
 use super::prune::{Pruned, SHORTEST_KEEP, prune_piece};
 use super::{HeldPair, HoldScope, Past, Spool, ToldOf};
+use crate::core::guard::HoldClass;
+use crate::model::digest::Digest;
 use crate::model::handover::{FoundBy, Handover};
 use crate::model::history::EventKind;
+use crate::model::order::OrderNumber;
 use crate::model::plan::{Situation, Verb};
 use crate::model::report::ActionRecord;
 use crate::model::time::Millis;
@@ -132,7 +135,10 @@ async fn what_says_how_a_sync_is_doing_stays_although_it_is_old() {
 async fn decided_holds_go_and_open_ones_and_approvals_stay() {
     let mut book = Book::new().await;
     let pair = |name: &str, verb| HeldPair {
-        verb,
+        class: HoldClass::plain(verb),
+        cause: None,
+        target_id: None,
+        content: Digest([0; 16]),
         source_id: id(name),
         user: login(name),
         reason: "too many".to_owned(),
@@ -140,10 +146,13 @@ async fn decided_holds_go_and_open_ones_and_approvals_stay() {
     };
     let held = vec![pair("ann", Verb::Deactivate), pair("ben", Verb::Update), pair("cleo", Verb::Create)];
     let wanted: std::collections::HashSet<_> =
-        held.iter().map(|pair| (pair.source_id.clone(), pair.verb)).collect();
+        held.iter().map(|pair| (pair.source_id.clone(), pair.class)).collect();
     let at = book.at();
-    let holds =
-        book.store.sync_holds(&book.tenure, held, wanted, HoldScope::Everybody(at), at).await.unwrap();
+    let holds = book
+        .store
+        .sync_holds(&book.tenure, held, wanted, HoldScope::Everybody(OrderNumber::next()), at)
+        .await
+        .unwrap();
     let number = |verb| holds.iter().find(|hold| hold.verb == verb).unwrap().number;
     book.store.reject(number(Verb::Deactivate), "uid 7", at).await.unwrap();
     book.store.approve(number(Verb::Update), 1, "uid 7", at).await.unwrap();

@@ -3,10 +3,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{Snapshot, Store, StoreError, Tenure, chain};
-use crate::core::quarantine::Health;
+use crate::core::quarantine::{Health, Refused, RunEnd, Side};
 use crate::model::digest::Digest;
-use crate::model::id::SourceId;
-use crate::model::report::{RunFacts, RunResult, Trigger};
+use crate::model::order::OrderNumber;
+use crate::model::report::{RunFacts, Trigger};
 use crate::model::time::Millis;
 
 /// How long a look at one person is remembered.
@@ -47,21 +47,30 @@ pub enum Verdict {
     Nothing,
 }
 
-/// Somebody whose last write was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
-    /// Who.
-    pub source_id: SourceId,
-    /// Login.
-    pub user: String,
-    /// Refusals in a row.
-    pub failures: u32,
-    /// The first of them.
-    pub first_at: Millis,
-    /// Full runs to wait before the next try; 0 = the next run tries.
-    pub wait_runs: u32,
-    /// The target's words.
-    pub detail: String,
+impl Verdict {
+    /// What the end of a run says of its sync's health; `None` = nothing.
+    pub fn end_of(self, facts: &RunFacts, full: bool) -> Option<RunEnd> {
+        let credentials_refused = match self {
+            Verdict::Nothing => return None,
+            Verdict::CredentialsRefused => true,
+            Verdict::ByResult => false,
+        };
+        Some(RunEnd {
+            full,
+            result: facts.result,
+            credentials_refused,
+            wrote: facts.summary.writes() > 0,
+            at: facts.finished_at,
+            reason: facts.problem().unwrap_or_else(|| facts.result.as_str()).to_owned(),
+        })
+    }
+}
+
+/// The workspace that a sync is bound to.
+pub(super) fn target_url_of(transaction: &Transaction<'_>, sync: &str) -> Result<String, StoreError> {
+    let url: Option<String> =
+        transaction.query_row("SELECT target_url FROM sync WHERE name = ?1", [sync], |row| row.get(0))?;
+    Ok(url.unwrap_or_default())
 }
 
 impl Tenure {
@@ -80,14 +89,16 @@ impl Store {
         let sync = sync.to_owned();
         self.snapshot
             .transact(move |transaction| {
-                transaction.execute(
-                    "INSERT INTO sync (name, epoch) VALUES (?1, 1)
-                     ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1",
-                    [&sync],
+                let epoch: i64 = transaction.query_row(
+                    "UPDATE epoch_sequence SET epoch = epoch + 1 RETURNING epoch",
+                    [],
+                    |row| row.get(0),
                 )?;
-                let epoch =
-                    transaction
-                        .query_row("SELECT epoch FROM sync WHERE name = ?1", [&sync], |row| row.get(0))?;
+                transaction.execute(
+                    "INSERT INTO sync (name, epoch) VALUES (?1, ?2)
+                     ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch",
+                    params![sync, epoch],
+                )?;
                 Ok(Tenure { sync, epoch })
             })
             .await
@@ -121,6 +132,7 @@ impl Store {
         tenure: &Tenure,
         trigger: Trigger,
         full: bool,
+        unattended: bool,
         now: Millis,
     ) -> Result<i64, StoreError> {
         let tenure = tenure.clone();
@@ -128,10 +140,18 @@ impl Store {
             .transact(move |transaction| {
                 tenure.check(transaction)?;
                 transaction.execute(
-                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active)
+                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active, unattended, number)
                      VALUES (?1, ?2, ?3, ?5, ?4,
-                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'))",
-                    params![tenure.sync, tenure.epoch, trigger.as_str(), now.0, full],
+                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'), ?6, ?7)",
+                    params![
+                        tenure.sync,
+                        tenure.epoch,
+                        trigger.as_str(),
+                        now.0,
+                        full,
+                        unattended,
+                        OrderNumber::next().in_epoch(tenure.epoch).get()
+                    ],
                 )?;
                 let run = transaction.last_insert_rowid();
                 if full {
@@ -143,6 +163,17 @@ impl Store {
                     )?;
                 }
                 Ok(run)
+            })
+            .await
+    }
+
+    /// Records who started a run by hand.
+    pub async fn note_actor(&self, run: i64, by: &str) -> Result<(), StoreError> {
+        let by = by.to_owned();
+        self.snapshot
+            .transact(move |transaction| {
+                transaction.execute("UPDATE run SET actor = ?2 WHERE id = ?1", params![run, by])?;
+                Ok(())
             })
             .await
     }
@@ -206,43 +237,52 @@ impl Store {
     }
 }
 
-/// Counts failures in a row; a run that reached both sides ends the row.
+/// Counts what this end says of the sync's health.
 fn note_health(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
     facts: &RunFacts,
     verdict: Verdict,
 ) -> Result<(), StoreError> {
-    if verdict == Verdict::Nothing {
-        return Ok(());
-    }
-    let reason = match facts.result {
-        RunResult::Ok | RunResult::Partial | RunResult::Held => {
-            transaction.execute(
-                "UPDATE sync SET failed_runs = 0, failed_reason = NULL, failed_at = NULL, refused = 0
-                 WHERE name = ?1",
-                [&tenure.sync],
-            )?;
-            return Ok(());
-        }
-        RunResult::Interrupted => return Ok(()),
-        RunResult::SourceIncomplete | RunResult::SourceUnavailable => facts.source.problem.clone(),
-        RunResult::TargetUnavailable => facts.target.problem.clone(),
-        RunResult::Error => facts.notes.last().cloned(),
-    };
+    let full: bool = transaction
+        .query_row("SELECT is_full FROM run WHERE id = ?1", [facts.run], |row| row.get(0))
+        .optional()?
+        .unwrap_or(false);
+    let Some(end) = verdict.end_of(facts, full) else { return Ok(()) };
+    let Health { failed_runs, failed_at, reason, target: _, refused } =
+        health(transaction, &tenure.sync)?.after(&end);
     transaction.execute(
-        "UPDATE sync SET failed_runs = failed_runs + 1, failed_reason = ?2, failed_at = ?3, refused = ?4,
-                         failed_result = ?5
+        "UPDATE sync SET failed_runs = ?2, failed_reason = ?3, failed_at = ?4,
+                         failed_result = CASE WHEN ?5 AND ?2 > 0 THEN ?6 ELSE failed_result END
          WHERE name = ?1",
-        params![
-            tenure.sync,
-            reason.unwrap_or_else(|| facts.result.as_str().to_owned()),
-            facts.finished_at.0,
-            verdict == Verdict::CredentialsRefused,
-            facts.result.as_str()
-        ],
+        params![tenure.sync, failed_runs, reason, failed_at.map(|at| at.0), full, facts.result.as_str()],
     )?;
+    transaction.execute("DELETE FROM refused_credentials WHERE sync = ?1", [&tenure.sync])?;
+    for Refused { side, since, at, runs, reason } in refused {
+        transaction.execute(
+            "INSERT INTO refused_credentials (sync, side, since, refused_at, runs, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![tenure.sync, side.as_str(), since.0, at.0, runs, reason],
+        )?;
+    }
     Ok(())
+}
+
+fn refused(transaction: &Transaction<'_>, sync: &str) -> Result<Vec<Refused>, StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT side = 'target', since, refused_at, runs, reason FROM refused_credentials WHERE sync = ?1
+         ORDER BY side",
+    )?;
+    let rows = statement.query_map([sync], |row| {
+        Ok(Refused {
+            side: if row.get(0)? { Side::Target } else { Side::Source },
+            since: Millis(row.get(1)?),
+            at: Millis(row.get(2)?),
+            runs: row.get(3)?,
+            reason: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 impl Snapshot {
@@ -320,49 +360,25 @@ impl Snapshot {
         })
         .await
     }
-
-    /// Everybody whose last write was refused.
-    pub async fn failing(&self, sync: &str) -> Result<Vec<Failing>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let mut statement = transaction.prepare(
-                "SELECT source_id, user_name, failures, first_at, max(retry_run - sync.runs, 0), detail
-                 FROM failing JOIN sync ON sync.name = failing.sync
-                 WHERE failing.sync = ?1 ORDER BY first_at, source_id",
-            )?;
-            let rows = statement.query_map([&sync], |row| {
-                Ok(Failing {
-                    source_id: SourceId::new(row.get::<_, String>(0)?),
-                    user: row.get(1)?,
-                    failures: row.get(2)?,
-                    first_at: Millis(row.get(3)?),
-                    wait_runs: row.get(4)?,
-                    detail: row.get(5)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
 }
 
 pub(super) fn health(transaction: &Transaction<'_>, sync: &str) -> Result<Health, StoreError> {
+    let refused = refused(transaction, sync)?;
     let health = transaction
         .query_row(
-            "SELECT failed_runs, refused, failed_at, failed_reason,
-                    coalesce(failed_result = 'target_unavailable', 0)
+            "SELECT failed_runs, failed_at, failed_reason, coalesce(failed_result = 'target_unavailable', 0)
              FROM sync WHERE name = ?1",
             [sync],
             |row| {
                 Ok(Health {
                     failed_runs: row.get(0)?,
-                    refused: row.get(1)?,
-                    failed_at: row.get::<_, Option<i64>>(2)?.map(Millis),
-                    reason: row.get(3)?,
-                    target: row.get(4)?,
+                    failed_at: row.get::<_, Option<i64>>(1)?.map(Millis),
+                    reason: row.get(2)?,
+                    target: row.get(3)?,
+                    refused: Vec::new(),
                 })
             },
         )
         .optional()?;
-    Ok(health.unwrap_or_default())
+    Ok(Health { refused, ..health.unwrap_or_default() })
 }

@@ -7,16 +7,23 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::credentials::credential_ages;
 use super::drift::{failed_verification, last_verification};
 use super::holds::open_holds;
+use super::owed::owed_in;
 use super::pins::paused_until;
 use super::runs::health;
 use super::{Hold, Snapshot, StoreError};
+use crate::core::planner::KEPT_BY_LIFECYCLE;
 use crate::core::status::Recorded;
 use crate::model::id::SourceId;
 use crate::model::link::REFUSAL_REST_MILLIS;
 use crate::model::report::{RunResult, Trigger};
-use crate::model::status::{Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun};
+use crate::model::status::{
+    Accounts, DriftStatus, FailingPerson, Failures, HoldStatus, LastRun, OpenRun, UnconfiguredSync,
+};
 use crate::model::time::Millis;
 
+/// People to whom something was sent in vain, as a view of what is owed.
+const FAILING: &str =
+    "owed.sync = ?1 AND class <> 'look' AND attempts > 0 AND waits_for IN ('retry', 'unsettled')";
 /// Failing people who are shown.
 const FAILING_SHOWN: u32 = 3;
 
@@ -27,6 +34,11 @@ impl Snapshot {
             syncs.iter().map(|sync| recorded_in(transaction, sync, now)).collect()
         })
         .await
+    }
+
+    /// Syncs that are in the state and not among these, as far as anything is left of them.
+    pub async fn unconfigured(&self, configured: Vec<String>) -> Result<Vec<UnconfiguredSync>, StoreError> {
+        self.transact(move |transaction| unconfigured(transaction, &configured)).await
     }
 
     /// How many people the last complete read of a sync had.
@@ -53,6 +65,10 @@ pub(super) fn recorded_in(
         billable,
         holds: open_holds(transaction, Some(sync), now)?.iter().map(hold_status).collect(),
         failing: failing(transaction, sync, FAILING_SHOWN)?,
+        owed: owed_in(transaction, sync)?,
+        pins: pin_count(transaction, sync)?,
+        kept_by_configuration: kept_by_configuration(transaction, sync)?,
+        target_answered_at: target_answered_at(transaction, sync)?,
         health: health(transaction, sync)?,
         paused_until: paused_until(transaction, sync, now)?,
         ignored_attributes: by_attribute(
@@ -77,6 +93,60 @@ pub(super) fn recorded_in(
         failed_verification: failed_verification(transaction, sync)?,
         credentials: credential_ages(transaction, sync)?,
     })
+}
+
+/// When the workspace last answered a run that asked it.
+fn target_answered_at(transaction: &Transaction<'_>, sync: &str) -> Result<Option<Millis>, StoreError> {
+    let at: Option<Option<i64>> = transaction
+        .query_row("SELECT target_answered_at FROM sync WHERE name = ?1", [sync], |row| row.get(0))
+        .optional()?;
+    Ok(at.flatten().map(Millis))
+}
+
+fn pin_count(transaction: &Transaction<'_>, sync: &str) -> Result<u64, StoreError> {
+    let count: i64 =
+        transaction.query_row("SELECT count(*) FROM pin WHERE sync = ?1", [sync], |row| row.get(0))?;
+    Ok(count as u64)
+}
+
+/// Linked, active accounts that the last runs left alone because `[sync.lifecycle]` keeps them.
+fn kept_by_configuration(transaction: &Transaction<'_>, sync: &str) -> Result<u64, StoreError> {
+    let count: i64 = transaction.query_row(
+        "SELECT count(*) FROM link JOIN told ON told.sync = link.sync AND told.source_id = link.source_id
+         WHERE link.sync = ?1 AND link.state = 'active' AND told.until_run IS NULL
+           AND instr(told.record, ?2) > 0 AND instr(told.record ->> '$.reason', ?2) > 0",
+        params![sync, KEPT_BY_LIFECYCLE],
+        |row| row.get(0),
+    )?;
+    Ok(count as u64)
+}
+
+/// Syncs of the state that are not among these, as far as anything is left of them.
+fn unconfigured(
+    transaction: &Transaction<'_>,
+    configured: &[String],
+) -> Result<Vec<UnconfiguredSync>, StoreError> {
+    let mut statement = transaction.prepare(
+        "SELECT name, (SELECT count(*) FROM link WHERE link.sync = sync.name),
+                (SELECT count(*) FROM in_flight WHERE in_flight.sync = sync.name AND overtaken_at IS NULL),
+                (SELECT count(*) FROM owed WHERE owed.sync = sync.name AND class = 'removal')
+         FROM sync ORDER BY name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let number = |index| row.get::<_, i64>(index).map(|number| number as u64);
+        let name: String = row.get(0)?;
+        Ok(UnconfiguredSync {
+            transfer: format!("rosterd transfer --from {name} --to OTHER"),
+            forget: format!("rosterd forget --sync {name}"),
+            links: number(1)?,
+            unsettled: number(2)?,
+            leavers_with_access: number(3)?,
+            name,
+        })
+    })?;
+    let all: Vec<UnconfiguredSync> = rows.collect::<Result<_, _>>()?;
+    let is_left = |sync: &UnconfiguredSync| sync.links + sync.unsettled + sync.leavers_with_access > 0;
+    Ok(all.into_iter().filter(|sync| !configured.contains(&sync.name) && is_left(sync)).collect())
 }
 
 /// The end of the last run that read everybody and reached both sides, and how many people it read.
@@ -155,6 +225,7 @@ fn hold_status(hold: &Hold) -> HoldStatus {
         id: hold.id(),
         revision: hold.revision,
         class: hold.verb,
+        kind: hold.kind,
         count: hold.count,
         reason: hold.reason.clone(),
         opened_at: hold.opened_at,
@@ -167,12 +238,14 @@ fn hold_status(hold: &Hold) -> HoldStatus {
 /// Those who have been failing the longest, at most so many, and how many there are.
 pub(super) fn failing(transaction: &Transaction<'_>, sync: &str, shown: u32) -> Result<Failures, StoreError> {
     let count: i64 =
-        transaction.query_row("SELECT count(*) FROM failing WHERE sync = ?1", [sync], |row| row.get(0))?;
-    let mut statement = transaction.prepare(
-        "SELECT user_name, source_id, failures, first_at, max(retry_run - sync.runs - 1, 0), detail
-         FROM failing JOIN sync ON sync.name = failing.sync
-         WHERE failing.sync = ?1 ORDER BY first_at, source_id LIMIT ?2",
-    )?;
+        transaction
+            .query_row(&format!("SELECT count(*) FROM owed WHERE {FAILING}"), [sync], |row| row.get(0))?;
+    let sql = format!(
+        "SELECT user_name, source_id, attempts, since,
+                max(coalesce(retry_run, 0) - (SELECT runs FROM sync WHERE name = ?1) - 1, 0), detail
+         FROM owed WHERE {FAILING} ORDER BY since, source_id LIMIT ?2"
+    );
+    let mut statement = transaction.prepare(&sql)?;
     let first = statement.query_map(params![sync, shown], |row| {
         Ok(FailingPerson {
             user: row.get(0)?,

@@ -264,11 +264,14 @@ fn says_the_same(before: &ActionRecord, now: &ActionRecord) -> bool {
                 detail: detail.clone(),
                 status: *status,
                 attempts: *attempts,
+                owed_since: now.owed_since,
                 ..before.clone()
             };
             reworded == *now
         }
-        Outcome::Disabled | Outcome::Skipped | Outcome::Planned | Outcome::Applied => before == now,
+        Outcome::Disabled | Outcome::Skipped | Outcome::Planned | Outcome::Applied => {
+            ActionRecord { owed_since: now.owed_since, ..before.clone() } == *now
+        }
     }
 }
 

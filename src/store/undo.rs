@@ -5,12 +5,12 @@
 //! of a return), its intents pin their people, in the same transaction; where it takes back a return, an acknowledged
 //! write lifts the pin instead: the source rules again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::holds::{APPROVAL_MILLIS, verb_of};
-use super::journal::{Intent, Settled, Settlement};
+use super::holds::{APPROVAL_MILLIS, Approvals, approval, number_now};
+use super::journal::{Settled, Settlement};
 use super::{Snapshot, Store, StoreError, Tenure};
 use crate::core::situation::StandingKind;
 use crate::core::standing::standing_digest;
@@ -18,7 +18,7 @@ use crate::core::undo::written_paths;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::id::SourceId;
-use crate::model::plan::{PlannedAction, Verb};
+use crate::model::plan::PlannedAction;
 use crate::model::report::Trigger;
 use crate::model::time::Millis;
 
@@ -122,17 +122,15 @@ impl Snapshot {
         sync: &str,
         run: i64,
         now: Millis,
-    ) -> Result<HashSet<(SourceId, Verb)>, StoreError> {
+    ) -> Result<Approvals, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, action FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                "SELECT source_id, action, content FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
                  WHERE hold.sync = ?1 AND hold_pair.state = 'approved' AND hold_pair.approved_at > ?2
                    AND hold_pair.undoes = ?3",
             )?;
-            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS, run], |row| {
-                Ok((SourceId::new(row.get::<_, String>(0)?), verb_of(&row.get::<_, String>(1)?)))
-            })?;
+            let rows = statement.query_map(params![sync, now.0 - APPROVAL_MILLIS, run], approval)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
@@ -148,7 +146,7 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<i64, StoreError> {
-        let run = self.begin_run(tenure, Trigger::Undo, false, now).await?;
+        let run = self.begin_run(tenure, Trigger::Undo, false, false, now).await?;
         let (tenure, by) = (tenure.clone(), by.to_owned());
         self.snapshot
             .transact(move |transaction| {
@@ -209,47 +207,34 @@ fn returns_in_a_row(transaction: &Transaction<'_>, run: i64) -> Result<i64, Stor
     )?)
 }
 
-/// What was decided about a person while an ordinary run was under way binds that run too.
-pub(super) fn refuse_decided_meanwhile(
-    transaction: &Transaction<'_>,
-    tenure: &Tenure,
-    intent: &Intent,
-) -> Result<(), StoreError> {
-    let decided: bool = transaction.query_row(
-        "SELECT EXISTS (SELECT 1 FROM pin JOIN run ON run.id = ?3
-                        WHERE pin.sync = ?1 AND pin.source_id = ?2 AND pin.pinned_at > run.started_at
-                          AND run.undoes IS NULL AND (pin.verb IS NULL OR pin.verb = ?4))",
-        params![tenure.sync, intent.action.source_id.as_str(), intent.run, intent.action.verb.as_str()],
-        |row| row.get(0),
-    )?;
-    if decided { Err(StoreError::Stale) } else { Ok(()) }
-}
-
 /// Pins the person of a return's intent, before anything is sent: a crash must not leave what was taken back to the
 /// next run.
 pub(super) fn pin_return(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
-    intent: &Intent,
+    action: &PlannedAction,
+    run: i64,
+    at: Millis,
 ) -> Result<(), StoreError> {
-    if returns_in_a_row(transaction, intent.run)? % 2 == 0 {
+    if returns_in_a_row(transaction, run)? % 2 == 0 {
         return Ok(());
     }
-    let action = &intent.action;
     transaction.execute(
-        "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, run, user_name, target_id)
+        "INSERT OR REPLACE INTO pin (sync, source_id, reason, verb, digest, pinned_at, run, user_name, target_id,
+                                     pinned_number)
          SELECT ?1, ?2, 'undone by ' || coalesce(undone_by, '') || ' on ' || ?3 || ' (run ' || id
-                        || ' took back run ' || undoes || ')', NULL, ?4, ?5, id, ?6, ?7
+                        || ' took back run ' || undoes || ')', NULL, ?4, ?5, id, ?6, ?7, ?9
          FROM run WHERE id = ?8",
         params![
             tenure.sync,
             action.source_id.as_str(),
-            intent.at.rfc3339(),
+            at.rfc3339(),
             action.source_digest.map(|digest| digest.0.to_vec()),
-            intent.at.0,
+            at.0,
             action.user,
             action.target_id.as_ref().map(|id| id.as_str()),
-            intent.run,
+            run,
+            number_now(transaction, &tenure.sync)?,
         ],
     )?;
     Ok(())
@@ -267,7 +252,9 @@ pub(super) fn settle_return(
     let place = returns_in_a_row(transaction, run)?;
     let person = params![tenure.sync, action.source_id.as_str(), run];
     match (place, place % 2 == 1, settlement.settled) {
-        (0, _, _) | (_, true, Settled::Applied) | (_, false, Settled::Refused | Settled::NotSent) => {}
+        (0, _, _)
+        | (_, true, Settled::Applied | Settled::GivenUp)
+        | (_, false, Settled::Refused | Settled::NotSent | Settled::GivenUp) => {}
         (_, true, Settled::Refused | Settled::NotSent) => {
             transaction.execute(
                 "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2 AND run = ?3

@@ -4,15 +4,19 @@
 //! What lives here: the two traits and the vocabulary of outcomes. What must not: loops over people, decisions.
 
 use std::future::Future;
+use std::time::Duration;
 
+use crate::core::guard::Approved;
 use crate::core::proof::Proven;
 use crate::http::Lane;
+use crate::http::clock::ClockWitness;
 use crate::http::counters::Counters;
+use crate::http::pacer::{KeptBack, Place};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::order::Observation;
-use crate::model::plan::{Change, DesiredAccount};
+use crate::store::Recorded;
 
 pub mod scim;
 
@@ -61,10 +65,11 @@ pub enum TargetError {
     /// No answer, or lasting 5xx.
     #[error("{0}")]
     Unavailable(String),
-    /// 401, or 403 on a read.
+    /// 401, or 403 to every read.
     #[error("{0}")]
     Credentials(String),
-    /// This one question could not be answered (e.g. 400 to a filter, and listing is impossible too).
+    /// This one question could not be answered (400 to a filter, and listing is impossible too; a 403 or 5xx for one
+    /// account, while others are answered): that person's, and nobody else's.
     #[error("{0}")]
     Unanswerable(String),
 }
@@ -101,6 +106,22 @@ pub trait Observe {
     fn own_account(&self) -> impl Future<Output = Option<TargetId>> + Send;
     /// Requests so far, for the report.
     fn counters(&self) -> Counters;
+    /// What the target's answers told about our clock since it was last forgotten; see [`crate::http::clock`].
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        None
+    }
+    /// Hears the target anew: what it told before this counts no more.
+    fn forget_clock_witness(&self) {}
+    /// How long the target's rate limit keeps this lane back at least. Where that is longer than a proof is good for,
+    /// the fresh proof is taken after it.
+    fn opens_in(&self, _lane: Lane) -> Duration {
+        Duration::ZERO
+    }
+    /// Waits until the target's rate limit lets this lane through, and keeps the place there for as long as what is given
+    /// back lives: the fresh proof is taken when the gate opens. `None` where nothing is paced.
+    fn place(&self, _lane: Lane) -> impl Future<Output = Result<Option<Place>, KeptBack>> + Send {
+        std::future::ready(Ok(None))
+    }
 }
 
 /// Where a listing stands. Opaque to the caller.
@@ -189,6 +210,9 @@ pub struct Acknowledgement {
     pub refused: Vec<(AttributePath, String)>,
     /// Times sent.
     pub attempts: u32,
+    /// Whether what was sent was seen to have taken, as far as the verb asks for that. `false` for a deactivation only:
+    /// accepted, at a target that does not show `active`.
+    pub seen: bool,
 }
 
 /// A write that the target refused.
@@ -214,7 +238,7 @@ pub enum RefusalClass {
     Credentials,
     /// 403 on one write: that person's.
     Forbidden,
-    /// No licence left (Wrike 403 `not_allowed`): held for a seat.
+    /// No licence left for a verb that takes one, in words that name it: held for a seat.
     NoSeat,
     /// The account may never be changed this way (Wrike: owner, member of several accounts).
     Permanent,
@@ -228,24 +252,28 @@ pub enum RefusalClass {
     RateLimited,
     /// 5xx that certainly changed nothing, 405, 501.
     Server,
+    /// The proof's time was over before the removal could be sent: nothing happened, and it is proven afresh.
+    Expired,
+    /// Writing was stopped before it could be sent: nothing happened.
+    TakenBack,
+    /// A deactivation was accepted, and the account is still shown active: it stays owed.
+    StillActive,
+    /// The target does not delete: the access can be taken by a deactivation on the same proof.
+    NotOffered,
     /// The target could not be reached at all (connection refused): the run stops.
     Unreachable,
 }
 
-/// Writing to the target. A dry run holds none.
+/// Writing to the target. A dry run holds none, and every method takes what only the door makes: a write whose intent is
+/// on record.
 pub trait Provision {
     /// POST. The account is active.
-    fn create(&self, desired: &DesiredAccount) -> impl Future<Output = WriteOutcome> + Send;
-    /// Owned attributes, and `active: true` in the same write where `activate` is set (or in a second one where
+    fn create(&self, write: &Recorded<Approved>) -> impl Future<Output = WriteOutcome> + Send;
+    /// Owned attributes, and `active: true` in the same write where the action activates (or in a second one where
     /// the dialect needs that).
-    fn update(
-        &self,
-        id: &TargetId,
-        changes: &[Change],
-        activate: bool,
-    ) -> impl Future<Output = WriteOutcome> + Send;
+    fn update(&self, write: &Recorded<Approved>) -> impl Future<Output = WriteOutcome> + Send;
     /// `active: false`.
-    fn deactivate(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+    fn deactivate(&self, removal: &Recorded<Proven>) -> impl Future<Output = WriteOutcome> + Send;
     /// DELETE; a 404 counts as done.
-    fn delete(&self, removal: &Proven) -> impl Future<Output = WriteOutcome> + Send;
+    fn delete(&self, removal: &Recorded<Proven>) -> impl Future<Output = WriteOutcome> + Send;
 }

@@ -18,9 +18,10 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::traffic::Requests;
 use crate::http::counters::Traffic;
+use crate::model::owed::{OwedClass, WaitsFor};
 use crate::model::plan::Verb;
 use crate::model::report::{Mode, Outcome, RunFacts, RunResult};
-use crate::model::status::{Accounts, CredentialAges, SyncStatus};
+use crate::model::status::{Accounts, CredentialAges, OwedCount, SeatCount, SyncStatus};
 use crate::model::time::Millis;
 use crate::reconcile::event::{RunEvent, Watcher};
 
@@ -65,7 +66,12 @@ struct Inner {
     actions: Counters,
     accounts: Numbers,
     held: Numbers,
-    failing: Numbers,
+    leavers: Numbers,
+    oldest_leaver: Seconds,
+    owed: Numbers,
+    pins: Numbers,
+    seats: Numbers,
+    target_answered: Seconds,
     quarantined: Numbers,
     verification_failed: Numbers,
     credential_since: Seconds,
@@ -116,7 +122,12 @@ impl Metrics {
             actions: Family::default(),
             accounts: Family::default(),
             held: Family::default(),
-            failing: Family::default(),
+            leavers: Family::default(),
+            oldest_leaver: Family::default(),
+            owed: Family::default(),
+            pins: Family::default(),
+            seats: Family::default(),
+            target_answered: Family::default(),
             quarantined: Family::default(),
             verification_failed: Family::default(),
             credential_since: Family::default(),
@@ -170,8 +181,7 @@ impl Metrics {
 
     /// Sets the gauges of one sync, and shows its counters from zero on.
     pub fn set_status(&self, status: &SyncStatus) {
-        let Inner { accounts, held, failing, quarantined, verification_failed, credential_since, .. } =
-            &*self.0;
+        let Inner { accounts, held, pins, quarantined, verification_failed, credential_since, .. } = &*self.0;
         let sync = status.name.as_str();
         self.introduce(sync);
         self.succeeded(sync, status.last_success_at);
@@ -179,7 +189,8 @@ impl Metrics {
             accounts.get_or_create(&labels(sync, [("state", state)])).set(whole(number));
         }
         held.get_or_create(&only(sync)).set(whole(status.held));
-        failing.get_or_create(&only(sync)).set(whole(status.failing.count));
+        pins.get_or_create(&only(sync)).set(whole(status.pins));
+        self.set_owed(status);
         quarantined.get_or_create(&only(sync)).set(i64::from(status.quarantine.is_some()));
         verification_failed.get_or_create(&only(sync)).set(i64::from(status.failed_verification.is_some()));
         let CredentialAges { source_since, target_since } = status.credentials;
@@ -189,13 +200,47 @@ impl Metrics {
         }
     }
 
+    /// What is owed, who still has access, the seats, and when the workspace answered. Every class and wait is shown,
+    /// so that one that is over is 0 and not gone.
+    fn set_owed(&self, status: &SyncStatus) {
+        let Inner { leavers, oldest_leaver, owed, seats, target_answered, .. } = &*self.0;
+        let sync = status.name.as_str();
+        for (class, waits_for) in owed_labels() {
+            let counted = |count: &&OwedCount| count.class == class && count.waits_for == waits_for;
+            let people: u64 = status.owed.iter().filter(counted).map(|count| count.people).sum();
+            let waits_for = waits_for.as_str();
+            let class_labels = labels(sync, [("class", class.as_str()), ("waits_for", waits_for)]);
+            owed.get_or_create(&class_labels).set(whole(people));
+            if class == OwedClass::Removal {
+                leavers.get_or_create(&labels(sync, [("waits_for", waits_for)])).set(whole(people));
+            }
+        }
+        let oldest = status.leavers_with_access.iter().map(|leaver| leaver.since).min();
+        let age = oldest.map_or(0, |since| Millis::now().since(since).max(0));
+        oldest_leaver.get_or_create(&only(sync)).set(age as f64 / 1000.0);
+        for (state, number) in seat_states(&status.seats) {
+            let labels = labels(sync, [("state", state)]);
+            match number {
+                Some(number) => drop(seats.get_or_create(&labels).set(whole(number))),
+                None => drop(seats.remove(&labels)),
+            }
+        }
+        let answered = status.target_answered_at.map_or(0.0, |at| at.0 as f64 / 1000.0);
+        target_answered.get_or_create(&only(sync)).set(answered);
+    }
+
     /// Takes back the gauges of syncs that are not configured any more.
     pub fn keep_only(&self, syncs: &[&str]) {
         let Inner {
             last_success,
             accounts,
             held,
-            failing,
+            pins,
+            leavers,
+            oldest_leaver,
+            owed,
+            seats,
+            target_answered,
             quarantined,
             verification_failed,
             credential_since,
@@ -211,13 +256,21 @@ impl Metrics {
                     accounts.remove(&labels(sync, [("state", state)]));
                 }
                 let alone = only(sync);
-                for family in [held, failing, quarantined, verification_failed] {
+                for family in [held, pins, quarantined, verification_failed] {
                     family.remove(&alone);
+                }
+                for (class, waits_for) in owed_labels() {
+                    let waits_for = ("waits_for", waits_for.as_str());
+                    owed.remove(&labels(sync, [("class", class.as_str()), waits_for]));
+                    leavers.remove(&labels(sync, [waits_for]));
+                }
+                for (state, _) in seat_states(&SeatCount::default()) {
+                    seats.remove(&labels(sync, [("state", state)]));
                 }
                 for peer in [Peer::Source, Peer::Target] {
                     credential_since.remove(&labels(sync, [("peer", peer.as_str())]));
                 }
-                for family in [last_success, event_lag] {
+                for family in [last_success, event_lag, oldest_leaver, target_answered] {
                     family.remove(&alone);
                 }
             }
@@ -268,7 +321,54 @@ const RESULTS: [RunResult; 8] = [
     RunResult::Error,
 ];
 
+/// Every class that can be owed, with every wait. Looks are no class of their own: what is wanted is not known yet.
+fn owed_labels() -> impl Iterator<Item = (OwedClass, WaitsFor)> {
+    let classes = OwedClass::ALL.into_iter().filter(|class| *class != OwedClass::Look);
+    classes.flat_map(|class| WaitsFor::ALL.into_iter().map(move |waits_for| (class, waits_for)))
+}
+
+/// The seats by state; a limit that is off has no number.
+fn seat_states(seats: &SeatCount) -> [(&'static str, Option<u64>); 2] {
+    let SeatCount { billable, limit } = *seats;
+    [("billable", Some(billable)), ("limit", limit)]
+}
+
 impl Inner {
+    fn register_owed(&mut self) {
+        let to = &mut self.registry;
+        register(
+            to,
+            "rosterd_leavers_with_access",
+            "People who left and still have access, by what the removal waits for",
+            &self.leavers,
+        );
+        register(
+            to,
+            "rosterd_oldest_leaver_seconds",
+            "Since when the removal is owed that is owed the longest; 0 = none is",
+            &self.oldest_leaver,
+        );
+        register(
+            to,
+            "rosterd_owed",
+            "People to whom something is owed: wanted and not acknowledged, by class and by what it waits for",
+            &self.owed,
+        );
+        register(to, "rosterd_pins", "People who are kept as they are by a decision", &self.pins);
+        register(
+            to,
+            "rosterd_seats",
+            "Billable linked accounts, and guard.max_seats where it is on",
+            &self.seats,
+        );
+        register(
+            to,
+            "rosterd_target_answered_timestamp_seconds",
+            "When the workspace last answered a run, Unix time; 0 = never",
+            &self.target_answered,
+        );
+    }
+
     fn register(&mut self) {
         let to = &mut self.registry;
         register(
@@ -282,7 +382,8 @@ impl Inner {
         register(to, "rosterd_actions", "What runs did for people, by action and outcome", &self.actions);
         register(to, "rosterd_accounts", "Linked accounts, by state", &self.accounts);
         register(to, "rosterd_held", "People who wait in open holds for an approval", &self.held);
-        register(to, "rosterd_failing", "People whose last write was refused", &self.failing);
+        self.register_owed();
+        let to = &mut self.registry;
         register(
             to,
             "rosterd_quarantined",

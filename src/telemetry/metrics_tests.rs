@@ -50,6 +50,9 @@ fn acted(outcome: Outcome) -> RunEvent {
         status: Some(201),
         detail: None,
         attempts: 1,
+        cause: None,
+        waits_for: None,
+        owed_since: None,
     };
     RunEvent::Acted { record: Box::new(record), duration_millis: 3 }
 }

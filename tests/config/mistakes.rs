@@ -60,6 +60,7 @@ fn a_value_out_of_its_rule_is_one_mistake() {
         ("watch = \"on\"", "`watch` cannot be `on`"),
         ("watch = true", "`watch` must be a string, not true or false"),
         ("max_apply = \"0s\"", "`max_apply` must be at least 1m"),
+        ("max_read = \"5s\"", "`max_read` must be at least 1m"),
         (
             "scope = { domains = [\"ann@acme.com\"] }",
             "`ann@acme.com` is an address or begins with @, not a domain",
@@ -418,8 +419,8 @@ fn unknown_keys_are_all_told_with_the_nearest_known_one() {
             ("unknown key `timeout` in [[sync]]", "`timeout` belongs in [sync.target]"),
             (
                 "unknown key `xyzzy` in [[sync]]",
-                "[[sync]] has these keys: name, schedule, timezone, jitter, watch, max_apply, source, target, scope, \
-                 lifecycle, guard, adopt, drift, user_type, attributes"
+                "[[sync]] has these keys: name, schedule, timezone, jitter, watch, max_apply, max_read, source, target, \
+                 scope, lifecycle, guard, adopt, drift, user_type, attributes"
             ),
             ("unknown key `on-deleted` in [sync.lifecycle]", "the nearest key is `on_deleted`"),
         ]

@@ -1,7 +1,8 @@
 //! What a client does by itself: its files, its end, and what it may read beside the daemon.
 
 use crate::service::{
-    Gate, NEVER, Service, configure, eventually, finish, hire_many, logins, run_rows, stage,
+    Gate, NEVER, Service, configure, eventually, finish, hire_many, logins, makes_up_for_what_was_cut_off,
+    run_rows, stage,
 };
 use crate::support::{Stage, count};
 use rosterd::sim::{Fault, Peer};
@@ -70,8 +71,7 @@ fn a_daemon_that_dies_under_a_client_is_told_of() {
     ran.complains(&["lost the daemon at", "help:"]);
     gate.open();
     stage.sim.faults().clear();
-    stage.run(&["--reconcile-now"]).exits(0);
-    assert_eq!(logins(&stage), people);
+    makes_up_for_what_was_cut_off(&stage, &people);
 }
 
 #[test]

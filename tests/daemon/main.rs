@@ -6,6 +6,7 @@
 
 mod clients;
 mod handover;
+mod pausing;
 mod quarantine;
 mod reload;
 mod same_words;

@@ -1,10 +1,12 @@
-//! Refused credentials: told once, tried less and less often, and at once where somebody did something about it.
+//! Quarantine: told once, no slower than the schedule, over at the first success; refused credentials rest for a while,
+//! and are tried at once where somebody did something about it.
 
 use crate::service::{
-    EVERY_SECOND, NEVER, RunRow, Service, configure, configure_syncs, logins, run_rows, socket, stage,
+    EVERY_SECOND, NEVER, Service, configure, configure_syncs, logins, run_rows, socket, stage, stays,
 };
 use crate::support::Stage;
-use rosterd::sim::Peer;
+use rosterd::sim::{Effect, Fault, Peer};
+use rusqlite::Connection;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc;
@@ -44,28 +46,85 @@ fn has_recovered(stage: &Stage, service: &Service, trigger: &str) {
     service.says(0, "run 2 of default: ok");
 }
 
+/// The refusals on record are made to be so many minutes older. The daemon must be stopped.
+fn age_refusals(stage: &Stage, minutes: i64) {
+    let database = Connection::open(stage.home.database()).unwrap();
+    let aged = "UPDATE refused_credentials SET since = since - ?1, refused_at = refused_at - ?1";
+    assert_eq!(database.execute(aged, [minutes * 60_000]).unwrap(), 1);
+}
+
 #[test]
-fn refused_credentials_are_tried_less_and_less_often_without_further_requests_in_between() {
+fn refused_credentials_rest_whatever_asks_for_a_run_and_a_changed_secret_is_tried_at_once() {
     let stage = stage();
     configure(&stage, EVERY_SECOND);
     stage.hire("Ann", "Engineer");
     revoke(&stage);
     let service = Service::start(&stage.home);
-    let rows: Vec<RunRow> = service.has_run(3);
-    let pauses: Vec<i64> =
-        rows[..3].windows(2).map(|pair| pair[1].started_at - pair[0].finished_at.unwrap()).collect();
-    // Doubling from twice the cadence of a second.
-    assert!(pauses[0] >= 2_000 && pauses[1] >= 4_000, "{pauses:?}");
-    let requests = stage.sim.requests(Peer::Okta).len();
-    let runs = run_rows(&stage.home.state()).len();
-    assert!(
-        requests <= 2 * runs,
-        "{requests} requests in {runs} runs: one, and one with the secret read again"
-    );
+    service.says(0, "run 1 of default: source_unavailable");
+    // The schedule fires, and they rest.
+    let seen = || (run_rows(&stage.home.state()).len(), stage.sim.requests(Peer::Okta).len());
+    stays(std::time::Duration::from_secs(4), seen);
+    assert_eq!(seen().0, 1);
     assert!(stage.sim.requests(Peer::Scim).is_empty());
     write_tokens(&stage);
     let from = service.mark();
     service.says(from, "of default: ok");
+    assert_eq!(logins(&stage), ["ann@acme.example"]);
+    service.stop();
+}
+
+#[test]
+fn credentials_refused_in_two_runs_a_minute_apart_are_a_quarantine_and_one_refusal_is_none() {
+    let stage = stage();
+    let service = refused(&stage);
+    assert!(!stage.run(&["status"]).stdout.contains("quarantine"));
+    service.stop();
+    age_refusals(&stage, 6);
+    let service = Service::start(&stage.home);
+    service.says(0, "run 2 of default: source_unavailable");
+    stage.run(&["status"]).exits(1).says(&["quarantine"]);
+    service.logs("in quarantine from now on", 1);
+    service.stop();
+}
+
+#[test]
+fn five_failed_runs_are_a_quarantine_that_changes_no_schedule_and_ends_at_the_first_success() {
+    let stage = stage();
+    configure(&stage, EVERY_SECOND);
+    stage.hire("Ann", "Engineer");
+    let words = Effect::edit(|reply| reply.body = b"no list".to_vec());
+    stage.sim.faults().add(Fault::on(Peer::Okta).path("/users").then(words));
+    let service = Service::start(&stage.home);
+    service.has_run(8);
+    stage.run(&["status"]).exits(1).says(&["quarantine"]);
+    stage.sim.faults().clear();
+    let from = service.mark();
+    service.says(from, "of default: ok");
+    let log = service.log();
+    assert_eq!(log.matches("in quarantine from now on").count(), 1, "{log}");
+    // Each of them is an error with its reason and what to do.
+    assert!(log.matches("ERROR").count() >= 8 && log.contains("run failed: "), "{log}");
+    assert!(!stage.run(&["status"]).stdout.contains("quarantine"));
+    service.stop();
+}
+
+#[test]
+fn a_panic_in_a_run_ends_it_as_an_error_that_counts_like_any_other() {
+    let stage = stage();
+    configure(&stage, EVERY_SECOND);
+    stage.hire("Ann", "Engineer");
+    let file = stage.home.path().join("panic");
+    std::fs::write(&file, "").unwrap();
+    let mut command = stage.home.command(&["daemon"]);
+    command.env("ROSTERD_SIM_PANIC_WHILE", &file);
+    let service = Service::launch(&stage.home, command);
+    let rows = service.has_run(6);
+    assert!(rows[..6].iter().all(|row| row.result.as_deref() == Some("error")), "{rows:?}");
+    let status = stage.run(&["status"]).exits(1);
+    status.says(&["quarantine", "a defect of rosterd broke the run off: a defect that a test asked for"]);
+    service.logs("run failed: a defect of rosterd broke the run off", 6);
+    std::fs::remove_file(&file).unwrap();
+    service.says(service.mark(), "of default: ok");
     assert_eq!(logins(&stage), ["ann@acme.example"]);
     service.stop();
 }
@@ -165,18 +224,19 @@ fn somebody_is_told_once_and_once_more_when_it_is_over() {
     let notify = format!("{place}notify = {{ url = \"{url}\" }}\n");
     std::fs::write(&path, text.replace(&place, &notify)).unwrap();
     stage.hire("Ann", "Engineer");
-    revoke(&stage);
+    let words = Effect::edit(|reply| reply.body = b"no list".to_vec());
+    stage.sim.faults().add(Fault::on(Peer::Okta).path("/users").then(words));
     let service = Service::start(&stage.home);
-    service.has_run(3);
-    write_tokens(&stage);
+    service.has_run(7);
+    stage.sim.faults().clear();
     service.says(0, "of default: ok");
     service.stop();
     let notices: Vec<String> = hears.try_iter().collect();
     let count = |event: &str| {
         notices.iter().filter(|notice| notice.contains(&format!("\"event\":\"{event}\""))).count()
     };
-    assert_eq!((count("quarantine"), count("recovered"), notices.len()), (1, 1, 2), "{notices:#?}");
-    assert!(!notices.concat().contains("00another-token"));
+    let counts = (count("failed"), count("quarantine"), count("recovered"), notices.len());
+    assert_eq!(counts, (1, 1, 1, 3), "{notices:#?}");
 }
 
 #[test]

@@ -22,8 +22,10 @@ fn another_mapping_holds_from_the_reload_on() {
     assert_eq!(title(&stage), "Engineer");
     configure(&stage, &format!("{NEVER}\nattributes = {{ title = \"user.title ~ ' of Acme'\" }}"));
     service.reload();
-    stage.run(&["--reconcile-now"]).exits(0).says(&["1 updated"]);
+    // Nobody asks for a run: the reload does.
+    service.has_run(2);
     assert_eq!(title(&stage), "Engineer of Acme");
+    stage.run(&["--reconcile-now"]).exits(0).says(&["1 unchanged"]);
     service.logs("the configuration was read again", 1);
     service.stop();
 }
@@ -142,6 +144,7 @@ fn new_tokens_are_used_after_a_reload_and_where_the_old_ones_are_refused() {
         configure(&stage, NEVER);
         if by_reload {
             service.reload();
+            service.has_run(2);
             stage.sim.clear_requests();
         }
         stage.hire(&format!("Joiner{number}"), "Engineer");
@@ -168,9 +171,11 @@ fn a_sync_comes_and_goes_by_reload() {
     service.has_run(1);
     configure_syncs(home, &[&named("one", &one, NEVER), &named("two", &two, NEVER)]);
     service.reload();
-    // One that never ran is due at once.
-    let rows = service.has_run(2);
-    assert_eq!(rows[1].sync, "two");
+    // A reload asks for a full run of each, and one that never ran is due at once.
+    let rows = service.has_run(3);
+    let mut syncs: Vec<&str> = rows.iter().map(|row| row.sync.as_str()).collect();
+    syncs.sort_unstable();
+    assert_eq!(syncs, ["one", "one", "two"]);
     assert_eq!(logins(&two), ["ben@acme.example"]);
     let report = one.run(&["--reconcile-now", "--format", "json"]).exits(0).json();
     assert_eq!(report["syncs"].as_array().unwrap().len(), 2, "{report:#}");
@@ -199,12 +204,16 @@ fn a_reload_in_the_middle_of_a_run_lets_it_end_as_it_began() {
     configure(&stage, &format!("{NEVER}\nattributes = {{ title = \"'Boss'\" }}"));
     service.reload();
     gate.open();
-    service.has_run(1);
+    // The reload asks for a run of its own, which updates everybody.
+    let rows = service.has_run(2);
+    assert!(rows.iter().all(|row| row.result.as_deref() == Some("ok")), "{rows:?}");
     assert_eq!(logins(&stage), people);
-    assert!(stage.sim.world().accounts().iter().all(|account| account.at("/title") == "Engineer"));
-    let sync = finish(stage.home.start(&["--dry-run", "--format", "json"])).exits(0).sync();
-    assert_eq!(count(&sync, "update"), 6, "{sync:#}");
-    assert_eq!(action_of(&sync, &people[0]).0, "update");
+    let created = stage.sim.requests(rosterd::sim::Peer::Scim).into_iter();
+    let created: Vec<String> =
+        created.filter(|request| request.method == "POST").map(|request| request.body).collect();
+    assert_eq!(created.len(), 6);
+    assert!(created.iter().all(|body| body.contains("Engineer") && !body.contains("Boss")), "{created:?}");
+    assert!(stage.sim.world().accounts().iter().all(|account| account.at("/title") == "Boss"));
     service.stop();
 }
 

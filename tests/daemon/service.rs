@@ -34,6 +34,16 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// Looks for so long that something stays as it is.
+#[track_caller]
+pub(crate) fn stays<T: PartialEq + std::fmt::Debug>(long: Duration, mut look: impl FnMut() -> T) {
+    let (deadline, first) = (Instant::now() + long, look());
+    while Instant::now() < deadline {
+        std::thread::park_timeout(LOOK_AGAIN);
+        assert_eq!(look(), first);
+    }
+}
+
 /// Where the daemon of this home listens.
 pub(crate) fn socket(home: &Home) -> PathBuf {
     home.path().join("control.sock")
@@ -314,6 +324,18 @@ pub(crate) fn logins(stage: &Stage) -> Vec<String> {
         stage.sim.world().accounts().iter().map(|account| account.user_name().to_lowercase()).collect();
     logins.sort();
     logins
+}
+
+/// Runs after a daemon that was cut off in its writes, until everybody has an account. A creation that never arrived cannot
+/// be told from one that is not indexed yet, for ten minutes, which are made to be over.
+#[track_caller]
+pub(crate) fn makes_up_for_what_was_cut_off(stage: &Stage, people: &[String]) {
+    stage.run(&["--reconcile-now"]);
+    let database = Connection::open(stage.home.database()).unwrap();
+    database.execute("UPDATE in_flight SET sent_at = sent_at - 660000", []).unwrap();
+    drop(database);
+    stage.run(&["--reconcile-now"]).exits(0);
+    assert_eq!(logins(stage), people, "each of them once");
 }
 
 /// People `p00` to `pNN`, hired; their logins, sorted.

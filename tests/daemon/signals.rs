@@ -1,6 +1,8 @@
 //! SIGTERM, SIGINT and SIGKILL in the middle of a run: nobody is lost, and nobody is there twice.
 
-use crate::service::{Gate, Service, finish, hire_many, logins, run_rows, stage};
+use crate::service::{
+    Gate, Service, finish, hire_many, logins, makes_up_for_what_was_cut_off, run_rows, stage,
+};
 use crate::support::{Prey, Stage, count};
 use rosterd::sim::{Cut, Effect, Fault, Peer};
 use rusqlite::Connection;
@@ -32,9 +34,10 @@ fn is_taken_up_again(stage: &Stage, people: &[String]) {
     stage.sim.faults().clear();
     // The schedule has not fired since; a run by hand is what comes next.
     let service = Service::start(&stage.home);
-    stage.run(&["--reconcile-now"]).exits(0);
-    is_whole(stage, people);
+    stage.run(&["--reconcile-now"]);
     service.stop();
+    makes_up_for_what_was_cut_off(stage, people);
+    is_whole(stage, people);
 }
 
 /// A daemon in the middle of creating many, and what it was told to end with while a creation was under way.

@@ -39,6 +39,7 @@ fn it_begins_once_more_with_the_settings_of_malloc_and_stays_the_same_process() 
     let stage = stage();
     for (set, expected) in [("true", "1"), ("export MALLOC_ARENA_MAX=3", "3")] {
         let service = Service::launch(&stage.home, by_shell(&stage, set));
+        service.wait(0, "it is ready", |words| words.contains("READY=1"));
         service.has_run(1);
         // The process that was started is the one that is ready.
         let environment = fs::read(format!("/proc/{}/environ", service.pid())).unwrap();
@@ -80,13 +81,14 @@ fn the_status_line_tells_the_next_run_the_last_one_and_what_is_held() {
     assert!(line.contains("next run at 20") && !line.contains("hold"), "{line}");
     configure(&stage, &format!("{NEVER}\nguard = {{ approval = [\"create\"] }}"));
     service.reload();
+    service.says(0, "run 2 of default: ok");
     stage.hire("Cleo", "Engineer");
     let from = service.mark();
     stage.run(&["--reconcile-now"]).exits(4);
-    let line = service.says(from, "run 2 of default: held");
+    let line = service.says(from, "run 3 of default: held");
     assert!(line.contains("next run at 20") && line.contains("1 hold waits for approval"), "{line}");
     stage.run(&["approve", "h1", "--yes"]).exits(0);
-    let line = service.says(from, "run 3 of default: ok");
+    let line = service.says(from, "run 4 of default: ok");
     assert!(!line.contains("hold"), "{line}");
     service.stop();
 }

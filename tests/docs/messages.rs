@@ -33,7 +33,10 @@ const NO_MESSAGES: &[(&str, &str)] = &[
     ("PATCH with a path", "a way to write, in a line of `check`"),
     ("PATCH without a path", "a way to write, in a line of `check`"),
     ("PUT of the whole account", "a way to write, in a line of `check`"),
-    ("… (by sudo, uid …)", "who decided"),
+    ("rosterd transfer --from … --to OTHER", "a command, in `status`"),
+    ("rosterd forget --sync …", "a command, in `status`"),
+    ("no account has the mark or the login yet", "why a write is not settled, in the journal"),
+    ("not let through: …", "an error that never leaves the store"),
     ("rosterd forget --lift …", "a command, in the answers of `explain`"),
     ("history --erase (erased)", "a command line in the log, without the name"),
 ];
@@ -117,6 +120,7 @@ const FOR_MACHINES: &[&str] = &[
     "charset=",
     "default-src",
     "source_id, target_id",
+    "waits_for IN",
 ];
 
 /// Words of two letters or more in the fixed part.

@@ -1,8 +1,8 @@
 //! The worked numbers of docs/semantics.md, judged by the program's own guards.
 
 use rosterd::config::Guard;
-use rosterd::core::guard::{Intent, Ledger, Sent, judge};
-use rosterd::model::plan::Verb;
+use rosterd::core::guard::{HoldClass, Intent, Ledger, Sent, judge};
+use rosterd::model::plan::{RemovalKind, Verb};
 
 use crate::pages::page;
 
@@ -24,9 +24,11 @@ fn the_worked_removals_are_judged_as_the_page_says() {
             active_now: number(0),
             active_peak: number(0),
             links: number(0),
-            as_of: 0,
+            ..Ledger::default()
         };
-        let held = judge(&intent, &ledger, &Guard::default()).held(Verb::Deactivate).is_some();
+        // Nobody of these is terminated, so all of them are judged in one kind.
+        let class = HoldClass { verb: Verb::Deactivate, kind: Some(RemovalKind::Unassigned) };
+        let held = judge(&intent, &ledger, &Guard::default()).held(class).is_some();
         let told = match row[4].text.as_str() {
             "sent" => false,
             "held" => true,
@@ -42,7 +44,7 @@ fn the_other_worked_limits_are_judged_as_the_page_says() {
     let held = |counts: Sent, links: u64, unattended: bool, verb: Verb| {
         let intent = Intent { counts, unattended, ..Intent::default() };
         let ledger = Ledger { active_now: links, active_peak: links, links, ..Ledger::default() };
-        judge(&intent, &ledger, &Guard::default()).held(verb).is_some()
+        judge(&intent, &ledger, &Guard::default()).held(HoldClass::plain(verb)).is_some()
     };
     let updates = |updates: u64| Sent { updates, ..Sent::default() };
     let reactivations = |reactivations: u64| Sent { reactivations, ..Sent::default() };
@@ -59,7 +61,7 @@ fn the_other_worked_limits_are_judged_as_the_page_says() {
     // The first contact: adoptions count as the links to be, and those that rewrite as updates.
     let first = |rewriting: u64| {
         let intent = Intent { counts: updates(rewriting), adoptions: 400, ..Intent::default() };
-        judge(&intent, &Ledger::default(), &Guard::default()).held(Verb::Update).is_some()
+        judge(&intent, &Ledger::default(), &Guard::default()).held(HoldClass::plain(Verb::Update)).is_some()
     };
     assert!(!first(150) && first(250));
 }

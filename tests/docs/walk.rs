@@ -27,6 +27,8 @@ fn here(stage: &Stage, words: &[String]) -> Vec<String> {
             ("--run", _) => "1".to_owned(),
             ("--sync" | "--from" | "--to", _) => "default".to_owned(),
             ("-c", _) => file("config.toml"),
+            // Somebody who has left and waits in the hold.
+            ("keep", _) => "pa@acme.example".to_owned(),
             (_, "ann@acme.com" | "WHO") => "pt@acme.example".to_owned(),
             ("approve" | "reject", _) => "h1".to_owned(),
             ("--into", _) => stage.home.path().display().to_string(),
@@ -107,5 +109,5 @@ fn prepare(stage: &Stage, words: &[String]) {
 }
 
 fn changes_the_stage(words: &[String]) -> bool {
-    ["approve", "reject", "pause"].contains(&words[0].as_str())
+    ["approve", "reject", "pause", "keep"].contains(&words[0].as_str())
 }

@@ -5,10 +5,12 @@ use proptest::prelude::*;
 use rosterd::model::attributes::{AttributePath, Scalar};
 use rosterd::model::explain::{
     Basis, Explanation, Fate, Guards, Judged, LastRead, LinkExplained, MappingStep, MatchCandidate, MatchKey,
-    Nobody, PersonExplained, PersonHold, PersonPin, Remembered, ScopeStep, SourceRecord, SyncExplained,
+    Nobody, OwedExplained, PersonExplained, PersonHold, PersonPin, Remembered, ScopeStep, SourceRecord,
+    SyncExplained,
 };
 use rosterd::model::history::{Attempt, AttemptOutcome};
 use rosterd::model::id::{SourceId, TargetId};
+use rosterd::model::owed::{OwedClass, WaitsFor};
 use rosterd::model::plan::Verb;
 use rosterd::model::report::ActionRecord;
 use rosterd::model::status::{FailingPerson, QuarantineStatus, SeatCount, SourceWords, TargetWords};
@@ -69,6 +71,17 @@ impl Words {
                 wait_runs: 1,
                 detail: self.get(15),
             }),
+            owed: vec![OwedExplained {
+                class: OwedClass::Removal,
+                verb: Some(Verb::Deactivate),
+                cause: Some("disabled"),
+                since: NOW,
+                waits_for: WaitsFor::Retry,
+                next_try: Some(NOW),
+                attempts: 2,
+                detail: self.get(18),
+                command: Some(self.get(19)),
+            }],
             attempts: vec![self.attempt()],
             next: vec![self.get(16), self.get(17)],
         }

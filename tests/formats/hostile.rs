@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rosterd::model::attributes::{AttributePath, Scalar};
 use rosterd::model::id::{SourceId, TargetId};
-use rosterd::model::plan::{Change, Situation, Verb};
+use rosterd::model::owed::WaitsFor;
+use rosterd::model::plan::{Change, RemovalCause, Situation, Verb};
 use rosterd::model::report::{ActionRecord, Mode, Outcome, RunResult};
+use rosterd::model::time::Millis;
 use rosterd::report::{Format, Length};
 
 /// What means something in at least one format, or to a terminal, a spreadsheet, GitHub or a template.
@@ -174,6 +176,9 @@ pub(crate) fn record() -> impl Strategy<Value = ActionRecord> {
             status,
             detail,
             attempts: 1,
+            cause: (outcome == Outcome::Deferred).then_some(RemovalCause::Disabled),
+            waits_for: (outcome == Outcome::Deferred).then_some(WaitsFor::Proof),
+            owed_since: (outcome == Outcome::Deferred).then_some(Millis(1_795_341_600_000)),
         },
     )
 }

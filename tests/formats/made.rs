@@ -116,6 +116,7 @@ pub(crate) fn hold(class: Verb, count: u64, reason: &str) -> HoldFact {
         count,
         digest: "5c1f".to_owned(),
         expires_at: "2026-11-25T10:00:00Z".to_owned(),
+        decided: None,
     }
 }
 
@@ -151,6 +152,9 @@ pub(crate) fn person(user: &str, action: Verb, reason: &str, changes: Vec<Change
         status: action.is_write().then_some(200),
         detail: None,
         attempts: u32::from(action.is_write()),
+        cause: None,
+        waits_for: None,
+        owed_since: None,
     }
 }
 

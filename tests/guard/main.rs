@@ -9,5 +9,6 @@ mod held;
 mod plan_file;
 mod protected;
 mod quarantine;
+mod reading;
 mod whole_runs;
 mod windows;

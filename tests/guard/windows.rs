@@ -2,18 +2,19 @@
 //! on the real store, through restarts and a clock that jumps both ways.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use rosterd::config;
-use rosterd::core::guard::{Intent, judge};
+use rosterd::core::guard::{Budget, Intent, Judgement, judge};
 use rosterd::model::attributes::Attributes;
 use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::{AttributeMemory, Link, LinkState};
-use rosterd::model::order::Observation;
+use rosterd::model::order::{Observation, OrderNumber};
 use rosterd::model::plan::{Disposition, PlannedAction, Situation, Verb};
 use rosterd::model::report::Trigger;
 use rosterd::model::time::Millis;
-use rosterd::store::{Binding, LinkWrite, Settled, Settlement, Store};
+use rosterd::store::{Binding, DoorTerms, LinkWrite, Settled, Settlement, Store};
 
 const MINUTE: i64 = 60_000;
 const PEOPLE: u64 = 60;
@@ -35,7 +36,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..24)
 }
 
-fn action(person: u64, verb: Verb, _at: Millis) -> PlannedAction {
+fn action(person: u64, verb: Verb) -> PlannedAction {
     PlannedAction {
         verb,
         situation: Situation::Leaver,
@@ -53,6 +54,7 @@ fn action(person: u64, verb: Verb, _at: Millis) -> PlannedAction {
         assigned_at: None,
         billable: true,
         source_digest: None,
+        kept_from: None,
     }
 }
 
@@ -67,6 +69,9 @@ fn link(person: u64, state: LinkState) -> Link {
         memory: AttributeMemory::default(),
         absent_since: None,
         billable: true,
+        last_listed_at: None,
+        removal_seen: true,
+        cause: None,
         // Looks are not what is tried here.
         observation: Observation::before_numbers(Millis(i64::MIN / 2)),
     }
@@ -74,9 +79,16 @@ fn link(person: u64, state: LinkState) -> Link {
 
 async fn write(store: &Store, action: PlannedAction, link: Link, at: Millis) {
     let tenure = store.seize("default").await.unwrap();
-    let run = store.begin_run(&tenure, Trigger::Manual, false, at).await.unwrap();
-    let intent =
-        store.record_intent(&tenure, rosterd::store::Intent { run, action, at, budget: None }).await.unwrap();
+    let run = store.begin_run(&tenure, Trigger::Schedule, false, true, at).await.unwrap();
+    let permit = Judgement::default().release(action, false).unwrap().approved;
+    let budget = Budget {
+        limits: config::Guard::default(),
+        unattended: true,
+        as_of: i64::MAX,
+        as_of_number: OrderNumber::next(),
+    };
+    let terms = DoorTerms { run, at, budget, protection: Arc::default(), needs_approval: false };
+    let intent = store.pass_door(&tenure, permit, terms).await.unwrap().unwrap().intent();
     let settlement = Settlement {
         intent,
         settled: Settled::Applied,
@@ -100,7 +112,7 @@ async fn populated(directory: &Path, at: Millis) -> Store {
     };
     store.bind(&tenure, binding).await.unwrap();
     for person in 0..PEOPLE {
-        write(&store, action(person, Verb::Create, at), link(person, LinkState::Active), at).await;
+        write(&store, action(person, Verb::Create), link(person, LinkState::Active), at).await;
     }
     store
 }
@@ -122,11 +134,11 @@ async fn removals(steps: Vec<Step>) -> Vec<i64> {
         let verb = if step.delete { Verb::Delete } else { Verb::Deactivate };
         let wanted = step.wanted.min(PEOPLE - next);
         let mut intent = Intent::default();
-        (0..wanted).for_each(|offset| intent.add(&action(next + offset, verb, now)));
+        (0..wanted).for_each(|offset| intent.add(&action(next + offset, verb)));
         let ledger = store.snapshot().ledger("default", now).await.unwrap();
         let judgement = judge(&intent, &ledger, &limits);
         for _ in 0..wanted {
-            let Ok(released) = judgement.release(action(next, verb, now), false) else { break };
+            let Ok(released) = judgement.release(action(next, verb), false) else { break };
             let gone = link(next, LinkState::Deactivated(now));
             write(&store, released.approved.into_action(), gone, now).await;
             sent.push(now.0);

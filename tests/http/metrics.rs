@@ -9,14 +9,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Name, type and further labels of everything that is promised.
-const PROMISED: [(&str, &str, &[&str]); 16] = [
+const PROMISED: [(&str, &str, &[&str]); 21] = [
     ("rosterd_last_success_timestamp_seconds", "gauge", &[]),
     ("rosterd_runs_total", "counter", &["result"]),
     ("rosterd_run_duration_seconds", "histogram", &[]),
     ("rosterd_actions_total", "counter", &["action", "outcome"]),
     ("rosterd_accounts", "gauge", &["state"]),
     ("rosterd_held", "gauge", &[]),
-    ("rosterd_failing", "gauge", &[]),
+    ("rosterd_leavers_with_access", "gauge", &["waits_for"]),
+    ("rosterd_oldest_leaver_seconds", "gauge", &[]),
+    ("rosterd_owed", "gauge", &["class", "waits_for"]),
+    ("rosterd_pins", "gauge", &[]),
+    ("rosterd_seats", "gauge", &["state"]),
+    ("rosterd_target_answered_timestamp_seconds", "gauge", &[]),
     ("rosterd_quarantined", "gauge", &[]),
     ("rosterd_verification_failed", "gauge", &[]),
     ("rosterd_credential_since_timestamp_seconds", "gauge", &["peer"]),
@@ -158,8 +163,12 @@ async fn what_goes_wrong_shows_in_the_gauges_and_goes_away_with_it() {
     stage.sim.faults().add(Fault::on(Peer::Okta).then(Effect::Answer(refusal)));
     stage.reconcile().await;
     let Some(parsed) = Parsed::of(&stage).await else { return };
-    let gauges =
-        |parsed: &Parsed| ["rosterd_failing", "rosterd_quarantined"].map(|name| parsed.sum(name, &[]));
+    let gauges = |parsed: &Parsed| {
+        [
+            parsed.sum("rosterd_owed", &[("class", "access"), ("waits_for", "retry")]),
+            parsed.sum("rosterd_quarantined", &[]),
+        ]
+    };
     assert_eq!(gauges(&parsed), [1.0, 1.0]);
     assert_eq!(parsed.sum("rosterd_runs_total", &[("result", "source_unavailable")]), 1.0);
     assert_eq!(parsed.sum("rosterd_runs_total", &[("result", "partial")]), 1.0);

@@ -115,6 +115,7 @@ impl Stage {
             only: None,
             trigger: Trigger::Schedule,
             unattended: true,
+            by: None,
             watcher: &watcher,
             interrupted: self.stop.subscribe(),
         };

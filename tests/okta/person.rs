@@ -8,6 +8,7 @@ use rosterd::model::id::SourceId;
 use rosterd::model::identity::{Finding, VendorStatus};
 use rosterd::sim;
 use rosterd::sim::{Cut, Effect, Peer, html_page, okta_error};
+use rosterd::source::DeletionEvidence;
 
 #[tokio::test]
 async fn a_point_read_says_only_what_okta_said() {
@@ -77,7 +78,8 @@ async fn a_point_read_of_a_source_that_fails_is_an_error() {
         (Effect::Answer(okta_error(401, "E0000011", "Invalid token")), End::Credentials),
     ];
     for (effect, end) in cases {
-        for path in ["/api/v1/users/", "/apps/"] {
+        // The control read, of any user or of the app, fails in the same way.
+        for path in ["/api/v1/users", "/apps/"] {
             let sim = organization().await;
             let id = id_of(&sim, "not.assigned@acme.example");
             sim.faults().add(on(Peer::Okta, path).then(effect.clone()));
@@ -99,15 +101,20 @@ async fn a_deletion_is_only_believed_with_its_event() {
     world.delete(loud);
     world.delete_silently(silent);
     let source = connect(&sim, &okta_config(&sim));
-    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), Some(true));
-    assert_eq!(source.deletion_event(&ids[1]).await.unwrap(), Some(false));
+    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), DeletionEvidence::Event);
+    assert_eq!(source.deletion_event(&ids[1]).await.unwrap(), DeletionEvidence::NoEvent);
     let living = id_of(&sim, "not.assigned@acme.example");
-    assert_eq!(source.deletion_event(&living).await.unwrap(), Some(false));
+    assert_eq!(source.deletion_event(&living).await.unwrap(), DeletionEvidence::NoEvent);
     sim.okta(|okta| okta.denied.insert("logs"));
-    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), None, "no log is no event");
+    let refused = source.deletion_event(&ids[0]).await.unwrap();
+    assert!(matches!(refused, DeletionEvidence::LogNotReadable(_)), "no log is no event: {refused:?}");
     let injected = SourceId::new("x\" or eventType pr or target.id eq \"y");
     sim.okta(|okta| okta.denied.clear());
-    assert_eq!(source.deletion_event(&injected).await.unwrap(), Some(false), "an id cannot widen the filter");
+    assert_eq!(
+        source.deletion_event(&injected).await.unwrap(),
+        DeletionEvidence::NoEvent,
+        "an id cannot widen the filter"
+    );
 }
 
 #[tokio::test]
@@ -116,7 +123,8 @@ async fn without_the_log_scope_everything_but_the_log_works() {
     sim.okta(|okta| okta.granted_scopes.remove("okta.logs.read"));
     let source = connect(&sim, &okta_oauth_config(&sim, None, Dpop::Auto));
     assert_eq!(read(&source).await.unwrap().people.len(), 23);
-    assert_eq!(source.deletion_event(&SourceId::new("00uGone")).await.unwrap(), None);
+    let refused = source.deletion_event(&SourceId::new("00uGone")).await.unwrap();
+    assert!(matches!(refused, DeletionEvidence::LogNotReadable(_)), "no log is no event: {refused:?}");
 }
 
 #[tokio::test]
@@ -138,4 +146,27 @@ async fn a_person_is_found_by_login_address_id_and_login_at_the_app() {
     assert!(sim.requests(Peer::Okta).iter().all(|request| request.path != "/api/v1/users/me"));
     let listed = |request: &sim::Request| request.path == list_path(&sim) && request.query("q").is_none();
     assert!(!sim.requests(Peer::Okta).iter().any(listed), "nobody reads the whole app for one person");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_asked_now_is_an_error_and_no_answer_about_the_person() {
+    let sim = organization().await;
+    let id = id_of(&sim, "not.assigned@acme.example");
+    let source = connect(&sim, &okta_config(&sim));
+    assert_eq!(
+        source.log_retention(),
+        Some(std::time::Duration::from_secs(89 * 24 * 3600)),
+        "a day less than Okta keeps, as far back as is asked"
+    );
+    for (path, effect, end) in [
+        ("/logs", html_page(503), End::Unavailable),
+        ("/logs", html_page(200), End::Incomplete),
+        ("/api/v1/", Effect::Answer(okta_error(401, "E0000011", "Invalid token")), End::Credentials),
+    ] {
+        sim.faults().clear();
+        let number = sim.faults().add(on(Peer::Okta, path).then(effect));
+        let error = source.deletion_event(&id).await.unwrap_err();
+        assert_eq!(end_of(&error), end, "{error}");
+        assert!(sim.faults().fired(number) > 0);
+    }
 }

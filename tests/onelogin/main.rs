@@ -3,10 +3,13 @@
 // The lint's exception for tests covers test functions only, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod alone;
 mod faults;
 mod person;
 mod reading;
 mod rights;
+mod roles;
+mod search;
 #[path = "../source_support/mod.rs"]
 mod source_support;
 mod watch;

@@ -7,6 +7,7 @@ use rosterd::model::id::SourceId;
 use rosterd::model::identity::Finding;
 use rosterd::sim;
 use rosterd::sim::{Cut, Effect, Peer, html_page};
+use rosterd::source::DeletionEvidence;
 use serde_json::json;
 
 #[tokio::test]
@@ -77,7 +78,8 @@ async fn a_point_read_of_a_source_that_fails_is_an_error() {
         (error(401, "UnauthorizedError"), End::Credentials),
     ];
     for (effect, end) in cases {
-        for path in ["/api/2/users/", "/apps"] {
+        // The control read, of the app, fails in the same way.
+        for path in ["/api/2/", "/apps"] {
             let sim = account().await;
             let id = id_of(&sim, "not.assigned@acme.example");
             sim.faults().add(on(Peer::OneLogin, path).then(effect.clone()));
@@ -100,11 +102,15 @@ async fn a_deletion_is_only_believed_with_its_event() {
     world.delete(loud);
     world.delete_silently(silent);
     let source = connect(&sim, &onelogin_config(&sim));
-    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), Some(true));
-    assert_eq!(source.deletion_event(&ids[1]).await.unwrap(), Some(false));
-    assert_eq!(source.deletion_event(&id_of(&sim, "not.assigned@acme.example")).await.unwrap(), Some(false));
+    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), DeletionEvidence::Event);
+    assert_eq!(source.deletion_event(&ids[1]).await.unwrap(), DeletionEvidence::NoEvent);
+    assert_eq!(
+        source.deletion_event(&id_of(&sim, "not.assigned@acme.example")).await.unwrap(),
+        DeletionEvidence::NoEvent
+    );
     sim.onelogin(|onelogin| onelogin.denied.insert("events"));
-    assert_eq!(source.deletion_event(&ids[0]).await.unwrap(), None, "no log is no event");
+    let refused = source.deletion_event(&ids[0]).await.unwrap();
+    assert!(matches!(refused, DeletionEvidence::LogNotReadable(_)), "no log is no event: {refused:?}");
 }
 
 #[tokio::test]
@@ -116,7 +122,11 @@ async fn the_type_of_a_deletion_is_what_the_account_says_it_is() {
     let types = json!({"data": [{"id": 4711, "name": "USER_DELETED"}, {"id": 17, "name": "OTHER"}]});
     sim.faults().add(on(Peer::OneLogin, "/events/types").then(body(&types.to_string())));
     let source = connect(&sim, &onelogin_config(&sim));
-    assert_eq!(source.deletion_event(&id).await.unwrap(), Some(false), "17 means something else here");
+    assert_eq!(
+        source.deletion_event(&id).await.unwrap(),
+        DeletionEvidence::NoEvent,
+        "17 means something else here"
+    );
     let asked = sim.requests(Peer::OneLogin);
     assert!(asked.iter().any(|request| request.query("event_type_id") == Some("4711")));
 }
@@ -134,4 +144,35 @@ async fn a_person_is_found_by_login_address_and_id() {
     for who in ["nobody@acme.example", "", "*", "an*", "99999999", "../apps"] {
         assert_eq!(source.find(who).await.unwrap(), [], "{who}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_asked_now_is_an_error_and_no_answer_about_the_person() {
+    let sim = account().await;
+    let id = id_of(&sim, "not.assigned@acme.example");
+    let source = connect(&sim, &onelogin_config(&sim));
+    assert_eq!(source.log_retention(), None, "OneLogin documents no span");
+    for (path, effect, end) in [
+        ("/api/1/events", html_page(503), End::Unavailable),
+        ("/api/1/events", html_page(200), End::Incomplete),
+        ("/api/", error(401, "UnauthorizedError"), End::Credentials),
+    ] {
+        sim.faults().clear();
+        let number = sim.faults().add(on(Peer::OneLogin, path).then(effect));
+        let error = source.deletion_event(&id).await.unwrap_err();
+        assert_eq!(end_of(&error), end, "{error}");
+        assert!(sim.faults().fired(number) > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_log_whose_pages_lead_in_a_circle_has_not_said_that_there_is_no_deletion() {
+    let sim = account().await;
+    let id = id_of(&sim, "not.assigned@acme.example");
+    let stranger =
+        json!({"data": [{"id": 1, "event_type_id": 17, "user_id": 2}], "pagination": {"after_cursor": "a"}});
+    let page = |path: &str, _: &[(String, String)]| path == "/api/1/events";
+    sim.faults().add(on(Peer::OneLogin, "/events").when(page).then(body(&stranger.to_string())));
+    let error = connect(&sim, &onelogin_config(&sim)).deletion_event(&id).await.unwrap_err();
+    assert_eq!(end_of(&error), End::Incomplete, "{error}");
 }

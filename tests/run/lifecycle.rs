@@ -117,13 +117,40 @@ async fn whoever_leaves_is_deactivated_whatever_the_way() {
 }
 
 #[tokio::test]
-async fn who_is_gone_without_an_event_is_deactivated_only_after_two_complete_reads_an_hour_apart() {
+async fn a_readable_log_without_a_deletion_is_no_proof_however_often_a_read_leaves_somebody_out() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let ann = bench.staff(["ann", "ben", "cleo"])[0];
         bench.begin().await;
         bench.world().delete_silently(ann);
         bench.world().forget_events();
+        for _ in 0..3 {
+            let ended = bench.run().await;
+            ended.assert_end(exit::PARTIAL, RunResult::Partial);
+            ended.assert_line("ann", Verb::Deactivate, Outcome::Deferred);
+            assert!(ended.words_of("ann").contains("has no deletion"), "{ended:?}");
+            assert!(bench.is_active("ann"));
+            bench.pass(30 * HOUR);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_is_gone_while_the_log_may_not_be_read_is_deactivated_only_after_two_complete_reads_an_hour_apart()
+ {
+    use rosterd::sim::{Effect, Fault, Peer};
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        bench.begin().await;
+        bench.world().delete_silently(ann);
+        let (peer, log) = match vendor {
+            Vendor::Okta => (Peer::Okta, "/logs"),
+            Vendor::OneLogin => (Peer::OneLogin, "/events"),
+        };
+        let refused =
+            Effect::answer(403, "application/json", r#"{"errorCode":"E0000006","errorSummary":"no"}"#);
+        bench.sim.faults().add(Fault::on(peer).when(move |asked, _| asked.contains(log)).then(refused));
         for _ in 0..2 {
             let ended = bench.run().await;
             ended.assert_end(exit::PARTIAL, RunResult::Partial);
@@ -304,18 +331,18 @@ async fn kept_people_are_looked_at_in_turns_so_that_a_run_stays_cheap() {
     let bench = Bench::okta()
         .await
         .tables("[sync.lifecycle]\non_unassigned = \"keep\"\non_deleted = \"deactivate\"\n");
-    let crowd = bench.crowd(130);
+    let crowd = bench.crowd(330);
     bench.begin().await;
-    crowd[..120].iter().for_each(|person| bench.world().unassign(*person));
-    bench.world().delete(crowd[119]);
+    crowd[..320].iter().for_each(|person| bench.world().unassign(*person));
+    bench.world().delete(crowd[319]);
     let mut runs = 0;
-    while bench.is_active("person119@acme.example") {
+    while bench.is_active("person319@acme.example") {
         runs += 1;
-        assert!(runs <= 3, "fifty a run: everybody had a turn after three");
+        assert!(runs <= 2, "two hundred a run: everybody had a turn after two");
         bench.sim.clear_requests();
         bench.run().await;
         let looks = bench.sim.requests(rosterd::sim::Peer::Okta).len();
-        assert!(looks < 120, "{looks} requests in one run");
+        assert!(looks < 430, "{looks} requests in one run");
     }
 }
 
@@ -349,6 +376,11 @@ async fn who_stays_away_for_delete_after_is_deleted_and_no_day_earlier() {
         bench.world().unsuspend(ben);
         bench.run().await.assert_line("ben", Verb::Reactivate, Outcome::Applied);
         bench.pass(2 * DAY);
+        // What cannot be taken back is done by the second run that comes to it, a day later.
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        ended.assert_line("ann", Verb::Delete, Outcome::Deferred);
+        bench.pass(DAY);
         let ended = bench.run().await;
         ended.assert_line("ann", Verb::Delete, Outcome::Applied);
         assert_eq!(ended.of("ann").situation, Situation::Gone);
@@ -365,6 +397,8 @@ async fn who_is_assigned_again_is_not_deleted_though_the_time_is_over() {
     bench.world().unassign(ann);
     bench.run().await.assert_end(exit::OK, RunResult::Ok);
     bench.pass(31 * DAY);
+    bench.run().await.assert_line("ann", Verb::Delete, Outcome::Deferred);
+    bench.pass(DAY);
     bench.world().assign(ann);
     bench.world().hide(ann);
     let ended = bench.run().await;
@@ -450,7 +484,9 @@ async fn each_vendor_state_has_its_consequence_for_a_linked_person() {
         bench.world().set_status(ann, okta, status, state);
         let ended = bench.run().await;
         let place = format!("{vendor:?} {okta} {status} {state}: {ended:#?}");
-        assert_eq!(ended.code, exit::OK, "{place}");
+        // Somebody with access whom nobody can judge may be a leaver who is hidden: a look is owed.
+        let code = if verb == Some(Verb::HoldBack) { exit::PARTIAL } else { exit::OK };
+        assert_eq!(ended.code, code, "{place}");
         assert_eq!(ended.records.first().map(|line| line.action), verb, "{place}");
         assert_eq!(bench.is_active("ann"), active, "{place}");
         assert_eq!(bench.writes().len(), usize::from(!active), "{place}");
@@ -473,7 +509,7 @@ async fn an_unknown_state_creates_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_record_without_its_embedded_user_is_unknown_and_never_inactive() {
+async fn a_linked_person_whose_listed_record_is_unknown_is_asked_for_alone() {
     let bench = Bench::okta().await;
     let ann = bench.staff(["ann", "ben", "cleo"])[0];
     bench.begin().await;
@@ -483,12 +519,12 @@ async fn a_record_without_its_embedded_user_is_unknown_and_never_inactive() {
     });
     let ended = bench.run().await;
     ended.assert_end(exit::OK, RunResult::Ok);
-    ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
-    assert_eq!(bench.writes(), Vec::<String>::new());
+    ended.assert_line("ann", Verb::Update, Outcome::Applied);
+    assert!(bench.is_active("ann"));
 }
 
 #[tokio::test]
-async fn an_id_in_only_one_of_onelogins_two_lists_is_unknown_and_never_absent() {
+async fn an_id_in_only_one_of_onelogins_two_lists_is_never_absent_and_is_asked_for_alone() {
     use rosterd::sim::{Effect, Fault, Peer};
     // The details' list leaves the last person out and says so in its count.
     let bench = Bench::onelogin().await;
@@ -505,7 +541,7 @@ async fn an_id_in_only_one_of_onelogins_two_lists_is_unknown_and_never_absent() 
         let ended = bench.run().await;
         assert!(bench.sim.faults().fired(number) > 0);
         ended.assert_end(exit::OK, RunResult::Ok);
-        assert_eq!(ended.facts.summary.held_back, 1, "{ended:#?}");
+        assert_eq!(ended.facts.summary.unchanged, 3, "{ended:#?}");
         assert_eq!(bench.writes(), Vec::<String>::new(), "{path}");
     }
 }

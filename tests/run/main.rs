@@ -17,5 +17,6 @@ mod overlap;
 mod removal;
 mod scope;
 mod told;
+mod upgrade;
 mod user_types;
 mod wrike;

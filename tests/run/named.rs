@@ -145,7 +145,7 @@ async fn a_name_that_nobody_has_is_told_and_nothing_is_done() {
         bench.staff(["ann", "ben"]);
         bench.begin().await;
         let ended = bench.run_for(&["ann", "nobody"]).await;
-        ended.assert_end(exit::SOURCE, RunResult::SourceIncomplete);
+        ended.assert_end(exit::FAILURE, RunResult::Error);
         assert!(ended.problems().contains("nobody@acme.example"), "{ended:?}");
     }
 }

@@ -1,7 +1,12 @@
 //! What the tests of the SCIM adapter share: a target on a double or a real server, people, proofs, and the
 //! oracle that reads every body that was sent.
 
+#[path = "../support/door.rs"]
+mod door;
+
 use std::time::Duration;
+
+pub use door::ThroughTheDoor;
 
 use rosterd::config::secret::SecretRef;
 use rosterd::config::{self, Dialect, Environment};
@@ -18,6 +23,7 @@ use rosterd::model::order::Observation;
 use rosterd::model::plan::{
     Change, DesiredAccount, Disposition, PlannedAction, RemovalCause, Situation, Verb,
 };
+use rosterd::model::time::Millis;
 use rosterd::target::scim::ScimTarget;
 use rosterd::target::scim::dialect::Profile;
 use rosterd::target::{Acknowledgement, ListCursor, Observe, Refusal, WriteOutcome};
@@ -97,6 +103,11 @@ pub fn text(account: &Account, at: &str) -> Option<String> {
 
 /// A removal that went through guard and proof, as every removal does.
 pub fn proven(id: &TargetId, verb: Verb) -> Proven {
+    proven_at(id, verb, Millis::now())
+}
+
+/// The same, whose proof was taken then.
+pub fn proven_at(id: &TargetId, verb: Verb, at: Millis) -> Proven {
     let policy = if verb == Verb::Delete { "delete" } else { "deactivate" };
     let toml = format!(
         r#"[[sync]]
@@ -126,10 +137,12 @@ lifecycle = {{ on_deleted = "{policy}" }}
         assigned_at: None,
         billable: true,
         source_digest: None,
+        kept_from: None,
     };
     let approved =
         judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;
-    let read = PointRead { observation: Observation::now(), finding: Finding::UserGone };
+    let observation = Observation { at, ..Observation::now() };
+    let read = PointRead { observation, finding: Finding::UserGone };
     match prove(approved, &read, DeletionWitness::Event, &mapping, &sync.lifecycle) {
         Verdict::Proven(proven) => *proven,
         other => panic!("no proof: {other:?}"),

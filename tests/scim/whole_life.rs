@@ -4,9 +4,11 @@ use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::plan::Verb;
 use rosterd::sim::ScimHabits;
-use rosterd::target::{Criterion, Observe, Provision, RefusalClass, WriteOutcome};
+use rosterd::target::{Criterion, Observe, RefusalClass, WriteOutcome};
 
-use super::support::{EMAIL, PHONE, applied, change, department, desired, everybody, proven, refused, text};
+use super::support::{
+    EMAIL, PHONE, ThroughTheDoor, applied, change, department, desired, everybody, proven, refused, text,
+};
 use super::workspace::Workspace;
 
 #[tokio::test]
@@ -56,21 +58,21 @@ async fn live(name: &str, workspace: &Workspace) {
     assert_eq!(workspace.stored(&id, "/emails/0/value"), "ann.smith@acme.com", "{name}");
     assert_eq!(workspace.stored(&id, "/title"), "Manager", "{name}: the rest stays");
 
-    let left = provisioner.deactivate(&proven(&id, Verb::Deactivate)).await;
+    let left = provisioner.deactivate(proven(&id, Verb::Deactivate)).await;
     assert_eq!(workspace.stored(&id, "/active"), false, "{name}: the access is gone");
     if name == "onelogin-sample" {
         // It obeys and never shows it, so nobody may say that it is done.
-        assert_eq!(refused(left).class, RefusalClass::Server, "{name}");
+        assert_eq!(refused(left).class, RefusalClass::StillActive, "{name}");
     } else {
         applied(left);
     }
     applied(provisioner.update(&id, &[], true).await);
     assert_eq!(workspace.stored(&id, "/active"), true, "{name}: back");
 
-    match provisioner.delete(&proven(&id, Verb::Delete)).await {
+    match provisioner.delete(proven(&id, Verb::Delete)).await {
         WriteOutcome::Applied(_) => {}
         WriteOutcome::Refused(refusal) => {
-            assert_eq!((name, refusal.class), ("okta-sample", RefusalClass::Server));
+            assert_eq!((name, refusal.class), ("okta-sample", RefusalClass::NotOffered));
         }
         other => panic!("{name}: {other:?}"),
     }
@@ -88,7 +90,7 @@ async fn the_second_person_costs_no_detour() {
             workspace.forget();
             let changes = [change("title", Some("Engineer"), Some("Manager"))];
             applied(provisioner.update(&id, &changes, false).await);
-            let _ = provisioner.deactivate(&proven(&id, Verb::Deactivate)).await;
+            let _ = provisioner.deactivate(proven(&id, Verb::Deactivate)).await;
             applied(provisioner.update(&id, &[], true).await);
             costs.push(workspace.requests().len());
         }

@@ -3,10 +3,10 @@
 use rosterd::config::Dialect;
 use rosterd::model::plan::Verb;
 use rosterd::sim::ScimHabits;
-use rosterd::target::{Criterion, Observe, Provision, RefusalClass, TargetError};
+use rosterd::target::{Criterion, Observe, RefusalClass, TargetError};
 use serde_json::json;
 
-use super::support::{applied, bare, desired, proven, refused};
+use super::support::{ThroughTheDoor, applied, bare, desired, proven, refused};
 use super::workspace::Workspace;
 
 async fn wrike() -> Workspace {
@@ -43,9 +43,9 @@ async fn each_of_wrikes_refusals_is_told_apart() {
     let guest = workspace.account(json!({"userName": "guest@acme.com", "active": true}));
     sim.world().edit_account(guest.as_str(), |account| account.several_workspaces = true);
     for id in [&owner, &guest] {
-        let refusal = refused(provisioner.deactivate(&proven(id, Verb::Deactivate)).await);
+        let refusal = refused(provisioner.deactivate(proven(id, Verb::Deactivate)).await);
         assert_eq!((refusal.class, refusal.status), (RefusalClass::Permanent, 403), "{refusal:?}");
-        let refusal = refused(provisioner.delete(&proven(id, Verb::Delete)).await);
+        let refusal = refused(provisioner.delete(proven(id, Verb::Delete)).await);
         assert_eq!(refusal.class, RefusalClass::Permanent, "{refusal:?}");
     }
     sim.world().set_approved_domains(&["acme.com"]);

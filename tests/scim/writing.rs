@@ -7,11 +7,11 @@ use rosterd::sim::{
     Cut, DuplicateHabit, Effect, ErrorForm, Fault, PatchHabit, Peer, ScimHabits, UnknownHabit,
 };
 use rosterd::target::scim::dialect::{Profile, WriteStyle};
-use rosterd::target::{Criterion, Observe, Provision, RefusalClass, WriteOutcome};
+use rosterd::target::{Criterion, Observe, RefusalClass, WriteOutcome};
 use serde_json::json;
 
 use super::support::{
-    EMAIL, PHONE, applied, bare, change, department, desired, path, refused, target_at, text,
+    EMAIL, PHONE, ThroughTheDoor, applied, bare, change, department, desired, path, refused, target_at, text,
 };
 use super::workspace::Workspace;
 

@@ -6,24 +6,27 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use rosterd::config::{self, Environment};
+use rosterd::core::guard::Approved;
 use rosterd::core::mapping::Mapping;
-use rosterd::core::proof::Proven;
+use rosterd::core::proof::{PROOF_VALID_MILLIS, Proven};
 use rosterd::exit;
 use rosterd::http::Lane;
+use rosterd::http::clock::ClockWitness;
 use rosterd::http::counters::Counters;
 use rosterd::model::account::Account as ScimAccount;
 use rosterd::model::attributes::AttributePath;
 use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::LinkState;
 use rosterd::model::order::Observation;
-use rosterd::model::plan::{Change, DesiredAccount, Verb as PlannedVerb};
+use rosterd::model::owed::OwedChange;
+use rosterd::model::plan::{Change, Verb as PlannedVerb};
 use rosterd::model::report::{ActionRecord, Trigger};
 use rosterd::model::time::Millis;
 use rosterd::reconcile::event::Silent;
 use rosterd::reconcile::{Refused as RefusedRun, Request, Who, Writing, mapping_of, run};
 use rosterd::source::Source;
 use rosterd::source::simulated::Simulated;
-use rosterd::store::Store;
+use rosterd::store::{Recorded, Store};
 use rosterd::target::{
     AccountPage, Acknowledgement, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass,
     TargetError, WriteOutcome,
@@ -120,6 +123,14 @@ impl Observe for Port {
     fn counters(&self) -> Counters {
         Counters::default()
     }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        self.workspace.fate.workspace_told.witness()
+    }
+
+    fn forget_clock_witness(&self) {
+        self.workspace.fate.workspace_told.forget();
+    }
 }
 
 fn values(changes: &[Change]) -> Vec<(String, Option<String>)> {
@@ -140,6 +151,7 @@ impl Port {
                 account: account.map(|account| self.scim(account)),
                 refused: if title_refused { title() } else { Vec::new() },
                 attempts: 1,
+                seen: true,
             }),
             Reply::Refused { fault, status } => WriteOutcome::Refused(Refusal {
                 class: class(fault),
@@ -152,7 +164,7 @@ impl Port {
                 WriteOutcome::Unknown { message: "no reply".to_owned(), status, attempts: 1 }
             }
             Reply::NotSent => WriteOutcome::Refused(Refusal {
-                class: RefusalClass::RateLimited,
+                class: RefusalClass::Expired,
                 status: 0,
                 detail: "the proof ended before its turn came".to_owned(),
                 attempts: 0,
@@ -173,43 +185,132 @@ fn class(fault: Refused) -> RefusalClass {
         Refused::Invalid | Refused::Title => RefusalClass::Invalid,
         Refused::RateLimited => RefusalClass::RateLimited,
         Refused::Server => RefusalClass::Server,
+        Refused::NotOffered => RefusalClass::NotOffered,
         Refused::Unreachable => RefusalClass::Unreachable,
     }
 }
 
+/// How much longer the proof of a removal is good for.
+fn left_of(removal: &Proven) -> i64 {
+    let passed = Millis::now().since(removal.observation().at);
+    if passed < 0 { 0 } else { (PROOF_VALID_MILLIS - passed).max(0) }
+}
+
+fn applied_without_account(outcome: &WriteOutcome) -> WriteOutcome {
+    let status = match outcome {
+        WriteOutcome::Applied(acknowledged) => acknowledged.status,
+        WriteOutcome::Refused(refusal) => refusal.status,
+        WriteOutcome::Unknown { status, .. } => status.unwrap_or(0),
+    };
+    WriteOutcome::Applied(Acknowledgement {
+        status,
+        account: None,
+        refused: Vec::new(),
+        attempts: 1,
+        seen: true,
+    })
+}
+
+impl Port {
+    /// "A deactivation counts when it is seen": the reply shows it, else one GET does. After a 4xx one GET decides
+    /// whether what was wanted is there already.
+    async fn look_again(&self, id: &str, outcome: WriteOutcome) -> WriteOutcome {
+        let shown = match &outcome {
+            WriteOutcome::Applied(acknowledged) => acknowledged.account.clone(),
+            WriteOutcome::Refused(refusal) if !(400..500).contains(&refusal.status) => return outcome,
+            WriteOutcome::Refused(refusal) if matches!(refusal.status, 401 | 404 | 429) => return outcome,
+            WriteOutcome::Refused(_) => None,
+            WriteOutcome::Unknown { .. } => return outcome,
+        };
+        let shown = match shown {
+            Some(account) => Some(account),
+            None => match self.workspace.get(id).await {
+                Ok(Some(account)) => Some(self.scim(account)),
+                // Gone is as good as inactive.
+                Ok(None) => return applied_without_account(&outcome),
+                Err(_) if matches!(outcome, WriteOutcome::Applied(_)) => {
+                    let message = "accepted, but the account cannot be read back".to_owned();
+                    return WriteOutcome::Unknown { message, status: Some(200), attempts: 1 };
+                }
+                Err(_) => None,
+            },
+        };
+        let active = shown.as_ref().and_then(|account| account.active());
+        match (outcome, active) {
+            (WriteOutcome::Applied(acknowledged), Some(false)) => {
+                WriteOutcome::Applied(Acknowledgement { seen: true, account: shown, ..acknowledged })
+            }
+            (WriteOutcome::Applied(acknowledged), None) => {
+                WriteOutcome::Applied(Acknowledgement { seen: false, ..acknowledged })
+            }
+            (WriteOutcome::Applied(acknowledged), Some(true)) => WriteOutcome::Refused(Refusal {
+                class: RefusalClass::StillActive,
+                status: acknowledged.status,
+                detail: "accepted, and still shown active".to_owned(),
+                attempts: 1,
+                attributes: Vec::new(),
+            }),
+            (WriteOutcome::Refused(refusal), Some(false)) => WriteOutcome::Applied(Acknowledgement {
+                status: refusal.status,
+                account: shown,
+                refused: Vec::new(),
+                attempts: 1,
+                seen: true,
+            }),
+            (other, _) => other,
+        }
+    }
+}
+
 impl Provision for Port {
-    async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
+    async fn create(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let desired = action.desired.as_ref().expect("a creation has values");
         let set = desired.set.iter();
         let values = set.map(|(path, value)| (path.as_str().to_owned(), Some(value.as_text().into_owned())));
-        let write = Write { values: values.collect(), active: Some(true), ..Write::default() };
-        self.send(write).await
-    }
-
-    async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
         let write = Write {
-            account: Some(id.to_string()),
-            active: activate.then_some(true),
-            values: values(changes),
+            person: Some(action.source_id.to_string()),
+            values: values.collect(),
+            active: Some(true),
             ..Write::default()
         };
         self.send(write).await
     }
 
-    async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
+    async fn update(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let active = AttributePath::active();
+        let changes: Vec<Change> =
+            action.changes.iter().filter(|change| change.path != active).cloned().collect();
+        let write = Write {
+            person: Some(action.source_id.to_string()),
+            account: action.target_id.as_ref().map(ToString::to_string),
+            active: action.activate.then_some(true),
+            values: values(&changes),
+            ..Write::default()
+        };
+        self.send(write).await
+    }
+
+    async fn deactivate(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        let account = removal.permit().target_id().to_string();
         let write = Write {
             person: Some(removal.action().source_id.to_string()),
-            account: Some(removal.target_id().to_string()),
+            account: Some(account.clone()),
             active: Some(false),
+            good_for: Some(left_of(removal.permit())),
             ..Write::default()
         };
-        self.send(write).await
+        let sent = self.send(write).await;
+        self.look_again(&account, sent).await
     }
 
-    async fn delete(&self, removal: &Proven) -> WriteOutcome {
+    async fn delete(&self, removal: &Recorded<Proven>) -> WriteOutcome {
         let write = Write {
             person: Some(removal.action().source_id.to_string()),
-            account: Some(removal.target_id().to_string()),
+            account: Some(removal.permit().target_id().to_string()),
             deletes: true,
+            good_for: Some(left_of(removal.permit())),
             ..Write::default()
         };
         match self.send(write).await {
@@ -220,6 +321,7 @@ impl Provision for Port {
                     account: None,
                     refused: Vec::new(),
                     attempts: 1,
+                    seen: true,
                 })
             }
             other => other,
@@ -383,6 +485,7 @@ impl Engine {
             who,
             only,
             trigger,
+            by: None,
             unattended: matches!(by, StartedBy::Schedule | StartedBy::Watch),
             watcher: &Silent,
             interrupted,
@@ -507,9 +610,11 @@ impl Engine {
         people.expect("the journal can be read").iter().map(ToString::to_string).collect()
     }
 
-    /// Leavers who still have access, as `status` shows them; `None` while `status` does not show them yet.
-    pub async fn leavers_in_status(&self, _sync: usize) -> Option<Vec<String>> {
-        None
+    /// Leavers who still have access, as `status` shows them.
+    pub async fn leavers_in_status(&self, sync: usize) -> Option<Vec<String>> {
+        let owed = self.store.snapshot().owed(self.name(sync)).await.expect("what is owed can be read");
+        let leavers = owed.into_iter().filter(OwedChange::keeps_access);
+        Some(leavers.map(|change| change.source_id.to_string()).collect())
     }
 
     /// What lies on the disk.

@@ -1,8 +1,9 @@
 //! When the simulated process dies, and what its clock shows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
+use rosterd::http::clock::{ClockWitness, WITNESS_VALID};
 use rosterd::model::simulated::SimulatedProcess;
 use rosterd::model::time::Millis;
 use tokio::sync::Notify;
@@ -20,6 +21,30 @@ pub enum CrashPoint {
     Transaction(i64),
 }
 
+/// What a side's answers told of the program's clock, as the program's own client would keep it.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<Option<ClockWitness>>);
+
+impl Told {
+    /// The answer nearest to the program's clock counts, for an hour.
+    pub fn hear(&self, heard: ClockWitness) {
+        let mut nearest = self.0.lock().expect("nobody panicked");
+        let known = nearest.filter(|known| known.age() < WITNESS_VALID);
+        let distance = heard.offset_millis.unsigned_abs();
+        if known.is_none_or(|known| distance <= known.offset_now_millis().unsigned_abs()) {
+            *nearest = Some(heard);
+        }
+    }
+
+    pub fn witness(&self) -> Option<ClockWitness> {
+        self.0.lock().expect("nobody panicked").filter(|known| known.age() < WITNESS_VALID)
+    }
+
+    pub fn forget(&self) {
+        *self.0.lock().expect("nobody panicked") = None;
+    }
+}
+
 /// Counts down to the end. Nothing below zero is armed.
 #[derive(Debug)]
 pub struct Fate {
@@ -30,6 +55,8 @@ pub struct Fate {
     death: Notify,
     /// The wall clock minus the true time.
     pub clock_offset: AtomicI64,
+    pub source_told: Told,
+    pub workspace_told: Told,
 }
 
 impl Fate {
@@ -41,6 +68,8 @@ impl Fate {
             died: AtomicBool::new(false),
             death: Notify::new(),
             clock_offset: AtomicI64::new(0),
+            source_told: Told::default(),
+            workspace_told: Told::default(),
         })
     }
 
@@ -89,6 +118,15 @@ impl Fate {
     /// Resolves when the process has died.
     pub async fn death(&self) {
         self.death.notified().await;
+    }
+
+    /// What an answer that comes now tells of the program's clock. Both sides go by the true time.
+    pub fn witness(&self) -> ClockWitness {
+        ClockWitness {
+            offset_millis: -self.clock_offset.load(Ordering::Relaxed),
+            heard: tokio::time::Instant::now(),
+            heard_at: Millis::now(),
+        }
     }
 
     pub fn jump(&self, by: i64) {

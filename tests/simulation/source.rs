@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rosterd::http::Lane;
+use rosterd::http::clock::ClockWitness;
 use rosterd::model::id::{SourceId, Vendor};
 use rosterd::model::identity::{
     Finding, Identity, OneLoginStatus, PointRead, Profile, RawProfiles, VendorStatus,
@@ -12,7 +13,7 @@ use rosterd::model::identity::{
 use rosterd::model::order::Observation;
 use rosterd::model::time::Millis;
 use rosterd::source::simulated::SimulatedSource;
-use rosterd::source::{Page, SourceError};
+use rosterd::source::{DeletionEvidence, OwnRecord, OwnState, Page, SourceError};
 use url::Url;
 
 use super::dice::Dice;
@@ -21,6 +22,7 @@ use super::weather::{ListFault, Log, PointFault, Side};
 use super::world::{Person, Status, World};
 
 const PAGE_PEOPLE: usize = 4;
+const LOG_RETENTION: Duration = Duration::from_secs(90 * 86400);
 
 pub struct SourceDouble {
     pub world: Arc<Mutex<World>>,
@@ -50,7 +52,10 @@ impl SourceDouble {
         tokio::time::sleep(half).await;
         let side = self.world().weather.source;
         match side {
-            None => Ok((observation, half)),
+            None => {
+                self.fate.source_told.hear(self.fate.witness());
+                Ok((observation, half))
+            }
             Some(Side::Down) => Err(SourceError::Unavailable(format!("{what}: HTTP 503"))),
             Some(Side::RefusesCredentials) => Err(SourceError::Credentials(format!("{what}: HTTP 401"))),
         }
@@ -123,11 +128,12 @@ impl SourceDouble {
             let world = self.world();
             let fault = world.weather.points.get(id.as_str()).copied();
             match (fault, world.person(id.as_str())) {
+                // Others are answered: it concerns this person alone.
                 (Some(PointFault::ServerError), _) => {
-                    Err(SourceError::Unavailable(format!("GET /users/{id}: HTTP 500")))
+                    Ok(Finding::Inconclusive(format!("GET /users/{id}: HTTP 500")))
                 }
                 (Some(PointFault::Forbidden), _) => {
-                    Err(SourceError::Credentials(format!("GET /users/{id}: HTTP 403")))
+                    Ok(Finding::Inconclusive(format!("GET /users/{id}: HTTP 403")))
                 }
                 (Some(PointFault::Inconclusive), _) => {
                     Ok(Finding::Inconclusive("404 in another shape".to_owned()))
@@ -151,6 +157,16 @@ impl SourceDouble {
         answer.map(|finding| PointRead { observation, finding })
     }
 
+    async fn read_own(&self, id: &SourceId) -> Result<OwnRecord, SourceError> {
+        let read = self.read_one(id).await?;
+        let state = match read.finding {
+            Finding::Assigned(person) | Finding::NotAssigned(person) => OwnState::Status(person.status),
+            Finding::UserGone => OwnState::UserGone,
+            Finding::Inconclusive(why) => OwnState::Inconclusive(why),
+        };
+        Ok(OwnRecord { observation: read.observation, state })
+    }
+
     async fn those_called(&self, who: &str, fails: bool) -> Result<Vec<SourceId>, SourceError> {
         let (_, half) = self.ask("GET /users?search").await?;
         let answer = {
@@ -162,7 +178,7 @@ impl SourceDouble {
                         || person.email.eq_ignore_ascii_case(who))
             };
             if fails && world.weather.login_lookups_fail {
-                Err(SourceError::Unavailable("GET /users?search: HTTP 500".to_owned()))
+                Err(SourceError::Incomplete("GET /users?search: HTTP 500".to_owned()))
             } else {
                 Ok(world
                     .people
@@ -235,18 +251,46 @@ impl SimulatedSource for SourceDouble {
         Box::pin(self.those_called(login, true))
     }
 
-    fn deletion_event<'a>(&'a self, id: &'a SourceId) -> BoxFuture<'a, Result<Option<bool>, SourceError>> {
+    fn deletion_event<'a>(
+        &'a self,
+        id: &'a SourceId,
+    ) -> BoxFuture<'a, Result<DeletionEvidence, SourceError>> {
         Box::pin(async move {
             let (_, half) = self.ask("GET /logs").await?;
             tokio::time::sleep(half).await;
             let world = self.world();
             match world.weather.log {
-                Log::Readable => Ok(Some(
-                    world.person(id.as_str()).is_some_and(|person| !person.exists && person.deletion_logged),
-                )),
-                Log::NotAllowed => Ok(None),
+                Log::Readable => {
+                    let is_logged = |person: &Person| !person.exists && person.deletion_logged;
+                    Ok(match world.person(id.as_str()).is_some_and(is_logged) {
+                        true => DeletionEvidence::Event,
+                        false => DeletionEvidence::NoEvent,
+                    })
+                }
+                Log::NotAllowed => Ok(DeletionEvidence::LogNotReadable("GET /logs: HTTP 403".to_owned())),
                 Log::Fails => Err(SourceError::Unavailable("GET /logs: HTTP 500".to_owned())),
             }
         })
+    }
+
+    fn own_record<'a>(
+        &'a self,
+        id: &'a SourceId,
+        _lane: Lane,
+    ) -> BoxFuture<'a, Result<OwnRecord, SourceError>> {
+        Box::pin(self.read_own(id))
+    }
+
+    fn log_retention(&self) -> Option<Duration> {
+        // Okta's; OneLogin documents no span.
+        self.okta.then_some(LOG_RETENTION)
+    }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        self.fate.source_told.witness()
+    }
+
+    fn forget_clock_witness(&self) {
+        self.fate.source_told.forget();
     }
 }

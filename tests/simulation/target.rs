@@ -7,8 +7,11 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::fate::Fate;
 use super::rules::Verb;
-use super::weather::{LookupFault, Side, WriteFault};
-use super::world::{Account, SECOND, World};
+use super::weather::{Side, WriteFault};
+use super::world::{Account, Ms, SECOND, World};
+
+/// A wait for a turn in the rate.
+const QUEUED: Ms = 150 * SECOND;
 
 /// A write, in the simulation's own words.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +22,8 @@ pub struct Write {
     /// What it does to access.
     pub active: Option<bool>,
     pub deletes: bool,
-    /// When what it rests on is too old, by the program's clock.
-    pub not_after: Option<i64>,
+    /// How much longer what it rests on is good for.
+    pub good_for: Option<Ms>,
     /// By path; `None` clears.
     pub values: Vec<(String, Option<String>)>,
 }
@@ -55,6 +58,8 @@ pub enum Refused {
     RateLimited,
     Server,
     Unreachable,
+    /// DELETE is not offered.
+    NotOffered,
     /// The title, which is optional.
     Title,
 }
@@ -111,7 +116,10 @@ impl TargetDouble {
             world.weather.target
         };
         match side {
-            None => Ok(half),
+            None => {
+                self.fate.workspace_told.hear(self.fate.witness());
+                Ok(half)
+            }
             Some(Side::Down) => Err(ReadError::Unavailable),
             Some(Side::RefusesCredentials) => Err(ReadError::Credentials),
         }
@@ -122,7 +130,8 @@ impl TargetDouble {
         let answer = {
             let world = self.world();
             match world.weather.gets.contains(id) {
-                true => Err(ReadError::Unavailable),
+                // Others are answered: it concerns this account alone.
+                true => Err(ReadError::Unanswerable),
                 false => Ok(world.accounts.get(id).cloned()),
             }
         };
@@ -138,7 +147,8 @@ impl TargetDouble {
             let fault =
                 weather.lookups.or_else(|| weather.lookups_of.get(&sought.text().to_lowercase()).copied());
             match fault {
-                Some(fault) => Err(error_of(fault)),
+                // Accounts are answered by id, whatever a filter or a listing says.
+                Some(_) => Err(ReadError::Unanswerable),
                 None => Ok(hits(&world, sought, world.rules.case_exact)),
             }
         };
@@ -152,7 +162,8 @@ impl TargetDouble {
         let answer = {
             let world = self.world();
             match world.weather.listing {
-                Some(fault) => Err(error_of(fault)),
+                // Accounts are answered by id, whatever a filter or a listing says.
+                Some(_) => Err(ReadError::Unanswerable),
                 None => Ok(indexed(&world).cloned().collect()),
             }
         };
@@ -182,8 +193,8 @@ impl TargetDouble {
         };
         if fault == Some(WriteFault::Queued) {
             // Whoever waits so long must not be sent on an old proof: the program's own rate gate tells it.
-            tokio::time::sleep(Duration::from_secs(150)).await;
-            if write.not_after.is_some_and(|end| self.world().wall() > end) {
+            tokio::time::sleep(Duration::from_millis(QUEUED as u64)).await;
+            if write.good_for.is_some_and(|left| left < QUEUED) {
                 return Reply::NotSent;
             }
         }
@@ -278,14 +289,6 @@ impl TargetDouble {
         let person = world.person_of(write);
         world.judge_reply(write, person.as_deref(), &reply);
         reply
-    }
-}
-
-fn error_of(fault: LookupFault) -> ReadError {
-    match fault {
-        LookupFault::Refused => ReadError::Unanswerable,
-        LookupFault::Forbidden => ReadError::Credentials,
-        LookupFault::ServerError => ReadError::Unavailable,
     }
 }
 
@@ -401,7 +404,7 @@ impl World {
         };
         let Some(before) = self.accounts.get(&id).cloned() else { return refused(Refused::NotFound, 404) };
         if write.deletes && self.rules.no_delete {
-            return refused(Refused::Server, 405);
+            return refused(Refused::NotOffered, 405);
         }
         if write.deletes {
             self.judge_effect(Verb::Delete, person.as_deref(), Some(&before), &before);

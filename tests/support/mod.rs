@@ -70,6 +70,8 @@ pub struct Bench {
     pub retry: RetryPolicy,
     /// Shorter than the configuration would accept.
     pub max_apply: Option<Duration>,
+    /// The same.
+    pub max_read: Option<Duration>,
     /// Runs as a timer would start them.
     pub unattended: bool,
     /// What is said to have started the runs, where that is neither a person nor a timer.
@@ -116,6 +118,7 @@ impl Bench {
                 longest_delay: Duration::from_millis(2),
             },
             max_apply: None,
+            max_read: None,
             unattended: false,
             trigger: None,
             only: std::sync::Mutex::new(None),
@@ -337,6 +340,20 @@ impl Bench {
         all
     }
 
+    /// Runs every sync of a configuration at the same time, as the daemon does.
+    pub async fn all_at_once(&self, text: &str) -> Vec<Ended> {
+        let config = self.parse(text);
+        let pacers = Pacers::with_retry(self.retry);
+        let store = Store::open(&config.state_dir, false).await.unwrap();
+        let runs = config
+            .syncs
+            .iter()
+            .map(|sync| self.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)));
+        let all = futures_util::future::join_all(runs).await;
+        store.close().await.unwrap();
+        all
+    }
+
     /// Runs every sync of a configuration against the world of the bench with its vendor.
     pub async fn all_with(&self, text: &str, other: &Bench) -> Vec<Ended> {
         let config = self.parse(text);
@@ -364,6 +381,7 @@ impl Bench {
                 .unwrap_or_else(|errors| panic!("{errors}"));
         for sync in &mut config.syncs {
             sync.max_apply = self.max_apply.unwrap_or(sync.max_apply);
+            sync.max_read = self.max_read.unwrap_or(sync.max_read);
         }
         config
     }
@@ -403,6 +421,7 @@ impl Bench {
                 Trigger::Manual
             }),
             unattended: self.unattended,
+            by: None,
             watcher: &Silent,
             interrupted: self.stop.subscribe(),
         };
@@ -476,7 +495,7 @@ impl Bench {
         let database = rusqlite::Connection::open(path).unwrap();
         database
             .execute_batch(&format!(
-                "UPDATE link SET state_since = state_since - {by}, absent_since = absent_since - {by},
+                "UPDATE link SET state_since = state_since - {by}, absent_since = absent_since - {by}, last_listed_at = last_listed_at - {by},
                                  observed_at = observed_at - {by};
                  UPDATE journal SET at = at - {by};
                  UPDATE run SET started_at = started_at - {by}, finished_at = finished_at - {by};
@@ -484,7 +503,9 @@ impl Bench {
                  UPDATE hold SET opened_at = opened_at - {by}, expires_at = expires_at - {by},
                                  reminded_at = reminded_at - {by}, decided_at = decided_at - {by};
                  UPDATE hold_pair SET joined_at = joined_at - {by}, approved_at = approved_at - {by};
-                 UPDATE failing SET first_at = first_at - {by}, last_at = last_at - {by};"
+                 UPDATE owed SET since = since - {by}, tried_at = tried_at - {by}, next_try_at = next_try_at - {by};
+                 UPDATE in_flight SET sent_at = sent_at - {by}, next_try_at = next_try_at - {by},
+                                      first_empty_at = first_empty_at - {by}, overtaken_at = overtaken_at - {by};"
             ))
             .unwrap();
         aging::age_texts(&database, "link", "memory", by);

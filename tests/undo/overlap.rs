@@ -73,7 +73,7 @@ async fn a_run_without_an_end_goes_on_until_somebody_else_writes() {
     let path = bench.directory.path().join("state");
     let store = Store::open(&path, false).await.unwrap();
     let tenure = store.tenure("default").await.unwrap();
-    let run = store.begin_run(&tenure, Trigger::Manual, true, Millis::now()).await.unwrap();
+    let run = store.begin_run(&tenure, Trigger::Manual, true, false, Millis::now()).await.unwrap();
     let found = store.snapshot().run_to_undo(run).await.unwrap().unwrap();
     assert_eq!((found.sync.as_str(), found.goes_on, found.people), ("default", true, 0));
     store.give_up_tenure("default").await;

@@ -7,5 +7,6 @@ mod support;
 mod changes;
 mod lanes;
 mod limits;
+mod owed;
 mod service;
 mod told;

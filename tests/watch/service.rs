@@ -40,6 +40,12 @@ impl<'a> Service<'a> {
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.stage.home.path().join("log")).unwrap_or_default()
     }
@@ -58,6 +64,16 @@ impl<'a> Service<'a> {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         began.elapsed()
+    }
+
+    /// Looks for so long that something stays so.
+    #[track_caller]
+    pub(crate) fn stays(&self, long: Duration, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + long;
+        while Instant::now() < deadline {
+            assert!(is_so(), "{}", self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     /// Full runs and runs of the watch so far.

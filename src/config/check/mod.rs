@@ -104,6 +104,7 @@ fn check_listen(section: &Section<'_>, public: bool) -> Option<SocketAddr> {
 
 const NOTIFY_ON: &[(&str, NotifyOn)] = &[
     ("held", NotifyOn::Held),
+    ("leaver", NotifyOn::Leaver),
     ("quarantine", NotifyOn::Quarantine),
     ("recovered", NotifyOn::Recovered),
     ("failed", NotifyOn::Failed),
@@ -152,11 +153,13 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
     let (user_type, attributes) = profile::check(section, groups);
     let up_to_a_day = DurationRule { low: 0, high: DAY, example: "30s" };
     let passes = DurationRule { low: MINUTE, high: DAY, example: "15m" };
+    let reads = DurationRule { example: "30m", ..passes };
     Some(Sync {
         schedule: check_schedule(section),
         jitter: section.duration("jitter", &up_to_a_day, Duration::ZERO),
         watch: check_watch(section),
         max_apply: section.duration("max_apply", &passes, Duration::from_secs(15 * MINUTE)),
+        max_read: section.duration("max_read", &reads, Duration::from_secs(30 * MINUTE)),
         scope: check_scope(&section.section("scope", schema::SCOPE)),
         lifecycle: check_lifecycle(&section.section("lifecycle", schema::LIFECYCLE)),
         guard: guard::check(&section.section("guard", schema::GUARD)),

@@ -1,12 +1,14 @@
 //! The answer in one sentence, and what to do next.
 
+use super::owed;
 use crate::config;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::mapping::{NO_USER_NAME, OUTSIDE_DOMAINS};
 use crate::core::planner::NO_ACCOUNT_OF_OURS;
-use crate::model::explain::{Fate, PersonExplained};
+use crate::model::explain::{Fate, PersonExplained, PersonHold, PersonPin};
 use crate::model::id::Vendor;
 use crate::model::identity::Finding;
+use crate::model::owed::OwedClass;
 use crate::model::plan::{Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 
@@ -37,9 +39,18 @@ impl Case<'_> {
         };
         let why = match &self.person.action {
             None => self.without_action(),
-            Some(record) => format!("{}{}", self.cause(record), Self::outcome(record)),
+            Some(record) => format!("{}{}", self.cause(record), self.outcome(record)),
         };
-        format!("{has}: {why}")
+        format!("{has}: {why}{}", self.owed_removal())
+    }
+
+    /// Since when a removal is owed, and what it waits for.
+    fn owed_removal(&self) -> String {
+        let owed = self.person.owed.iter().find(|owed| owed.class == OwedClass::Removal);
+        match owed {
+            Some(owed) => format!("; access is to end since {}: {}", owed.since.rfc3339(), owed.wait_text()),
+            None => String::new(),
+        }
     }
 
     /// Nothing to do and nothing to say: unchanged, or nothing more than the past.
@@ -123,8 +134,21 @@ impl Case<'_> {
         }
     }
 
-    /// What becomes of the action.
-    fn outcome(record: &ActionRecord) -> String {
+    /// The hold in which this action waits, or from which it was approved.
+    fn hold_of(&self, record: &ActionRecord) -> Option<&PersonHold> {
+        let class = OwedClass::of(record.action);
+        self.person.guards.holds.iter().find(|hold| OwedClass::of(hold.class) == class)
+    }
+
+    /// The decision that keeps this action from being sent.
+    fn pin_of(&self, record: &ActionRecord) -> Option<&PersonPin> {
+        let class = OwedClass::of(record.action);
+        let binds = |pin: &&PersonPin| pin.verb.is_none_or(|verb| OwedClass::of(verb) == class);
+        self.person.guards.pin.as_ref().filter(binds)
+    }
+
+    /// What becomes of the action. Decisions that stand come before what a run made of it.
+    fn outcome(&self, record: &ActionRecord) -> String {
         let verb = match record.action {
             Verb::HoldBack | Verb::Skip => return String::new(),
             Verb::Create
@@ -134,6 +158,18 @@ impl Case<'_> {
             | Verb::Deactivate
             | Verb::Delete => record.action.as_str(),
         };
+        if record.outcome != Outcome::Applied {
+            match (self.hold_of(record), self.pin_of(record)) {
+                (Some(hold), _) if hold.approved => {
+                    return format!("; the {verb} is approved, and the next run sends it");
+                }
+                (Some(hold), _) => {
+                    return format!("; the {verb} waits for an approval in {}: {}", hold.id, hold.reason);
+                }
+                (None, Some(pin)) => return format!("; the {verb} is not sent: {}", pin.reason),
+                (None, None) => {}
+            }
+        }
         let detail = record.detail.as_deref().unwrap_or(&record.reason);
         match record.outcome {
             Outcome::Planned => format!("; the next run sends the {verb}"),
@@ -178,7 +214,9 @@ impl Case<'_> {
         if guards.paused && person.action.as_ref().is_some_and(|record| record.action.is_write()) {
             next.push("`rosterd resume` lets runs write again".to_owned());
         }
+        next.extend(person.owed.iter().filter_map(|owed| owed::advice(owed, &person.source_id)));
         match &person.action {
+            Some(record) if self.is_decided(record) => {}
             Some(record) => next.extend(self.for_record(record)),
             None => next.extend(self.for_unchanged()),
         }
@@ -198,6 +236,12 @@ impl Case<'_> {
             next.push("nothing".to_owned());
         }
         next
+    }
+
+    /// Whether a person's decision, or the lack of one, is all that matters: what to do about it is said already.
+    fn is_decided(&self, record: &ActionRecord) -> bool {
+        let waits = self.hold_of(record).is_some_and(|hold| !hold.approved);
+        record.action.is_write() && (waits || self.pin_of(record).is_some())
     }
 
     fn for_unchanged(&self) -> Vec<String> {

@@ -32,6 +32,8 @@ pub struct Client {
     pub attachment: Vec<u8>,
     /// The peer's uid, as the kernel tells it.
     pub uid: u32,
+    /// The peer's process, as the kernel tells it.
+    pub pid: Option<i32>,
     frames: mpsc::UnboundedSender<Frame>,
     answers: Mutex<mpsc::Receiver<bool>>,
     window: Arc<Semaphore>,
@@ -141,7 +143,8 @@ pub async fn serve(
 }
 
 async fn talk(stream: UnixStream, serve: Serve) -> std::io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
+    let peer = stream.peer_cred()?;
+    let (uid, pid) = (peer.uid(), peer.pid());
     let (mut from, mut to) = stream.into_split();
     if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         let text = "error: only root and the user that rosterd runs as may ask it\nhelp: use sudo";
@@ -165,6 +168,7 @@ async fn talk(stream: UnixStream, serve: Serve) -> std::io::Result<()> {
         request,
         attachment,
         uid,
+        pid,
         frames: frames.clone(),
         answers: Mutex::new(answers),
         window: window.clone(),

@@ -137,9 +137,10 @@ pub(super) fn nowhere() -> Response {
 async fn gathered(state: &HttpState) -> Result<Status, StoreError> {
     let config = state.config.borrow().clone();
     let now = Millis::now();
-    let names = config.syncs.iter().map(|sync| sync.name.clone()).collect();
-    let recorded = state.snapshot.recorded(names, now).await?;
-    Ok(judged(config.syncs.iter().zip(recorded), now))
+    let names: Vec<String> = config.syncs.iter().map(|sync| sync.name.clone()).collect();
+    let recorded = state.snapshot.recorded(names.clone(), now).await?;
+    let unconfigured = state.snapshot.unconfigured(names).await?;
+    Ok(judged(config.syncs.iter().zip(recorded), unconfigured, now))
 }
 
 fn written(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Response {

@@ -31,15 +31,20 @@ const RUNS_OF_A_PAGE: usize = 50;
 pub(super) async fn status(State(shared): State<Shared>) -> Response {
     let now = Millis::now();
     let config = shared.state.config.borrow().clone();
-    let names = config.syncs.iter().map(|sync| sync.name.clone()).collect();
-    let overviews = match shared.state.snapshot.overviews(names, LAST_RUNS, now).await {
+    let names: Vec<String> = config.syncs.iter().map(|sync| sync.name.clone()).collect();
+    let snapshot = &shared.state.snapshot;
+    let overviews = match snapshot.overviews(names.clone(), LAST_RUNS, now).await {
         Ok(overviews) => overviews,
+        Err(error) => return failed(&error),
+    };
+    let unconfigured = match snapshot.unconfigured(names).await {
+        Ok(unconfigured) => unconfigured,
         Err(error) => return failed(&error),
     };
     let syncs = config.syncs.iter().zip(overviews).map(|(sync, overview)| {
         (sync_status(sync, overview.recorded, now), overview.runs, overview.revocations)
     });
-    let page = StatusPage::new(syncs.collect(), now);
+    let page = StatusPage::new(syncs.collect(), &unconfigured, now);
     written(StatusCode::OK, |out| site::write_status_page(&page, now, out))
 }
 

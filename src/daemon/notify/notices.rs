@@ -2,18 +2,23 @@
 //!
 //! What lives here: when a state is news, and the words for it. What must not: the network, the clock, a queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::config::NotifyOn;
 use crate::model::drift::VerifyFacts;
+use crate::model::id::SourceId;
+use crate::model::owed::{OwedChange, WaitMeaning};
 use crate::model::plan::Verb;
 use crate::model::report::{HoldFact, RunFacts, RunResult, Summary, Trigger};
+use crate::model::time::Millis;
 use crate::report::summary_line;
 
 /// Characters of somebody else's sentence that are repeated; the report has all of them.
 const LONGEST_PROBLEM: usize = 400;
+/// Somebody who left and has access for longer, while no person is waited for, is news.
+const LATE_MILLIS: i64 = 15 * 60_000;
 
 /// What a notice is about; the words of `daemon.notify.on`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -21,6 +26,8 @@ const LONGEST_PROBLEM: usize = 400;
 pub enum Event {
     /// Something waits for approval.
     Held,
+    /// Somebody who left still has access, and it waits for no person.
+    Leaver,
     /// A sync backs off.
     Quarantine,
     /// A sync is healthy again.
@@ -34,6 +41,7 @@ impl Event {
     pub fn as_str(self) -> &'static str {
         match self {
             Event::Held => "held",
+            Event::Leaver => "leaver",
             Event::Quarantine => "quarantine",
             Event::Recovered => "recovered",
             Event::Failed => "failed",
@@ -43,6 +51,7 @@ impl Event {
     fn is_wanted(self, on: &[NotifyOn]) -> bool {
         on.contains(&match self {
             Event::Held => NotifyOn::Held,
+            Event::Leaver => NotifyOn::Leaver,
             Event::Quarantine => NotifyOn::Quarantine,
             Event::Recovered => NotifyOn::Recovered,
             Event::Failed => NotifyOn::Failed,
@@ -84,6 +93,8 @@ pub struct Told {
 #[derive(Debug, Default)]
 struct ToldOfSync {
     trouble: Trouble,
+    /// Leavers with access who were told.
+    leavers: BTreeSet<SourceId>,
     /// Revision by id.
     holds: BTreeMap<String, u32>,
     /// The last scheduled verification failed.
@@ -103,12 +114,21 @@ enum Trouble {
     Quarantined,
 }
 
+/// What of a sync lasts beyond the run that ended.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Lasting {
+    /// It is in quarantine.
+    pub quarantined: bool,
+    /// Something that was tried is still owed, whether this run tried it or not.
+    pub failing: bool,
+}
+
 /// What is to be told of a run that was no dry run, and takes note that it was told. A trouble is told when it begins
 /// and when it grows, then not again before it has ended; a hold when it opens, grows, or is reminded of.
-pub fn decide(told: &mut Told, facts: &RunFacts, quarantined: bool, on: &[NotifyOn]) -> Vec<Notice> {
+pub fn decide(told: &mut Told, facts: &RunFacts, lasting: Lasting, on: &[NotifyOn]) -> Vec<Notice> {
     let told = told.syncs.entry(facts.sync.clone()).or_default();
     let was = told.trouble;
-    let is = trouble(facts, quarantined, was);
+    let is = trouble(facts, lasting, was);
     told.trouble = is;
     let event = if is > was {
         match is {
@@ -132,6 +152,62 @@ pub fn decide(told: &mut Told, facts: &RunFacts, quarantined: bool, on: &[Notify
         notices.push(notice(Event::Held, held_text(facts, &holds), facts, holds));
     }
     notices
+}
+
+/// What is to be told of those who left and still have access, and takes note that it was told: each person once who has
+/// had it for too long while it waits for no person, and once that it is over for all of them.
+pub fn decide_leavers(
+    told: &mut Told,
+    sync: &str,
+    owed: &[OwedChange],
+    now: Millis,
+    on: &[NotifyOn],
+) -> Option<Notice> {
+    let told = told.syncs.entry(sync.to_owned()).or_default();
+    let undone: Vec<&OwedChange> = owed
+        .iter()
+        .filter(|change| change.is_removal() && change.waits_for.meaning() == WaitMeaning::Undone)
+        .collect();
+    let were = !told.leavers.is_empty();
+    told.leavers.retain(|id| undone.iter().any(|change| change.source_id == *id));
+    let late: Vec<&OwedChange> =
+        undone.into_iter().filter(|change| now.since(change.since) >= LATE_MILLIS).collect();
+    let news = late.iter().filter(|change| told.leavers.insert(change.source_id.clone())).count();
+    let (text, result) = match late.iter().min_by_key(|change| change.since) {
+        Some(longest) if news > 0 => (leaver_text(sync, late.len(), longest), RunResult::Partial),
+        Some(_) => return None,
+        None if were && told.leavers.is_empty() => {
+            (format!("rosterd {sync}: nobody who left has access for that long any more."), RunResult::Ok)
+        }
+        None => return None,
+    };
+    Event::Leaver.is_wanted(on).then(|| Notice {
+        schema: "rosterd.notice/1",
+        text,
+        event: Event::Leaver,
+        sync: sync.to_owned(),
+        run: None,
+        result,
+        finished_at: now.rfc3339(),
+        problem: None,
+        summary: Summary::default(),
+        holds: Vec::new(),
+    })
+}
+
+/// Nobody is named: a notice goes to whoever reads the channel.
+fn leaver_text(sync: &str, people: usize, longest: &OwedChange) -> String {
+    let (who, has) = if people == 1 {
+        ("1 person who left".to_owned(), "has")
+    } else {
+        (format!("{people} people who left"), "have")
+    };
+    format!(
+        "rosterd {sync}: {who} still {has} access, the longest since {}; that waits for {}. `rosterd status` says who and \
+         why.",
+        longest.since.rfc3339(),
+        longest.waits_for.describe()
+    )
 }
 
 /// What is to be told of a scheduled verification, and takes note that it was told: the first of a row that failed,
@@ -178,11 +254,15 @@ pub fn decide_verification(told: &mut Told, facts: &VerifyFacts, on: &[NotifyOn]
 
 /// How the sync is after this run. A run of named people proves nothing about everybody: it can begin a trouble, not
 /// end one.
-fn trouble(facts: &RunFacts, quarantined: bool, was: Trouble) -> Trouble {
-    if quarantined {
+fn trouble(facts: &RunFacts, lasting: Lasting, was: Trouble) -> Trouble {
+    if lasting.quarantined {
         return Trouble::Quarantined;
     }
     match facts.result {
+        // Who fails steadily is not tried in every run: that one tried nothing ends nothing.
+        RunResult::Ok | RunResult::Held if facts.source.complete && lasting.failing => {
+            was.clamp(Trouble::None, Trouble::Partial)
+        }
         RunResult::Ok | RunResult::Held if facts.source.complete => Trouble::None,
         RunResult::Partial if facts.source.complete => Trouble::Partial,
         RunResult::Partial => was.max(Trouble::Partial),
@@ -222,7 +302,7 @@ fn notice(event: Event, text: String, facts: &RunFacts, holds: Vec<HoldFact>) ->
         run: facts.run,
         result: facts.result,
         finished_at: facts.finished_at.rfc3339(),
-        problem: problem(facts),
+        problem: facts.problem().map(str::to_owned),
         summary: facts.summary,
         holds,
     }
@@ -230,7 +310,7 @@ fn notice(event: Event, text: String, facts: &RunFacts, holds: Vec<HoldFact>) ->
 
 fn trouble_text(event: Event, is: Trouble, facts: &RunFacts) -> String {
     let (sync, run) = (&facts.sync, run_name(facts));
-    let problem = problem(facts).map(|problem| format!(": {}", plain(&problem))).unwrap_or_default();
+    let problem = facts.problem().map(|problem| format!(": {}", plain(problem))).unwrap_or_default();
     let summary = plain(&summary_line(facts));
     let more = facts.run.map_or_else(
         || "`rosterd status`".to_owned(),
@@ -238,8 +318,8 @@ fn trouble_text(event: Event, is: Trouble, facts: &RunFacts) -> String {
     );
     match (event, is) {
         (Event::Quarantine, _) => format!(
-            "rosterd {sync} is in quarantine since {run}{problem}. It runs at most once an hour until a run succeeds. \
-             `rosterd check` tries both sides; a new secret is read on `systemctl reload rosterd`."
+            "rosterd {sync} is in quarantine since {run}{problem}. It is tried at each firing of its schedule and at least \
+             once an hour until a run succeeds. `rosterd check` tries both sides; a new secret is read on `systemctl reload rosterd`."
         ),
         (Event::Failed, Trouble::Partial) => format!(
             "rosterd {sync}: {run} could not do everything. {summary} {more} says who and why; each is tried again."
@@ -254,8 +334,8 @@ fn trouble_text(event: Event, is: Trouble, facts: &RunFacts) -> String {
                 "rosterd {sync} runs again since {run}, but not everything could be done. {summary} {more} says who and why."
             )
         }
-        // Told by `held_text`.
-        (Event::Held, _) => summary,
+        // Told by `held_text` and `leaver_text`.
+        (Event::Held | Event::Leaver, _) => summary,
     }
 }
 
@@ -287,19 +367,6 @@ fn participle(verb: Verb) -> &'static str {
         Verb::Adopt => "adopted",
         Verb::Create => "created",
         Verb::HoldBack | Verb::Skip => "looked at",
-    }
-}
-
-/// What was wrong with the run as a whole.
-fn problem(facts: &RunFacts) -> Option<String> {
-    match facts.result {
-        RunResult::SourceIncomplete | RunResult::SourceUnavailable => facts.source.problem.clone(),
-        RunResult::TargetUnavailable => facts.target.problem.clone(),
-        // The error is the last thing that a run notes, except for what it led to.
-        RunResult::Error => {
-            facts.notes.iter().rfind(|note| !note.starts_with("this sync is in quarantine")).cloned()
-        }
-        RunResult::Ok | RunResult::Partial | RunResult::Held | RunResult::Interrupted => None,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::notices::tests::{ALL, ended};
+use super::notices::tests::{ALL, QUARANTINED, WELL, ended};
 use super::*;
 use crate::model::report::RunResult;
 
@@ -114,7 +114,7 @@ async fn what_is_news_is_posted_and_drained_at_the_end() {
     let mut hook = receiver(&[]).await;
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), None);
     for result in [RunResult::Error, RunResult::Error, RunResult::Ok] {
-        notifier.run_ended(&ended(result), 1, false);
+        notifier.run_ended(&ended(result), 1, WELL);
     }
     notifier.drain(PATIENCE).await;
     let heard = hook.heard();
@@ -127,7 +127,7 @@ async fn what_is_news_is_posted_and_drained_at_the_end() {
 async fn a_receiver_that_fails_once_is_told_again() {
     let mut hook = receiver(&[500, 200]).await;
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), None);
-    notifier.run_ended(&ended(RunResult::Error), 1, false);
+    notifier.run_ended(&ended(RunResult::Error), 1, WELL);
     notifier.drain(PATIENCE).await;
     assert_eq!(events(&hook.heard()), ["failed", "failed"]);
 }
@@ -138,7 +138,7 @@ async fn a_notice_that_nobody_takes_is_a_warning_without_the_address() {
     let _listening = lines.listen();
     let mut hook = receiver(&[404]).await;
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), None);
-    notifier.run_ended(&ended(RunResult::Error), 1, false);
+    notifier.run_ended(&ended(RunResult::Error), 1, WELL);
     notifier.drain(PATIENCE).await;
     assert_eq!(hook.heard().len(), 1);
     let text = lines.text();
@@ -154,8 +154,8 @@ async fn a_receiver_that_never_answers_delays_no_run_and_what_it_cannot_take_is_
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), None);
     // Each of these is news; nothing is awaited, so the queue is all there is.
     for _ in 0..QUEUE {
-        notifier.run_ended(&ended(RunResult::Error), 1, false);
-        notifier.run_ended(&ended(RunResult::Ok), 0, false);
+        notifier.run_ended(&ended(RunResult::Error), 1, WELL);
+        notifier.run_ended(&ended(RunResult::Ok), 0, WELL);
     }
     let dropped = lines.text().matches("notice dropped").count();
     assert_eq!(dropped, QUEUE, "twice as many as the queue takes");
@@ -176,7 +176,7 @@ async fn good_runs_ping_the_dead_man_and_others_do_not() {
     ] {
         let mut dead_man = receiver(&[]).await;
         let notifier = Notifier::with(None, Vec::new(), dead_man.webhook());
-        notifier.run_ended(&ended(RunResult::Ok), code, false);
+        notifier.run_ended(&ended(RunResult::Ok), code, WELL);
         notifier.drain(PATIENCE).await;
         let heard = dead_man.heard();
         assert_eq!(heard.len(), expected, "exit code {code}");
@@ -188,10 +188,10 @@ async fn good_runs_ping_the_dead_man_and_others_do_not() {
 async fn runs_that_end_while_a_ping_is_in_flight_are_one_more_ping() {
     let mut dead_man = patient_receiver(&[]).await;
     let notifier = Notifier::with(None, Vec::new(), dead_man.webhook());
-    notifier.run_ended(&ended(RunResult::Ok), exit::OK, false);
+    notifier.run_ended(&ended(RunResult::Ok), exit::OK, WELL);
     assert!(dead_man.heard.recv().await.is_some());
     for _ in 0..10 {
-        notifier.run_ended(&ended(RunResult::Ok), exit::OK, false);
+        notifier.run_ended(&ended(RunResult::Ok), exit::OK, WELL);
     }
     dead_man.may_answer.add_permits(1_000);
     notifier.drain(PATIENCE).await;
@@ -202,8 +202,8 @@ async fn runs_that_end_while_a_ping_is_in_flight_are_one_more_ping() {
 async fn a_slow_webhook_does_not_keep_the_dead_man_waiting() {
     let (hook, mut dead_man) = (patient_receiver(&[]).await, receiver(&[]).await);
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), dead_man.webhook());
-    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
-    notifier.run_ended(&ended(RunResult::Ok), exit::OK, false);
+    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, WELL);
+    notifier.run_ended(&ended(RunResult::Ok), exit::OK, WELL);
     assert_eq!(dead_man.heard.recv().await.unwrap().0, Method::GET);
 }
 
@@ -213,7 +213,7 @@ async fn draining_gives_up_on_a_receiver_that_never_answers() {
     let _listening = lines.listen();
     let mut hook = patient_receiver(&[]).await;
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), None);
-    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
+    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, WELL);
     assert!(hook.heard.recv().await.is_some());
     notifier.drain(Duration::from_millis(1)).await;
     assert!(lines.text().contains("not everything could be told"), "{}", lines.text());
@@ -225,7 +225,7 @@ async fn a_dry_run_is_nobodys_news() {
     let notifier = Notifier::with(hook.webhook(), ALL.to_vec(), dead_man.webhook());
     let mut facts = ended(RunResult::Error);
     facts.mode = Mode::DryRun;
-    notifier.run_ended(&facts, exit::OK, false);
+    notifier.run_ended(&facts, exit::OK, WELL);
     notifier.drain(PATIENCE).await;
     assert_eq!((hook.heard().len(), dead_man.heard().len()), (0, 0));
 }
@@ -243,7 +243,7 @@ fn configured(hook: Option<&Receiver>, dead_man: Option<&Receiver>) -> Daemon {
 #[tokio::test]
 async fn nothing_configured_starts_nothing() {
     let notifier = Notifier::start(&configured(None, None));
-    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, true);
+    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, QUARANTINED);
     assert!(notifier.tasks.is_empty());
     notifier.drain(PATIENCE).await;
 }
@@ -252,10 +252,10 @@ async fn nothing_configured_starts_nothing() {
 async fn a_new_configuration_sends_elsewhere_and_remembers_what_was_told() {
     let (mut before, mut after) = (receiver(&[]).await, receiver(&[]).await);
     let mut notifier = Notifier::start(&configured(Some(&before), None));
-    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
+    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, WELL);
     notifier.reconfigure(&configured(Some(&after), Some(&after)));
-    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, false);
-    notifier.run_ended(&ended(RunResult::Ok), exit::OK, false);
+    notifier.run_ended(&ended(RunResult::Error), exit::FAILURE, WELL);
+    notifier.run_ended(&ended(RunResult::Ok), exit::OK, WELL);
     notifier.drain(PATIENCE).await;
     assert_eq!(before.heard.recv().await.unwrap().1["event"], "failed");
     let heard = after.heard();

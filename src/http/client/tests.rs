@@ -70,6 +70,7 @@ fn write(peer: &Peer) -> Request {
         body: Some(Bytes::from_static(b"{}")),
         lane: Lane::General,
         replay: Replay::OnlyIfNotProcessed,
+        not_after: None,
     }
 }
 
@@ -302,4 +303,125 @@ fn no_debug_output_shows_a_token() {
     assert!(!format!("{bearer:?}").contains("hunter2"));
     let header = crate::http::credentials::sensitive("Bearer hunter2").unwrap();
     assert!(!format!("{header:?}").contains("hunter2"));
+}
+
+/// A write that may go for so long.
+fn write_within(peer: &Peer, time: Duration) -> Request {
+    Request { not_after: Some(Instant::now() + time), ..write(peer) }
+}
+
+#[tokio::test]
+async fn a_request_whose_time_is_over_is_not_sent_and_says_so() {
+    let peer = peer([answer("429 Slow", "retry-after: 150\r\n", ""), answer("200 OK", "", "")]).await;
+    let client = client(&peer);
+    // Refused once, and the gate opens after its end.
+    let error = client.send(write_within(&peer, Duration::from_secs(120))).await.unwrap_err();
+    assert!(matches!(&error, HttpError::Expired { message } if message.contains("not sent")), "{error:?}");
+    // The gate is closed already.
+    let error = client.send(write_within(&peer, Duration::from_secs(60))).await.unwrap_err();
+    assert!(matches!(error, HttpError::Expired { .. }), "{error:?}");
+    assert_eq!((client.counters().requests, peer.heard.lock().unwrap().len()), (1, 1));
+    let opens_in = client.pacer().opens_in(Lane::General, "all");
+    assert!((148..=150).contains(&opens_in.as_secs()), "{opens_in:?}");
+    // Over before it began.
+    let error = client.send(write_within(&peer, Duration::ZERO)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Expired { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_repetition_after_the_end_is_not_sent() {
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", unused.local_addr().unwrap())).unwrap();
+    drop(unused);
+    let retry = RetryPolicy { first_delay: Duration::from_secs(30), ..RetryPolicy::default() };
+    let pacer = Pacer::with_retry(PacerOptions::requests_per_minute(60_000, 0), retry);
+    let patient = ClientOptions::new(PeerName("peer"), base.clone(), Arc::new(pacer));
+    let client = Client::new(patient, Arc::new(NoCredentials)).unwrap();
+    let nobody = Peer { base, heard: Arc::default() };
+    let error = client.send(write_within(&nobody, Duration::from_secs(20))).await.unwrap_err();
+    assert!(matches!(error, HttpError::Expired { .. }), "the backoff leads past the end: {error:?}");
+
+    // What a read was answered stays its answer: only its repetition does not go.
+    let peer = peer([answer("500 Oops", "", "why")]).await;
+    let pacer = Pacer::with_retry(PacerOptions::requests_per_minute(60_000, 0), retry);
+    let patient = ClientOptions::new(PeerName("peer"), peer.base.clone(), Arc::new(pacer));
+    let client = Client::new(patient, Arc::new(NoCredentials)).unwrap();
+    let request = Request { not_after: Some(Instant::now() + Duration::from_secs(20)), ..read(&peer) };
+    assert_eq!(client.send(request).await.unwrap().status, 500);
+}
+
+#[tokio::test]
+async fn a_token_that_takes_too_long_to_fetch_leaves_a_request_unsent() {
+    struct Slow;
+    impl Credentials for Slow {
+        fn authorise<'a>(&'a self, _: &'a Method, _: &'a Url) -> BoxFuture<'a, Result<HeaderMap, HttpError>> {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                Ok(HeaderMap::new())
+            })
+        }
+        fn refused<'a>(&'a self, _: &'a Answer) -> BoxFuture<'a, bool> {
+            Box::pin(async { false })
+        }
+    }
+    let peer = peer(Vec::<String>::new()).await;
+    let client = Client::new(options(&peer.base), Arc::new(Slow)).unwrap();
+    let error = client.send(write_within(&peer, Duration::from_millis(30))).await.unwrap_err();
+    assert!(matches!(error, HttpError::Expired { .. }), "{error:?}");
+    assert_eq!(client.counters().requests, 0);
+}
+
+#[tokio::test]
+async fn the_date_of_the_answers_tells_how_far_our_clock_is_off() {
+    let date = |ahead: i64| {
+        let at = std::time::SystemTime::now();
+        let shift = Duration::from_secs(ahead.unsigned_abs());
+        let at = if ahead < 0 { at - shift } else { at + shift };
+        format!("date: {}\r\n", httpdate::fmt_http_date(at))
+    };
+    let aged = format!("age: 3\r\n{}", date(0));
+    let answers = [String::new(), aged, date(7_200), date(-400), date(0)];
+    let peer = peer(answers.map(|headers| answer("200 OK", &headers, ""))).await;
+    let client = client(&peer);
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        client.send(read(&peer)).await.unwrap();
+        told.push(client.clock_witness().map(|witness| (witness.offset_millis + 200) / 1_000));
+    }
+    assert_eq!(told[..2], [None, None], "no date, and one that was kept on the way");
+    assert!(told[2].is_some_and(|seconds| (7_198..=7_200).contains(&seconds)), "{told:?}");
+    assert!(told[3].is_some_and(|seconds| (-400..=-397).contains(&seconds)), "the nearer one: {told:?}");
+    assert_eq!(told[4], Some(0), "{told:?}");
+    client.forget_clock_witness();
+    assert_eq!(client.clock_witness(), None);
+}
+
+/// The kernel would otherwise deliver it as soon as the peer reads again.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_request_that_was_given_up_is_not_delivered_later() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let timeout = Duration::from_secs(1);
+    let impatient = ClientOptions { timeout, ..options(&base) };
+    let client = Client::new(impatient, Arc::new(NoCredentials)).unwrap();
+    let peer = Peer { base, heard: Arc::default() };
+    let body = Bytes::from(vec![b'x'; 32 * 1024 * 1024]);
+    let request = Request { body: Some(body), ..write(&peer) };
+    let reader = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // A peer that hangs for longer than the request's own time, and then goes on.
+        tokio::time::sleep(4 * timeout).await;
+        let mut buffer = vec![0; 1024 * 1024];
+        loop {
+            match stream.read(&mut buffer).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(error.kind()),
+            }
+        }
+    });
+    let error = client.send(request).await.unwrap_err();
+    assert!(matches!(error, HttpError::Unanswered { .. }), "{error:?}");
+    assert_eq!(reader.await.unwrap(), Err(std::io::ErrorKind::ConnectionReset), "the rest was not delivered");
 }

@@ -216,3 +216,35 @@ async fn two_syncs_of_one_credential_share_a_pacer_and_the_lower_rate_holds() {
     let other = pacers.get(&origin, "another token", PacerOptions::requests_per_minute(400, 20));
     assert!(!Arc::ptr_eq(&first, &other));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_the_requests_end_is_not_begun() {
+    let pacer = rate(600);
+    let limited = RateSignals { retry_after: Some(Duration::from_secs(150)), ..RateSignals::default() };
+    pacer.observe("all", 429, &limited, Instant::now(), FALLBACK);
+    assert_eq!(pacer.opens_in(Lane::Removal, "all"), Duration::from_secs(150));
+    let begun = Instant::now();
+    let end = Some(begun + Duration::from_secs(120));
+    assert_eq!(pacer.admit_before(Lane::Removal, "all", end).await, Err(KeptBack::Expired));
+    assert_eq!(begun.elapsed(), Duration::ZERO, "told at once");
+    let later = Some(begun + Duration::from_secs(200));
+    assert_eq!(pacer.admit_before(Lane::Removal, "all", later).await, Ok(()));
+    assert_eq!(begun.elapsed(), Duration::from_secs(150));
+    assert_eq!(pacer.opens_in(Lane::Removal, "all"), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_kept_from_the_opening_of_the_gate_until_the_proof_was_taken() {
+    let pacer = Arc::new(rate(600));
+    let limited = RateSignals { retry_after: Some(Duration::from_secs(150)), ..RateSignals::default() };
+    pacer.observe("all", 429, &limited, Instant::now(), FALLBACK);
+    let begun = Instant::now();
+    let place = Arc::clone(&pacer).place(Lane::Removal, "all").await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(150));
+    // While the proof is taken nobody else goes first, and a general request gives up at its own end.
+    let end = Some(Instant::now() + Duration::from_secs(5));
+    assert_eq!(pacer.admit_before(Lane::General, "all", end).await, Err(KeptBack::Expired));
+    assert_eq!(pacer.admit(Lane::Removal, "all").await, Ok(()));
+    drop(place);
+    assert_eq!(pacer.admit(Lane::General, "all").await, Ok(()));
+}

@@ -14,7 +14,7 @@ use crate::model::account::Account;
 use crate::model::handover::{FoundBy, Left, Proposal};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
-use crate::source::Source;
+use crate::source::{DeletionEvidence, Source};
 use crate::store::Spool;
 use crate::target::Observe;
 
@@ -162,7 +162,7 @@ impl<O: Observe> Work<'_, '_, O> {
 async fn ask(source: &Source, id: &SourceId) -> Result<Answer, RunError> {
     let read = source.point_read(id, Lane::General).await?;
     let deleted = match read.finding {
-        Finding::UserGone => source.deletion_event(id).await.ok().flatten() == Some(true),
+        Finding::UserGone => matches!(source.deletion_event(id).await, Ok(DeletionEvidence::Event)),
         Finding::Assigned(_) | Finding::NotAssigned(_) | Finding::Inconclusive(_) => false,
     };
     Ok(Answer { read, deleted })

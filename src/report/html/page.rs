@@ -10,8 +10,8 @@ use crate::model::report::{ActionRecord, Mode, Outcome, RunFacts, RunResult, Sum
 use crate::model::time::Millis;
 use crate::report::markdown::number;
 use crate::report::text::{
-    count, counts, detail_label, failure, seats_line, sign, source_line, summary_text, title, told_detail,
-    with_help, word,
+    count, counts, detail_label, failure, owed_text, seats_line, sign, source_line, summary_text, title,
+    told_detail, with_help, word,
 };
 
 /// Width of the bar, in its own units.
@@ -92,6 +92,7 @@ struct Hold {
     people: String,
     reason: String,
     expires_at: String,
+    decided: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -184,6 +185,7 @@ fn holds(facts: &RunFacts) -> Vec<Hold> {
         people: count(hold.count, "person", "people"),
         reason: shown(&hold.reason).into_owned(),
         expires_at: shown(&hold.expires_at).into_owned(),
+        decided: owned(hold.decided.as_deref()),
     };
     facts.holds.iter().map(hold).collect()
 }
@@ -288,6 +290,7 @@ impl Row {
             let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
             format!("{}: {status}{}", detail_label(record.outcome), shown(detail))
         });
+        let detail: Vec<String> = detail.into_iter().chain(owed_text(record)).collect();
         Row {
             verb: record.action.as_str(),
             class: class(record),
@@ -296,7 +299,7 @@ impl Row {
             user: shown(&record.user).into_owned(),
             ids: shown(&ids.join(" → ")).into_owned(),
             reason: shown(&record.reason).into_owned(),
-            detail: detail.unwrap_or_default(),
+            detail: detail.join("; "),
             changes: record.changes.iter().map(Difference::of).collect(),
         }
     }

@@ -6,14 +6,16 @@ use serde::Serialize;
 
 use super::{shown, words};
 use crate::model::history::RunLine;
+use crate::model::owed::WaitMeaning;
 use crate::model::report::{Mode, RunResult, Summary};
 use crate::model::revocation::{Revocations, Share};
 use crate::model::status::{
-    DriftStatus, FailingPerson, HoldStatus, LastRun, OpenRun, QuarantineStatus, SeatCount, SyncStatus,
+    DriftStatus, FailingPerson, HoldStatus, LastRun, LeaverWithAccess, OpenRun, QuarantineStatus, SeatCount,
+    SyncStatus, UnconfiguredSync,
 };
 use crate::model::time::Millis;
 use crate::report::html::result_class;
-use crate::report::status::{attributes_text, drift_text, next_try, span, times};
+use crate::report::status::{attributes_text, drift_text, next_try, owed_text, span, times};
 use crate::report::text::{count, summary_text};
 
 /// Height of a run's column, in its own units.
@@ -21,17 +23,25 @@ const COLUMN: f64 = 40.0;
 /// Changes that fill the column; the scale is logarithmic, so that one change is seen beside a thousand.
 const FULL_COLUMN: f64 = 1000.0;
 
+/// Leavers who are rows of the page.
+const LEAVERS_SHOWN: usize = 25;
+
 /// The first page.
 #[derive(Debug, Serialize)]
 pub struct StatusPage {
     healthy: bool,
     headline: String,
     syncs: Vec<Card>,
+    unconfigured: Vec<String>,
 }
 
 impl StatusPage {
     /// Each sync as `status` judges it, with its runs (the newest first) and what leavers' access took.
-    pub fn new(syncs: Vec<(SyncStatus, Vec<RunLine>, Revocations)>, now: Millis) -> StatusPage {
+    pub fn new(
+        syncs: Vec<(SyncStatus, Vec<RunLine>, Revocations)>,
+        unconfigured: &[UnconfiguredSync],
+        now: Millis,
+    ) -> StatusPage {
         let all = syncs.len() as u64;
         let unwell = syncs.iter().filter(|(status, _, _)| !status.healthy).count();
         let headline = match (unwell, all) {
@@ -50,6 +60,7 @@ impl StatusPage {
             healthy: unwell == 0,
             headline,
             syncs: syncs.into_iter().enumerate().map(card).collect(),
+            unconfigured: unconfigured.iter().map(|sync| shown(&sync.describe())).collect(),
         }
     }
 
@@ -70,7 +81,11 @@ struct Card {
     /// The part of an address that means this sync.
     query: String,
     healthy: bool,
+    leavers: Vec<LeaverRow>,
+    leavers_all: u64,
+    leavers_more: u64,
     problems: Vec<String>,
+    notices: Vec<String>,
     source: String,
     target: String,
     tiles: Vec<Tile>,
@@ -96,7 +111,16 @@ impl Card {
             name: shown(&status.name),
             query: format!("?sync={}", utf8_percent_encode(&status.name, NON_ALPHANUMERIC)),
             healthy: status.healthy,
+            leavers: status
+                .leavers_with_access
+                .iter()
+                .take(LEAVERS_SHOWN)
+                .map(|leaver| LeaverRow::new(leaver, now))
+                .collect(),
+            leavers_all: status.leavers_with_access.len() as u64,
+            leavers_more: status.leavers_with_access.len().saturating_sub(LEAVERS_SHOWN) as u64,
             problems: status.problems.iter().map(|problem| shown(problem)).collect(),
+            notices: status.notices.iter().map(|notice| shown(notice)).collect(),
             source: shown(&format!("{} app {} at {}", source.kind, source.app_id, source.url)),
             target: shown(&format!("{} at {}", target.dialect, target.url)),
             tiles: tiles(status),
@@ -106,6 +130,45 @@ impl Card {
             failing_more: status.failing.count.saturating_sub(status.failing.first.len() as u64),
             runs: runs.iter().rev().map(Tick::new).collect(),
             revoked: Spread::new(revocations),
+        }
+    }
+}
+
+/// Somebody who left and still has access.
+#[derive(Debug, Serialize)]
+struct LeaverRow {
+    user: String,
+    link: String,
+    class: &'static str,
+    cause: &'static str,
+    since: String,
+    since_words: String,
+    kept: String,
+    waits_for: &'static str,
+    next: String,
+    detail: String,
+}
+
+impl LeaverRow {
+    fn new(leaver: &LeaverWithAccess, now: Millis) -> LeaverRow {
+        let LeaverWithAccess { user, source_id, since, cause, waits_for, next_try, detail } = leaver;
+        let next = match (waits_for.meaning(), next_try) {
+            (WaitMeaning::Undone | WaitMeaning::Wanted, Some(at)) => words(*at),
+            (WaitMeaning::Undone, None) => "the next run".to_owned(),
+            (WaitMeaning::Held, _) => "once it is approved".to_owned(),
+            (WaitMeaning::Wanted, None) => "once that has ended".to_owned(),
+        };
+        LeaverRow {
+            user: shown(user),
+            link: utf8_percent_encode(source_id.as_str(), NON_ALPHANUMERIC).to_string(),
+            class: if waits_for.needs_attention() { "t-failed" } else { "t-held" },
+            cause,
+            since: since.rfc3339(),
+            since_words: words(*since),
+            kept: span(now.since(*since)),
+            waits_for: waits_for.describe(),
+            next,
+            detail: shown(detail),
         }
     }
 }
@@ -145,6 +208,7 @@ fn tiles(status: &SyncStatus) -> Vec<Tile> {
             class: if full { "failed" } else { "" },
             ..tile("Billable seats", billable)
         },
+        striking("Leavers with access", status.leavers_with_access.len() as u64, "failed"),
         striking("Waiting for approval", status.held, "held"),
         striking("Failing", status.failing.count, "failed"),
     ]
@@ -173,6 +237,10 @@ fn facts(status: &SyncStatus, now: Millis) -> Vec<Fact> {
         Some(at) => Fact::new("Last success", ago(at), Some(at)),
         None => Fact::new("Last success", "none yet".to_owned(), None),
     }];
+    facts.push(match status.target_answered_at {
+        Some(at) => Fact::new("Workspace answered", ago(at), Some(at)),
+        None => Fact::new("Workspace answered", "no run yet".to_owned(), None),
+    });
     facts.push(match &status.last_run {
         Some(LastRun { run, result, trigger, started_at: _, finished_at }) => {
             let text =
@@ -205,6 +273,15 @@ fn facts(status: &SyncStatus, now: Millis) -> Vec<Fact> {
         }
         None => Fact::new("Drift", "not verified yet".to_owned(), None),
     });
+    facts.push(Fact::new("Else owed", owed_text(&status.owed), None));
+    for (label, number, what) in [
+        ("Pinned", status.pins, "by decision; `rosterd forget --lift WHO` ends one"),
+        ("Kept by configuration", status.kept_by_configuration, "of people who left"),
+    ] {
+        if number > 0 {
+            facts.push(Fact::new(label, format!("{number} {what}"), None));
+        }
+    }
     for (label, attributes) in [
         ("Not kept by the workspace", &status.ignored_attributes),
         ("Values refused by the workspace", &status.refused_attributes),

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::{shown, words};
 use crate::model::explain::{
-    Explanation, Fate, Guards, Judged, LastRead, LinkExplained, MappingStep, Nobody, PersonExplained,
-    PersonHold, Remembered, ScopeStep, SyncExplained,
+    Explanation, Fate, Guards, Judged, LastRead, LinkExplained, MappingStep, Nobody, OwedExplained,
+    PersonExplained, PersonHold, Remembered, ScopeStep, SyncExplained,
 };
 use crate::model::history::{Attempt, AttemptOutcome};
 use crate::model::report::ActionRecord;
@@ -168,6 +168,7 @@ impl PersonCard {
             Group { heading: "Linked account", lines: linked(person.link.as_ref()) },
             Group { heading: "What a run does", lines: planned(person, now) },
             Group { heading: "Guards", lines: guarded(&person.guards) },
+            Group { heading: "Owed", lines: owed(&person.owed) },
             Group { heading: "Failing", lines: failing(person.failing.as_ref()) },
         ];
         PersonCard {
@@ -263,6 +264,18 @@ fn guarded(guards: &Guards) -> Vec<Line> {
     }
     let limit = seats.limit.map(|limit| format!(", limit {limit}")).unwrap_or_default();
     lines.push(line("Seats", format!("{} billable{limit}", seats.billable)));
+    lines
+}
+
+fn owed(owed: &[OwedExplained]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for change in owed {
+        lines.push(line("Owed", change.describe()));
+        if !change.detail.is_empty() {
+            lines.push(line("Why", &change.detail));
+        }
+        lines.extend(change.command.as_ref().map(|command| line("Change it with", command)));
+    }
     lines
 }
 

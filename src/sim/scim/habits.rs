@@ -155,6 +155,8 @@ pub struct ScimHabits {
     pub normalises: bool,
     /// `active` is always shown as true, whatever is stored.
     pub active_never_false: bool,
+    /// `active` is never shown.
+    pub active_hidden: bool,
     /// `active: false` is accepted with 200 and not stored.
     pub ignores_deactivation: bool,
     /// A filter that finds nobody is answered 404, as some servers do instead of an empty list.
@@ -206,6 +208,7 @@ impl Default for ScimHabits {
             refuses_null: false,
             normalises: false,
             active_never_false: false,
+            active_hidden: false,
             ignores_deactivation: false,
             nobody_is_404: false,
             inactive_invisible: false,

@@ -140,6 +140,9 @@ fn render(context: &Context<'_>, account: &Account) -> Value {
     if habits.active_never_false {
         shown.insert("active".to_owned(), Value::Bool(true));
     }
+    if habits.active_hidden {
+        shown.remove("active");
+    }
     let mut schemas = vec![json!(schema::CORE)];
     schemas.extend(shown.keys().filter(|key| key.starts_with("urn:")).map(|urn| json!(urn)));
     let path = format!("/Users/{}", utf8_percent_encode(&account.id, IN_PATH));

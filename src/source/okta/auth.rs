@@ -176,6 +176,8 @@ impl ServiceApp {
                 Ok(answer) => self.judge(state, &answer, only, &mut delays),
                 Err(
                     error @ (HttpError::NotSent { .. }
+                    | HttpError::Expired { .. }
+                    | HttpError::TakenBack { .. }
                     | HttpError::Distrusted { .. }
                     | HttpError::Unanswered { .. }),
                 ) => match delays.next() {
@@ -231,6 +233,7 @@ impl ServiceApp {
             body: Some(Bytes::from(form)),
             lane: Lane::Removal,
             replay: Replay::Never,
+            not_after: None,
         };
         self.client.send(request).await
     }

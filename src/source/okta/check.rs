@@ -214,7 +214,7 @@ impl Okta {
             }
             Err(error) => RightCheck::fail(
                 "groups",
-                error.to_string(),
+                error.error.to_string(),
                 "grant okta.groups.read and a role that may read groups, and compare the names in `groups`",
             ),
         }

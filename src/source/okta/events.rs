@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use super::Okta;
 use super::pages::{Chain, ChainPage};
+use super::person::Right;
 use super::wire::LogEvent;
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::time::Millis;
-use crate::source::SourceError;
+use crate::source::fault::{Failure, Reach};
+use crate::source::{DeletionEvidence, SourceError};
 
 const DELETED: &str = "user.lifecycle.delete.completed";
 /// The log keeps 90 days; a question for exactly that long may be refused.
-const RETENTION: Duration = Duration::from_secs(89 * 24 * 3600);
+pub(in crate::source) const LOG_RETENTION: Duration = Duration::from_secs(89 * 24 * 3600);
 /// One person has few such events; more pages mean that the filter was not understood.
 const MOST_PAGES: u64 = 20;
 
@@ -25,9 +27,12 @@ fn is_deletion_of(event: &LogEvent<'_>, id: &str) -> bool {
 }
 
 impl Okta {
-    /// Whether the log shows that this user was deleted; `None` where these credentials may not read the log.
-    pub(in crate::source) async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
-        let since = Millis(Millis::now().0 - RETENTION.as_millis() as i64).rfc3339();
+    /// What the log says of this user's deletion.
+    pub(in crate::source) async fn deletion_event(
+        &self,
+        id: &SourceId,
+    ) -> Result<DeletionEvidence, SourceError> {
+        let since = Millis(Millis::now().0 - LOG_RETENTION.as_millis() as i64).rfc3339();
         let text = serde_json::Value::from(id.as_str()).to_string();
         let filter = format!("eventType eq \"{DELETED}\" and target.id eq {text}");
         // Without `until` the log goes by the time of storing, so that a late event is not passed over.
@@ -38,18 +43,25 @@ impl Okta {
         loop {
             let page = match chain.next().await {
                 Ok(page) => page,
-                Err(SourceError::Credentials(_)) if chain.pages() == 1 => return Ok(None),
-                Err(error) => return Err(error),
+                Err(failure @ Failure { error: SourceError::Credentials(_), reach: Reach::Object }) => {
+                    // Where the users cannot be read either, it is not the log that is refused.
+                    let why = self.judge(failure, Right::Users, Lane::Removal).await?;
+                    return Ok(DeletionEvidence::LogNotReadable(why));
+                }
+                Err(Failure { error, .. }) => return Err(error),
             };
-            let Some(ChainPage { answer, place }) = page else { return Ok(Some(false)) };
+            let Some(ChainPage { answer, place }) = page else { return Ok(DeletionEvidence::NoEvent) };
             let events: Vec<LogEvent<'_>> =
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             if events.iter().any(|event| is_deletion_of(event, id.as_str())) {
-                return Ok(Some(true));
+                return Ok(DeletionEvidence::Event);
             }
             // A polling request has a next link for ever; an empty page is its end for now.
-            if events.is_empty() || chain.pages() >= MOST_PAGES {
-                return Ok(Some(false));
+            if events.is_empty() {
+                return Ok(DeletionEvidence::NoEvent);
+            }
+            if chain.pages() >= MOST_PAGES {
+                return Err(place.incomplete("the log shows events that were not asked for, page after page"));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Okta as a source: the people assigned to one app.
 //!
-//! What lives here: the adapter and its full read. Point reads are in `person`, the rights in `check`, the event log
-//! in `events` (one person) and `watch` (as it grows), logging in in `auth`, shapes in `wire`, paging in `pages`. What
-//! must not: judgement about a person.
+//! What lives here: the adapter and its full read. Point reads are in `person`, finding by name in `search`, the rights
+//! in `check`, the event log in `events` (one person) and `watch` (as it grows), logging in in `auth`, shapes in `wire`,
+//! paging in `pages`. What must not: judgement about a person.
 //!
 //! Source: Okta Management API 2026.06.3 (OpenAPI); limits and paging: developer.okta.com, "Core Okta API".
 
@@ -14,20 +14,26 @@ mod groups;
 mod keys;
 mod pages;
 mod person;
+mod search;
 mod watch;
 mod wire;
+
+pub(super) use self::events::LOG_RETENTION;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use url::Url;
 
 use self::auth::{ServiceApp, ServiceAppOptions};
 use self::groups::{GroupIds, Membership};
 use self::pages::{Chain, ChainPage};
-use self::wire::{App, AppUser, ErrorBody, Sighting};
+use self::wire::{App, AppUser, ErrorBody, Sighting, WithId};
+use super::control::Control;
 use super::fault::Place;
 use super::ids::IdSet;
+use super::names::Resolved;
 use super::reader::{PageSink, Reader, Totals, abandoned};
 use super::{Page, ResolveSecret, SourceError};
 use crate::config;
@@ -64,6 +70,13 @@ impl Login {
     }
 }
 
+/// The control reads, one for each right that the requests about one person need.
+#[derive(Debug, Clone, Default)]
+struct Controls {
+    users: Control,
+    app: Control,
+}
+
 /// An Okta organization and the one app of it that decides.
 #[derive(Clone)]
 pub struct Okta {
@@ -71,8 +84,9 @@ pub struct Okta {
     login: Login,
     app_id: Arc<str>,
     group_names: Arc<[String]>,
-    /// Ids of the configured groups, resolved once and again with each full read.
-    group_ids: Arc<tokio::sync::Mutex<Option<Arc<GroupIds>>>>,
+    /// Ids of the configured groups, resolved once a pass and again with each full read.
+    group_ids: Resolved<GroupIds>,
+    controls: Controls,
     rate_share_percent: u8,
 }
 
@@ -109,7 +123,8 @@ impl Okta {
             login,
             app_id: config.app_id.as_str().into(),
             group_names: config.groups.clone().into(),
-            group_ids: Arc::default(),
+            group_ids: Resolved::default(),
+            controls: Controls::default(),
             rate_share_percent: config.rate_share_percent,
         })
     }
@@ -118,10 +133,15 @@ impl Okta {
         &self.client
     }
 
+    /// The groups are resolved afresh when they are next needed.
+    pub(super) fn begin_pass(&self) {
+        self.group_ids.forget();
+    }
+
     /// Checks the app and starts the full read.
     pub(super) async fn open(&self) -> Result<Reader, SourceError> {
         let started_at = Observation::now();
-        self.app().await?;
+        self.app(Lane::General).await?;
         let membership = Arc::new(self.membership().await?);
         let source = self.clone();
         Ok(Reader::start(move |sink| async move { source.walk(sink, membership, started_at).await }))
@@ -147,14 +167,11 @@ impl Okta {
     }
 
     /// The app: must exist and be active, else an empty or short list would look right.
-    async fn app(&self) -> Result<App, SourceError> {
+    async fn app(&self, lane: Lane) -> Result<App, SourceError> {
         let url = self.url(&["apps", &self.app_id], &[]);
         let place = Place::new(VENDOR, format!("the app {}", self.app_id), &url);
-        let answer = self
-            .client
-            .send(Request::get(url, Lane::General))
-            .await
-            .map_err(|error| place.no_answer(error))?;
+        let answer =
+            self.client.send(Request::get(url, lane)).await.map_err(|error| place.no_answer(error))?;
         match answer.status {
             200 => {}
             404 => {
@@ -164,7 +181,7 @@ impl Okta {
                     ErrorBody::words(&answer)
                 )));
             }
-            _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP)),
+            _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP).into()),
         }
         let app: App = wire::json(&answer).map_err(|error| place.malformed(&answer, &error))?;
         if app.id != *self.app_id {
@@ -242,28 +259,37 @@ fn bucket_of(url: &Url) -> &'static str {
     }
 }
 
+/// The people of a page. A record that cannot be decoded is one person whose state is not known, as long as it says
+/// whose it is; a page that is no list of objects with ids is no page.
 fn decode(page: &ChainPage, membership: &Membership, ids: &mut IdSet) -> Result<Page, SourceError> {
     let ChainPage { answer, place } = page;
     let malformed = |error| place.malformed(answer, &error);
-    let entries: Vec<AppUser<'_>> = serde_json::from_slice(&answer.body).map_err(malformed)?;
-    let mut identities = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        let id = entry.id.get().ok_or_else(|| place.incomplete("an entry has no id"))?;
-        if !ids.insert(id) {
+    let observation = answer.observation;
+    let records: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(malformed)?;
+    let mut identities = Vec::with_capacity(records.len());
+    for record in records {
+        let entry = serde_json::from_str::<AppUser<'_>>(record.get());
+        let id = match &entry {
+            Ok(entry) => entry.id.owned(),
+            Err(_) => serde_json::from_str::<WithId<'_>>(record.get()).map_err(malformed)?.id.owned(),
+        };
+        let id = id.ok_or_else(|| place.incomplete("an entry has no id"))?;
+        if !ids.insert(&id) {
             return Err(place.incomplete(format_args!(
                 "{id} was on an earlier page, so the pages shifted while they were read and somebody may be \
                  missing; help: run again"
             )));
         }
-        let sighting = Sighting {
-            app_user: Some(entry),
-            user: None,
-            groups: membership.of(id),
-            observation: answer.observation,
-        };
-        identities.push(sighting.identity(id).map_err(malformed)?);
+        let identity = entry.and_then(|entry| {
+            let groups = membership.of(&id);
+            Sighting { app_user: Some(&entry), user: None, groups, observation }.identity(&id)
+        });
+        identities.push(identity.unwrap_or_else(|error| {
+            tracing::warn!(person = id, error = error.to_string(), "a record of okta cannot be read");
+            wire::undecodable(&id, membership.of(&id), observation)
+        }));
     }
-    Ok(Page { identities, observation: answer.observation })
+    Ok(Page { identities, observation })
 }
 
 #[cfg(test)]

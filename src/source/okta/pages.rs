@@ -12,8 +12,9 @@ use super::wire::{ErrorBody, next_link};
 use crate::http::client::Client;
 use crate::http::{Answer, Lane, Request};
 use crate::source::SourceError;
-use crate::source::fault::Place;
+use crate::source::fault::{Failure, Place};
 use crate::source::ids::IdSet;
+use crate::source::legible::legible;
 
 /// No list that is worth reading has more pages; a server that loops with fresh cursors has.
 const MOST_PAGES: u64 = 20_000;
@@ -57,6 +58,12 @@ impl<'c> Chain<'c> {
         }
     }
 
+    /// For a search, which has few pages where it is understood.
+    pub(super) fn at_most(mut self, pages: u64) -> Chain<'c> {
+        self.most_pages = pages;
+        self
+    }
+
     /// For a list that always has a next link, as the event log does.
     pub(super) fn endless(mut self) -> Chain<'c> {
         self.endless = true;
@@ -75,23 +82,27 @@ impl<'c> Chain<'c> {
     }
 
     /// The next page with status 200, or `None` behind the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<ChainPage>, SourceError> {
+    pub(super) async fn next(&mut self) -> Result<Option<ChainPage>, Failure> {
         let Some(url) = self.next.take() else { return Ok(None) };
         self.pages += 1;
         let place = Place::new(VENDOR, format!("page {} of {}", self.pages, self.what), &url);
         if self.pages > self.most_pages {
             let most = self.most_pages;
-            return Err(place.incomplete(format_args!("more than {most} pages; the list does not end")));
+            let why = format_args!("more than {most} pages; the list does not end");
+            return Err(place.incomplete(why).into());
         }
         let request = Request::get(url.clone(), self.lane);
         let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
+        let answer = legible(answer);
         if answer.status != 200 {
             return Err(place.refused(&answer, &ErrorBody::words(&answer), self.help));
         }
         if let Some(link) = next_link(&answer) {
             self.next = self.follow(&place, &url, &link)?;
         } else if unreadable_link(&answer.headers) {
-            return Err(place.incomplete("its Link header cannot be read, so there may be more pages"));
+            return Err(place
+                .incomplete("its Link header cannot be read, so there may be more pages")
+                .into());
         }
         Ok(Some(ChainPage { answer, place }))
     }
@@ -163,7 +174,7 @@ mod tests {
         for _ in 0..3 {
             assert!(chain.next().await.unwrap().is_some());
         }
-        let error = chain.next().await.err().unwrap();
+        let error = chain.next().await.err().unwrap().error;
         assert!(
             matches!(&error, SourceError::Incomplete(text) if text.contains("more than 3 pages")),
             "{error}"

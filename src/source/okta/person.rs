@@ -1,26 +1,34 @@
-//! One person at Okta: the point read that proofs rest on, and finding somebody by name.
+//! One person at Okta: the point read that proofs rest on, and the person's own record.
 //!
-//! What lives here: `GET /users/{id}` and `GET /apps/{app}/users/{id}`, read strictly. What must not: lists of the app.
+//! What lives here: `GET /users/{id}` and `GET /apps/{app}/users/{id}`, read strictly, and the control reads that tell
+//! one person's failure from everybody's. What must not: lists of the app, finding by name (`search`).
 //!
 //! *Invariant*: "not assigned" and "gone" are only said where Okta itself said so, in its own error shape.
 
-use super::pages::{Chain, ChainPage};
 use super::wire::{AppUser, ErrorBody, NOT_FOUND, Sighting, User, WithId};
 use super::{CREDENTIALS_HELP, Okta, VENDOR};
 use crate::http::{Answer, Lane, Request};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::order::Observation;
-use crate::source::SourceError;
-use crate::source::fault::Place;
+use crate::source::fault::{Failure, Place};
+use crate::source::legible::legible;
+use crate::source::{OwnRecord, OwnState, SourceError};
 
 /// What one GET for one object came to.
-enum Object {
+pub(super) enum Object {
     Found(Answer),
     /// In the vendor's own words.
     NotFound(Answer),
-    /// An answer that proves nothing.
+    /// An answer that proves nothing, or a failure that concerns this object alone.
     Unclear(String),
+}
+
+/// Which right a request about one person needs: that of the control read which has to fail as well.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Right {
+    Users,
+    App,
 }
 
 impl Okta {
@@ -30,131 +38,169 @@ impl Okta {
         id: &SourceId,
         lane: Lane,
     ) -> Result<PointRead, SourceError> {
+        let (observation, place, object) = self.user_object(id, lane).await?;
+        let finding = match object {
+            Object::Found(answer) => match user_of(&place, &answer, id) {
+                Ok(user) => self.assignment(id, &user, observation, lane).await?,
+                Err(why) => Finding::Inconclusive(why),
+            },
+            Object::NotFound(_) => Finding::UserGone,
+            Object::Unclear(why) => Finding::Inconclusive(why),
+        };
+        Ok(PointRead { observation, finding })
+    }
+
+    /// Reads one person's own record alone.
+    pub(in crate::source) async fn own_record(
+        &self,
+        id: &SourceId,
+        lane: Lane,
+    ) -> Result<OwnRecord, SourceError> {
+        let (observation, place, object) = self.user_object(id, lane).await?;
+        let state = match object {
+            Object::Found(answer) => match user_of(&place, &answer, id) {
+                Ok(user) if user.has_status() => OwnState::Status(user.vendor_status()),
+                Ok(_) => OwnState::Inconclusive(format!("{place}: the answer lacks the status")),
+                Err(why) => OwnState::Inconclusive(why),
+            },
+            Object::NotFound(_) => OwnState::UserGone,
+            Object::Unclear(why) => OwnState::Inconclusive(why),
+        };
+        Ok(OwnRecord { observation, state })
+    }
+
+    async fn user_object(
+        &self,
+        id: &SourceId,
+        lane: Lane,
+    ) -> Result<(Observation, Place, Object), SourceError> {
         let url = self.url(&["users", id.as_str()], &[]);
         let place = Place::new(VENDOR, format!("the user {id}"), &url);
-        let request = Request::get(url, lane);
-        let (observation, object) = self.object(&place, request).await?;
-        let finding = |finding| Ok(PointRead { observation, finding });
-        let user_answer = match object {
-            Object::Found(answer) => answer,
-            Object::NotFound(_) => return finding(Finding::UserGone),
-            Object::Unclear(why) => return finding(Finding::Inconclusive(why)),
-        };
-        let user: User<'_> = match serde_json::from_slice(&user_answer.body) {
-            Ok(user) => user,
-            Err(error) => return finding(unreadable(&place, &user_answer, &error)),
-        };
-        if user.id.get() != Some(id.as_str()) {
-            return finding(Finding::Inconclusive(format!("{place}: the answer is about somebody else")));
-        }
-        let groups = self.groups_of(id.as_str(), lane).await?;
+        let (observation, object) = self.object(&place, Request::get(url, lane), Right::Users).await?;
+        Ok((observation, place, object))
+    }
+
+    /// Whether somebody whose own record was just read is assigned, and their groups where they are.
+    async fn assignment(
+        &self,
+        id: &SourceId,
+        user: &User<'_>,
+        observation: Observation,
+        lane: Lane,
+    ) -> Result<Finding, SourceError> {
         let url = self.url(&["apps", &self.app_id, "users", id.as_str()], &[]);
         let place = Place::new(VENDOR, format!("the assignment of {id}"), &url);
-        let (_, object) = self.object(&place, Request::get(url, lane)).await?;
-        let sighting =
-            |app_user| Sighting { app_user, user: Some(&user), groups: groups.clone(), observation };
+        let (_, object) = self.object(&place, Request::get(url, lane), Right::App).await?;
+        let sighting = |app_user, groups| Sighting { app_user, user: Some(user), groups, observation };
         match object {
             Object::Found(answer) => {
                 let app_user: AppUser<'_> = match serde_json::from_slice(&answer.body) {
                     Ok(app_user) => app_user,
-                    Err(error) => return finding(unreadable(&place, &answer, &error)),
+                    Err(error) => return Ok(unreadable(&place, &answer, &error)),
                 };
                 if app_user.id.get() != Some(id.as_str()) {
                     let why = format!("{place}: the answer is about somebody else");
-                    return finding(Finding::Inconclusive(why));
+                    return Ok(Finding::Inconclusive(why));
                 }
-                match sighting(Some(&app_user)).identity(id.as_str()) {
-                    Ok(identity) => finding(Finding::Assigned(Box::new(identity))),
-                    Err(error) => finding(unreadable(&place, &answer, &error)),
+                if let Some(word) = app_user.doubt_about(user) {
+                    return Ok(Finding::Inconclusive(format!(
+                        "{place}: Okta calls the assignment {word}, which says neither that the person is assigned \
+                         nor that they are not"
+                    )));
                 }
+                let groups = match self.groups_of(id.as_str(), lane).await {
+                    Ok(groups) => groups,
+                    Err(failure) => {
+                        return self.judge(failure, Right::Users, lane).await.map(Finding::Inconclusive);
+                    }
+                };
+                Ok(match sighting(Some(&app_user), groups).identity(id.as_str()) {
+                    Ok(identity) => Finding::Assigned(Box::new(identity)),
+                    Err(error) => unreadable(&place, &answer, &error),
+                })
             }
             // The same code says that the app itself is gone, which says nothing about this person.
             Object::NotFound(answer) if names_the_app(&answer, &self.app_id) => {
-                finding(Finding::Inconclusive(format!("{place}: the app itself was not found")))
+                Ok(Finding::Inconclusive(format!("{place}: the app itself was not found")))
             }
-            Object::NotFound(_) => match sighting(None).identity(id.as_str()) {
-                Ok(identity) => finding(Finding::NotAssigned(Box::new(identity))),
-                Err(error) => finding(unreadable(&place, &user_answer, &error)),
-            },
-            Object::Unclear(why) => finding(Finding::Inconclusive(why)),
+            Object::NotFound(answer) => Ok(match sighting(None, Vec::new()).identity(id.as_str()) {
+                Ok(identity) => Finding::NotAssigned(Box::new(identity)),
+                Err(error) => unreadable(&place, &answer, &error),
+            }),
+            Object::Unclear(why) => Ok(Finding::Inconclusive(why)),
         }
     }
 
-    async fn object(&self, place: &Place, request: Request) -> Result<(Observation, Object), SourceError> {
-        let answer = self.client.send(request).await.map_err(|error| place.no_answer(error))?;
-        let observation = answer.observation;
-        let object = match answer.status {
-            200 => Object::Found(answer),
-            404 if ErrorBody::of(&answer).error_code == NOT_FOUND => Object::NotFound(answer),
-            404 => Object::Unclear(format!("{place}: HTTP 404, but not in Okta's own words")),
-            401 | 403 | 429 | 500..=599 => {
-                return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP));
-            }
-            status => Object::Unclear(format!("{place}: HTTP {status} {}", ErrorBody::words(&answer))),
-        };
-        Ok((observation, object))
-    }
-
-    /// The people whom a login, an e-mail address or an id may mean; assigned or not.
-    pub(in crate::source) async fn find(&self, who: &str) -> Result<Vec<SourceId>, SourceError> {
-        let who = who.trim();
-        let mut found: Vec<SourceId> = Vec::new();
-        // `me` is the owner of the token; an empty segment, or one that leads up, is a list.
-        if !matches!(who, "" | "me" | "." | "..") {
-            let url = self.url(&["users", who], &[]);
-            let place = Place::new(VENDOR, "a user by login or id", &url);
-            if let (_, Object::Found(answer)) = self.object(&place, Request::get(url, Lane::General)).await? {
-                let user: User<'_> =
-                    serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
-                found.extend(user.id.get().map(SourceId::new));
-            }
-        }
-        if found.is_empty() && who.contains('@') {
-            // SCIM string (RFC 7644 section 3.4.2.2): a JSON string.
-            let text = serde_json::Value::from(who).to_string();
-            let filter = format!("profile.login eq {text} or profile.email eq {text}");
-            let first = self.url(&["users"], &[("filter", filter.as_str()), ("limit", "10")]);
-            self.collect("users with this e-mail", first, |_| true, &mut found).await?;
-        }
-        if found.is_empty() && !who.is_empty() {
-            found = self.with_app_login(who).await?;
-        }
-        Ok(found)
-    }
-
-    /// Everybody whose login at the app is this one. It may be neither the login nor the address at Okta.
-    pub(in crate::source) async fn with_app_login(&self, login: &str) -> Result<Vec<SourceId>, SourceError> {
-        // `q` is the start of a name, login or address.
-        let first = self.url(&["apps", &self.app_id, "users"], &[("q", login), ("limit", "50")]);
-        let same = |user_name: &str| user_name.eq_ignore_ascii_case(login);
-        let mut found = Vec::new();
-        self.collect("app users with this login", first, same, &mut found).await?;
-        Ok(found)
-    }
-
-    async fn collect(
+    /// One GET. An error only where it concerns everybody.
+    pub(super) async fn object(
         &self,
-        what: &str,
-        first: url::Url,
-        accepts: impl Fn(&str) -> bool,
-        found: &mut Vec<SourceId>,
-    ) -> Result<(), SourceError> {
-        let by_app = first.path().contains("/apps/");
-        let mut chain = Chain::new(&self.client, what, first, Lane::General);
-        while let Some(ChainPage { answer, place }) = chain.next().await? {
-            let malformed = |error| place.malformed(&answer, &error);
-            if by_app {
-                let entries: Vec<AppUser<'_>> = serde_json::from_slice(&answer.body).map_err(malformed)?;
-                let matching = entries.iter().filter(|entry| entry.user_name().is_some_and(&accepts));
-                found.extend(matching.filter_map(|entry| entry.id.get()).map(SourceId::new));
-            } else {
-                let entries: Vec<WithId<'_>> = serde_json::from_slice(&answer.body).map_err(malformed)?;
-                found.extend(entries.iter().filter_map(|entry| entry.id.get()).map(SourceId::new));
+        place: &Place,
+        request: Request,
+        right: Right,
+    ) -> Result<(Observation, Object), SourceError> {
+        let (asked, lane) = (Observation::now(), request.lane);
+        let (observation, failure) = match self.client.send(request).await {
+            Err(error) => (asked, place.no_answer(error)),
+            Ok(answer) => {
+                let (observation, answer) = (answer.observation, legible(answer));
+                let words = || ErrorBody::words(&answer);
+                let failure = match answer.status {
+                    200 => return Ok((observation, Object::Found(answer))),
+                    404 if ErrorBody::of(&answer).error_code == NOT_FOUND => {
+                        return Ok((observation, Object::NotFound(answer)));
+                    }
+                    404 => place.incomplete("HTTP 404, but not in Okta's own words").into(),
+                    401 | 403 | 429 | 500..=599 => place.refused(&answer, &words(), CREDENTIALS_HELP),
+                    status => place.incomplete(format_args!("HTTP {status} {}", words())).into(),
+                };
+                (observation, failure)
+            }
+        };
+        Ok((observation, Object::Unclear(self.judge(failure, right, lane).await?)))
+    }
+
+    /// What a failed request about one person says about that person alone; an error where it concerns everybody.
+    pub(super) async fn judge(
+        &self,
+        failure: Failure,
+        right: Right,
+        lane: Lane,
+    ) -> Result<String, SourceError> {
+        match right {
+            Right::Users => self.controls.users.judge(failure, self.some_user(lane)).await,
+            Right::App => {
+                let asked = async { self.app(lane).await.map(drop) };
+                self.controls.app.judge(failure, asked).await
             }
         }
-        found.sort();
-        found.dedup();
-        Ok(())
+    }
+
+    /// The control read of the users: somebody must be shown.
+    async fn some_user(&self, lane: Lane) -> Result<(), SourceError> {
+        let url = self.url(&["users"], &[("limit", "1")]);
+        let place = Place::new(VENDOR, "any user", &url);
+        let answer =
+            self.client.send(Request::get(url, lane)).await.map_err(|error| place.no_answer(error))?;
+        if answer.status != 200 {
+            return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP).into());
+        }
+        let users: Vec<WithId<'_>> =
+            serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
+        if users.iter().any(|user| user.id.get().is_some()) {
+            return Ok(());
+        }
+        let why = "Okta shows no user at all, so the admin role is missing";
+        Err(place.credentials(format_args!("{why}; help: {CREDENTIALS_HELP}")))
+    }
+}
+
+/// The user in an answer, which must be the one who was asked for; the error is for the person's finding.
+fn user_of<'a>(place: &Place, answer: &'a Answer, id: &SourceId) -> Result<User<'a>, String> {
+    let user: User<'_> =
+        serde_json::from_slice(&answer.body).map_err(|error| place.malformed(answer, &error).to_string())?;
+    match user.id.get() == Some(id.as_str()) {
+        true => Ok(user),
+        false => Err(format!("{place}: the answer is about somebody else")),
     }
 }
 

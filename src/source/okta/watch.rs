@@ -17,6 +17,7 @@ use super::wire::{ErrorBody, LogEvent, next_link};
 use super::{Okta, VENDOR};
 use crate::http::{Lane, Request};
 use crate::model::id::SourceId;
+use crate::model::owed::EventMeaning;
 use crate::model::time::Millis;
 use crate::source::fault::Place;
 use crate::source::ids::IdSet;
@@ -68,6 +69,27 @@ const APP: [(&str, &str); 7] = [
 
 /// About one person and a group.
 const GROUP_MEMBER: [&str; 2] = ["group.user_membership.add", "group.user_membership.remove"];
+
+/// Events after which the person is assigned and active, as far as one event can tell.
+const JOINS: [&str; 6] = [
+    "application.user_membership.add",
+    "application.user_membership.restore",
+    "group.user_membership.add",
+    "user.lifecycle.activate",
+    "user.lifecycle.reactivate",
+    "user.lifecycle.unsuspend",
+];
+
+/// Events after which the person is not assigned, or not active.
+const LEAVES: [&str; 7] = [
+    "application.user_membership.remove",
+    "application.user_membership.revoke",
+    "group.user_membership.remove",
+    "user.lifecycle.suspend",
+    "user.lifecycle.deactivate",
+    "user.lifecycle.delete.initiated",
+    "user.lifecycle.delete.completed",
+];
 
 /// What a poll leaves to the next one.
 #[derive(Serialize, Deserialize)]
@@ -142,7 +164,8 @@ impl Okta {
             let Ok(event) = serde_json::from_str::<LogEvent<'_>>(raw.get()) else {
                 // It matched the filter, so something happened; what, only a full run can tell.
                 let subject = Subject::Everybody("an event of the System Log cannot be read".to_owned());
-                hints.push(Hint { event_id: digest(raw), at: sent_at, subject });
+                let (event_id, meaning) = (digest(raw), EventMeaning::Other);
+                hints.push(Hint { event_id, at: sent_at, subject, meaning });
                 continue;
             };
             let event_id = event.uuid.owned().unwrap_or_else(|| digest(raw));
@@ -151,10 +174,12 @@ impl Okta {
             }
             let at = event.published.get().and_then(Millis::parse).unwrap_or(sent_at);
             let subjects = self.subjects(&event, groups);
+            let meaning = event.event_type.get().map_or(EventMeaning::Other, meaning_of);
             hints.extend(subjects.into_iter().map(|subject| Hint {
                 event_id: event_id.clone(),
                 at,
                 subject,
+                meaning,
             }));
         }
         hints
@@ -185,6 +210,14 @@ impl Okta {
         }
         let about_app = APP.iter().find(|(known, _)| *known == kind).filter(|_| is_ours());
         about_app.map(|(_, reason)| Subject::Everybody((*reason).to_owned())).into_iter().collect()
+    }
+}
+
+fn meaning_of(kind: &str) -> EventMeaning {
+    match (JOINS.contains(&kind), LEAVES.contains(&kind)) {
+        (true, _) => EventMeaning::Joins,
+        (false, true) => EventMeaning::Leaves,
+        (false, false) => EventMeaning::Other,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::core::normalize::fold_address;
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, Profile, RawProfiles, VendorStatus};
@@ -20,6 +21,9 @@ use crate::source::lenient::{Text, first};
 /// "Not found" in Okta's own words; any other 404 may come from a proxy.
 pub(super) const NOT_FOUND: &str = "E0000007";
 
+/// What an app user's `status` may say without saying whether the person is assigned. Every other value is assigned.
+const DOUBTFUL: [&str; 4] = ["UNASSIGNED", "REVOKED", "DEPROVISIONED", "INACTIVE"];
+
 /// An app user (`/api/v1/apps/{appId}/users`).
 #[derive(Debug, Deserialize)]
 pub(super) struct AppUser<'a> {
@@ -27,6 +31,8 @@ pub(super) struct AppUser<'a> {
     pub(super) id: Text<'a>,
     #[serde(borrow, default)]
     created: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
     #[serde(borrow, default)]
     credentials: Option<AppCredentials<'a>>,
     #[serde(borrow, default)]
@@ -44,7 +50,16 @@ impl AppUser<'_> {
     /// Whether the user was embedded with a status.
     pub(super) fn has_status(&self) -> bool {
         let user = self.embedded.as_ref().and_then(|embedded| embedded.user.as_ref());
-        user.is_some_and(|user| user.status.get().is_some())
+        user.is_some_and(User::has_status)
+    }
+
+    /// What makes it doubtful that this person is assigned: never a removal by itself, and never an assignment.
+    /// Somebody who is disabled or suspended has left by their own status, whatever the assignment says.
+    pub(super) fn doubt_about(&self, user: &User<'_>) -> Option<&str> {
+        let has_left = matches!(user.status.get(), Some("DEPROVISIONED" | "SUSPENDED"));
+        self.status
+            .get()
+            .filter(|status| !has_left && DOUBTFUL.iter().any(|word| status.eq_ignore_ascii_case(word)))
     }
 }
 
@@ -70,6 +85,34 @@ pub(super) struct User<'a> {
     status: Text<'a>,
     #[serde(borrow, default)]
     profile: Option<&'a RawValue>,
+}
+
+impl User<'_> {
+    /// The id, where there is one.
+    pub(super) fn source_id(&self) -> Option<SourceId> {
+        self.id.get().map(SourceId::new)
+    }
+
+    /// Whether this is the id, the login or the address of the person.
+    pub(super) fn is_called(&self, who: &str) -> bool {
+        let wanted = fold_address(who);
+        let is_named = |profile: Attributes<'_>| {
+            [&profile.login, &profile.email]
+                .iter()
+                .any(|name| name.get().is_some_and(|name| fold_address(name) == wanted))
+        };
+        self.id.get() == Some(who) || Attributes::read(self.profile).is_ok_and(is_named)
+    }
+
+    /// Whether the answer told the status.
+    pub(super) fn has_status(&self) -> bool {
+        self.status.get().is_some()
+    }
+
+    /// The status in the vendor's own words.
+    pub(super) fn vendor_status(&self) -> VendorStatus {
+        VendorStatus::Okta(self.status.get().map(Box::from))
+    }
 }
 
 /// The attributes of both profiles that are mapped without being asked.
@@ -145,10 +188,17 @@ impl Sighting<'_, '_> {
             user_type: first(&[&app.user_type, &own.user_type]),
         };
         let created = self.app_user.and_then(|app_user| app_user.created.get());
+        let doubt = self.app_user.zip(user).and_then(|(app_user, user)| app_user.doubt_about(user));
+        let status = match (user.map(User::vendor_status), doubt) {
+            (Some(VendorStatus::Okta(Some(status))), Some(word)) => {
+                VendorStatus::Okta(Some(format!("{status} with an assignment that is {word}").into()))
+            }
+            (status, _) => status.unwrap_or(VendorStatus::Okta(None)),
+        };
         Ok(Identity {
             id: SourceId::new(id),
             assigned: self.app_user.is_some(),
-            status: VendorStatus::Okta(user.and_then(|user| user.status.get()).map(Box::from)),
+            status,
             profile,
             raw: RawProfiles {
                 app: app_profile.map(ToOwned::to_owned),
@@ -159,6 +209,20 @@ impl Sighting<'_, '_> {
             assigned_at: created.and_then(Millis::parse),
             observation: self.observation,
         })
+    }
+}
+
+/// Somebody whom the app lists with a record that cannot be decoded: no attributes and no status.
+pub(super) fn undecodable(id: &str, groups: Vec<Arc<str>>, observation: Observation) -> Identity {
+    Identity {
+        id: SourceId::new(id),
+        assigned: true,
+        status: VendorStatus::Okta(None),
+        profile: Profile::default(),
+        raw: RawProfiles::default(),
+        groups,
+        assigned_at: None,
+        observation,
     }
 }
 

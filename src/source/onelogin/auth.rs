@@ -109,6 +109,8 @@ impl ApiCredentials {
                 },
                 Err(
                     error @ (HttpError::NotSent { .. }
+                    | HttpError::Expired { .. }
+                    | HttpError::TakenBack { .. }
                     | HttpError::Distrusted { .. }
                     | HttpError::Unanswered { .. }),
                 ) => (delays.next(), error),
@@ -140,6 +142,7 @@ impl ApiCredentials {
             lane: Lane::Removal,
             // The loop above makes each repetition itself, with the secret read afresh.
             replay: Replay::Never,
+            not_after: None,
         };
         self.client.send(request).await
     }

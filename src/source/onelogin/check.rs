@@ -165,7 +165,7 @@ impl OneLogin {
             }
             Err(error) => RightCheck::fail(
                 "groups",
-                error.to_string(),
+                error.error.to_string(),
                 "compare the names in `groups` with the roles in OneLogin, and use credentials with `Read All`",
             ),
         }

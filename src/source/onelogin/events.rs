@@ -12,9 +12,9 @@ use super::wire::{ErrorBody, Event, EventType, V1};
 use super::{OneLogin, VENDOR, numeric};
 use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
-use crate::source::SourceError;
 use crate::source::fault::Place;
 use crate::source::watch::PollError;
+use crate::source::{DeletionEvidence, SourceError};
 
 /// The name of the type, and its number where the list of types lacks it.
 const DELETED: &str = "USER_DELETED";
@@ -35,11 +35,19 @@ pub(super) struct KnownTypes {
 }
 
 impl OneLogin {
-    /// Whether the log shows that this user was deleted; `None` where these credentials may not read events.
-    pub(in crate::source) async fn deletion_event(&self, id: &SourceId) -> Result<Option<bool>, SourceError> {
+    /// What the log says of this user's deletion.
+    pub(in crate::source) async fn deletion_event(
+        &self,
+        id: &SourceId,
+    ) -> Result<DeletionEvidence, SourceError> {
         match self.find_deletion(id).await {
-            Ok(found) => Ok(Some(found)),
-            Err(PollError::NotAllowed(_)) => Ok(None),
+            Ok(true) => Ok(DeletionEvidence::Event),
+            Ok(false) => Ok(DeletionEvidence::NoEvent),
+            Err(PollError::NotAllowed(why)) => {
+                // Where the app cannot be read either, it is not the log that is refused.
+                self.control.pass(self.app(Lane::Removal)).await?;
+                Ok(DeletionEvidence::LogNotReadable(why))
+            }
             Err(PollError::Source(error)) => Err(error),
             Err(PollError::CursorLost(message)) => Err(SourceError::Incomplete(message)),
         }
@@ -65,11 +73,16 @@ impl OneLogin {
                 }
             }
             match page.next_cursor() {
-                Some(next) if cursor.as_deref() != Some(next) => cursor = Some(next.to_owned()),
-                Some(_) | None => return Ok(false),
+                None => return Ok(false),
+                Some(next) if cursor.as_deref() == Some(next) => {
+                    return Err(place.incomplete("its next cursor leads to the same page again").into());
+                }
+                Some(next) => cursor = Some(next.to_owned()),
             }
         }
-        Ok(false)
+        let url = self.url(&["1", "events"], &[]);
+        let place = Place::new(VENDOR, "the event log", &url);
+        Err(place.incomplete("the log shows events that were not asked for, page after page").into())
     }
 
     /// The kinds of events, read at most once a day.

@@ -1,8 +1,8 @@
 //! OneLogin as a source: the people assigned to one app.
 //!
 //! What lives here: the adapter and its full read of two lists, the app's and the users'. Point reads are in
-//! `person`, the rights in `check`, events in `events` (one person) and `watch` (as they come), logging in in `auth`, shapes in `wire`, paging in `pages`.
-//! What must not: judgement about a person.
+//! `person`, finding by name in `search`, the rights in `check`, events in `events` (one person) and `watch` (as they
+//! come), logging in in `auth`, shapes in `wire`, paging in `pages`. What must not: judgement about a person.
 //!
 //! Source: developers.onelogin.com, API v2; OpenAPI document 3.1.1 of the vendor's Java SDK.
 
@@ -12,6 +12,7 @@ mod events;
 mod listed;
 mod pages;
 mod person;
+mod search;
 mod watch;
 mod wire;
 
@@ -25,8 +26,10 @@ use self::auth::ApiCredentials;
 use self::events::KnownTypes;
 use self::listed::{Listed, Sighted};
 use self::pages::{Chain, ChainPage};
-use self::wire::{Context, ErrorBody, Named, Roles, User};
-use super::fault::Place;
+use self::wire::{Context, ErrorBody, Named, Roles, User, WithId};
+use super::control::Control;
+use super::fault::{Failure, Place};
+use super::names::Resolved;
 use super::reader::{PageSink, Reader, Totals, abandoned};
 use super::{Page, ResolveSecret, SourceError};
 use crate::config;
@@ -58,8 +61,9 @@ pub struct OneLogin {
     credentials: Arc<ApiCredentials>,
     app_id: Arc<str>,
     role_names: Arc<[String]>,
-    /// The configured roles, resolved once and again with each full read.
-    roles: Arc<tokio::sync::Mutex<Option<Arc<Roles>>>>,
+    /// The configured roles, resolved once a pass and again with each full read.
+    roles: Resolved<Roles>,
+    control: Control,
     /// The kinds of events that this account knows, read again each day.
     event_types: Arc<tokio::sync::Mutex<Option<KnownTypes>>>,
     rate_share_percent: u8,
@@ -101,7 +105,8 @@ impl OneLogin {
             credentials,
             app_id: config.app_id.as_str().into(),
             role_names: config.groups.clone().into(),
-            roles: Arc::default(),
+            roles: Resolved::default(),
+            control: Control::default(),
             event_types: Arc::default(),
             rate_share_percent: config.rate_share_percent,
         })
@@ -111,12 +116,17 @@ impl OneLogin {
         &self.client
     }
 
+    /// The roles are resolved afresh when they are next needed.
+    pub(super) fn begin_pass(&self) {
+        self.roles.forget();
+    }
+
     /// Checks the app and starts the full read.
     pub(super) async fn open(&self) -> Result<Reader, SourceError> {
         let started_at = Observation::now();
-        self.app().await?;
-        let roles = self.resolve_roles(Lane::General).await?;
-        *self.roles.lock().await = Some(Arc::clone(&roles));
+        self.app(Lane::General).await?;
+        let roles = Arc::new(self.resolve_roles(Lane::General).await?);
+        self.roles.keep(&roles);
         let source = self.clone();
         Ok(Reader::start(move |sink| async move { source.walk(sink, roles, started_at).await }))
     }
@@ -138,8 +148,13 @@ impl OneLogin {
             let entries: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(malformed)?;
             let mut identities = Vec::with_capacity(entries.len());
             for raw in entries {
-                let user: User<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
-                let id = user.id().ok_or_else(|| place.incomplete("an entry has no id"))?;
+                // A record that cannot be decoded is one person whose state is not known.
+                let user = serde_json::from_str::<User<'_>>(raw.get());
+                let id = match &user {
+                    Ok(user) => user.id(),
+                    Err(_) => serde_json::from_str::<WithId<'_>>(raw.get()).map_err(malformed)?.id(),
+                };
+                let id = id.ok_or_else(|| place.incomplete("an entry has no id"))?;
                 let listed_by_both = match listed.sight(id) {
                     Sighted::InBoth => true,
                     Sighted::OnlyHere => false,
@@ -151,7 +166,12 @@ impl OneLogin {
                     listed_by_both,
                     observation: answer.observation,
                 };
-                identities.extend(user.identity(raw, &context));
+                identities.push(user.ok().and_then(|user| user.identity(raw, &context)).unwrap_or_else(
+                    || {
+                        tracing::warn!(person = id, "a record of onelogin cannot be read");
+                        wire::without_details(id, answer.observation)
+                    },
+                ));
             }
             slot.fill(Page { identities, observation: answer.observation });
         }
@@ -170,7 +190,7 @@ impl OneLogin {
         let mut ids = Vec::new();
         let mut last = None;
         while let Some(ChainPage { answer, place }) = chain.next().await? {
-            let entries: Vec<Named<'_>> =
+            let entries: Vec<WithId<'_>> =
                 serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             for entry in entries {
                 ids.push(entry.id().ok_or_else(|| place.incomplete("an entry has no id"))?);
@@ -187,10 +207,10 @@ impl OneLogin {
     }
 
     /// The app must exist, else an empty list would look right.
-    async fn app(&self) -> Result<(), SourceError> {
+    async fn app(&self, lane: Lane) -> Result<(), SourceError> {
         let url = self.url(&["2", "apps", &self.app_id], &[]);
         let place = Place::new(VENDOR, format!("the app {}", self.app_id), &url);
-        let answer = self.send(&place, url, Lane::General).await?;
+        let answer = self.send(&place, url, lane).await?;
         match answer.status {
             200 => {}
             404 => {
@@ -199,7 +219,7 @@ impl OneLogin {
                     self.app_id
                 )));
             }
-            _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP)),
+            _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP).into()),
         }
         let app: Named<'_> =
             serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
@@ -210,10 +230,10 @@ impl OneLogin {
     }
 
     /// Each configured name to exactly one role.
-    async fn resolve_roles(&self, lane: Lane) -> Result<Arc<Roles>, SourceError> {
+    async fn resolve_roles(&self, lane: Lane) -> Result<Roles, Failure> {
         let mut roles = Roles::default();
         if self.role_names.is_empty() {
-            return Ok(Arc::new(roles));
+            return Ok(roles);
         }
         let base = self.url(&["2", "roles"], &[]);
         let place = Place::new(VENDOR, "the roles", &base);
@@ -229,36 +249,39 @@ impl OneLogin {
             match ids.as_slice() {
                 [id] => roles.add(name, *id),
                 [] => {
-                    return Err(place.incomplete(format_args!(
+                    let why = format_args!(
                         "there is no role `{name}`; help: check the names in `groups` (at OneLogin they are roles)"
-                    )));
+                    );
+                    return Err(place.incomplete(why).into());
                 }
                 several => {
-                    return Err(place.incomplete(format_args!(
-                        "{} roles are called `{name}`, so it is not clear whose members are meant; help: rename \
-                         one",
+                    let why = format_args!(
+                        "{} roles are called `{name}`, so it is not clear whose members are meant; help: rename one",
                         several.len()
-                    )));
+                    );
+                    return Err(place.incomplete(why).into());
                 }
             }
         }
-        Ok(Arc::new(roles))
+        roles.exist(known.iter().map(|(_, id)| *id));
+        Ok(roles)
     }
 
-    /// The configured roles as last resolved.
-    async fn known_roles(&self, lane: Lane) -> Result<Arc<Roles>, SourceError> {
-        let known = self.roles.lock().await.clone();
-        match known {
-            Some(roles) => Ok(roles),
-            None => {
-                let roles = self.resolve_roles(lane).await?;
-                *self.roles.lock().await = Some(Arc::clone(&roles));
-                Ok(roles)
-            }
+    /// The configured roles as last resolved in this pass. Where this person has a role that did not exist then, they
+    /// are resolved once more: it may be a declared one that was made anew under its name, with another id.
+    async fn roles_for(&self, user: &User<'_>, lane: Lane) -> Result<Arc<Roles>, Failure> {
+        if let Some(roles) = self.roles.known().filter(|roles| !roles.lacks_one(user.role_ids())) {
+            return Ok(roles);
         }
+        let mut roles = self.resolve_roles(lane).await?;
+        // What is not listed now is hidden from these credentials, and would be asked about again for everybody.
+        roles.exist(user.role_ids().iter().copied());
+        let roles = Arc::new(roles);
+        self.roles.keep(&roles);
+        Ok(roles)
     }
 
-    async fn send(&self, place: &Place, url: Url, lane: Lane) -> Result<Answer, SourceError> {
+    async fn send(&self, place: &Place, url: Url, lane: Lane) -> Result<Answer, Failure> {
         self.client.send(Request::get(url, lane)).await.map_err(|error| place.no_answer(error))
     }
 

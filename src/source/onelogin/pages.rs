@@ -13,8 +13,9 @@ use crate::http::client::Client;
 use crate::http::{Answer, Lane, Request};
 use crate::model::order::Observation;
 use crate::source::SourceError;
-use crate::source::fault::Place;
+use crate::source::fault::{Failure, Place};
 use crate::source::ids::IdSet;
+use crate::source::legible::legible;
 
 /// No list that is worth reading has more pages.
 const MOST_PAGES: u64 = 20_000;
@@ -71,6 +72,12 @@ impl<'c> Chain<'c> {
         }
     }
 
+    /// For a search, which has few pages where it is understood.
+    pub(super) fn at_most(mut self, pages: u64) -> Chain<'c> {
+        self.most_pages = pages;
+        self
+    }
+
     /// Pages read.
     pub(super) fn pages(&self) -> u64 {
         self.pages
@@ -82,7 +89,7 @@ impl<'c> Chain<'c> {
     }
 
     /// The next page with status 200, or `None` behind the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<ChainPage>, SourceError> {
+    pub(super) async fn next(&mut self) -> Result<Option<ChainPage>, Failure> {
         if self.ended {
             return Ok(None);
         }
@@ -95,10 +102,12 @@ impl<'c> Chain<'c> {
         let place = Place::new(VENDOR, format!("page {} of {}", self.pages, self.what), &url);
         if self.pages > self.most_pages {
             let most = self.most_pages;
-            return Err(place.incomplete(format_args!("more than {most} pages; the list does not end")));
+            let why = format_args!("more than {most} pages; the list does not end");
+            return Err(place.incomplete(why).into());
         }
         let answer =
             self.client.send(Request::get(url, self.lane)).await.map_err(|error| place.no_answer(error))?;
+        let answer = legible(answer);
         if answer.status != 200 {
             return Err(place.refused(&answer, &ErrorBody::words(&answer), super::CREDENTIALS_HELP));
         }
@@ -111,7 +120,7 @@ impl<'c> Chain<'c> {
             None => self.ended = true,
             Some(next) => {
                 if !self.cursors.insert(next) {
-                    return Err(place.incomplete("its cursor leads to a page that was read already"));
+                    return Err(place.incomplete("its cursor leads to a page that was read already").into());
                 }
                 self.cursor = Some(next.to_owned());
             }
@@ -163,7 +172,7 @@ mod tests {
         for _ in 0..3 {
             assert!(chain.next().await.unwrap().is_some());
         }
-        let error = chain.next().await.err().unwrap();
+        let error = chain.next().await.err().unwrap().error;
         assert!(
             matches!(&error, SourceError::Incomplete(text) if text.contains("more than 3 pages")),
             "{error}"

@@ -1,24 +1,36 @@
-//! One person at OneLogin: the point read that proofs rest on, and finding somebody by name.
+//! One person at OneLogin: the point read that proofs rest on, and the person's own record.
 //!
-//! What lives here: `GET /users/{id}` and the complete list of that user's apps. What must not: lists of the app.
+//! What lives here: `GET /users/{id}` and the complete list of that user's apps, and the control read that tells one
+//! person's failure from everybody's. What must not: lists of the app, finding by name (`search`).
 //!
 //! *Invariant*: "not assigned" is only said after the whole list of the person's apps, hidden ones too, was read
 //! without the app; "gone" only where OneLogin said so in one of its error shapes.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 
 use super::pages::{Chain, ChainPage};
-use super::wire::{Context, ErrorBody, FIELDS, Named, User};
+use super::wire::{Context, ErrorBody, Roles, User, WithId};
 use super::{CREDENTIALS_HELP, OneLogin, VENDOR, numeric};
-use crate::http::Lane;
+use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead, VendorStatus};
 use crate::model::order::Observation;
-use crate::source::SourceError;
-use crate::source::fault::Place;
+use crate::source::fault::{Failure, Place};
+use crate::source::legible::legible;
+use crate::source::{OwnRecord, OwnState, SourceError};
 
 const APPS_PAGE_SIZE: &str = "100";
-const FOUND_PAGE_SIZE: &str = "50";
+
+/// What one GET for one user came to.
+pub(super) enum Object {
+    Found(Answer),
+    /// In one of the vendor's error shapes.
+    NotFound,
+    /// An answer that proves nothing, or a failure that concerns this person alone.
+    Unclear(String),
+}
 
 impl OneLogin {
     /// Reads one person and their assignment afresh.
@@ -27,118 +39,147 @@ impl OneLogin {
         id: &SourceId,
         lane: Lane,
     ) -> Result<PointRead, SourceError> {
-        let Some(number) = numeric(id) else {
-            let why = format!("{VENDOR}: `{id}` is no OneLogin user id");
-            return Ok(PointRead { observation: Observation::now(), finding: Finding::Inconclusive(why) });
+        let (observation, place, object) = self.user_object(id, lane).await?;
+        let finding = match object {
+            Object::Found(answer) => match user_of(&place, &answer, id) {
+                Ok((raw, user)) => {
+                    let (roles, assigned) = match self.roles_and_assignment(id, &user, lane).await {
+                        Ok(found) => found,
+                        Err(failure) => {
+                            let finding = Finding::Inconclusive(self.judge(failure, lane).await?);
+                            return Ok(PointRead { observation, finding });
+                        }
+                    };
+                    // The person's own status decides, whichever list has the person.
+                    let context = Context { roles: &roles, assigned, listed_by_both: true, observation };
+                    found(&place, &user, raw, &context)
+                }
+                Err(why) => Finding::Inconclusive(why),
+            },
+            Object::NotFound => Finding::UserGone,
+            Object::Unclear(why) => Finding::Inconclusive(why),
         };
+        Ok(PointRead { observation, finding })
+    }
+
+    /// Reads one person's own record alone.
+    pub(in crate::source) async fn own_record(
+        &self,
+        id: &SourceId,
+        lane: Lane,
+    ) -> Result<OwnRecord, SourceError> {
+        let (observation, place, object) = self.user_object(id, lane).await?;
+        let state = match object {
+            Object::Found(answer) => match user_of(&place, &answer, id) {
+                Ok((_, user)) => match user.status() {
+                    Some(status) => OwnState::Status(VendorStatus::OneLogin(Some(status))),
+                    None => {
+                        OwnState::Inconclusive(format!("{place}: the answer lacks the status or the state"))
+                    }
+                },
+                Err(why) => OwnState::Inconclusive(why),
+            },
+            Object::NotFound => OwnState::UserGone,
+            Object::Unclear(why) => OwnState::Inconclusive(why),
+        };
+        Ok(OwnRecord { observation, state })
+    }
+
+    async fn user_object(
+        &self,
+        id: &SourceId,
+        lane: Lane,
+    ) -> Result<(Observation, Place, Object), SourceError> {
         let url = self.url(&["2", "users", id.as_str()], &[]);
         let place = Place::new(VENDOR, format!("the user {id}"), &url);
-        let answer = self.send(&place, url, lane).await?;
-        let observation = answer.observation;
-        let finding = |finding| Ok(PointRead { observation, finding });
-        match answer.status {
-            200 => {}
-            404 if ErrorBody::says_not_found(&answer) => return finding(Finding::UserGone),
-            401 | 403 | 429 | 500..=599 => {
-                return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP));
-            }
-            status => {
-                let why = format!("{place}: HTTP {status} {}", ErrorBody::words(&answer));
-                return finding(Finding::Inconclusive(why));
-            }
+        if numeric(id).is_none() {
+            let why = format!("{VENDOR}: `{id}` is no OneLogin user id");
+            return Ok((Observation::now(), place, Object::Unclear(why)));
         }
-        let parsed = serde_json::from_slice::<&RawValue>(&answer.body)
-            .and_then(|raw| Ok((raw, serde_json::from_str::<User<'_>>(raw.get())?)));
-        let (raw, user) = match parsed {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                return finding(Finding::Inconclusive(place.malformed(&answer, &error).to_string()));
+        let (observation, object) = self.object(&place, url, lane).await?;
+        Ok((observation, place, object))
+    }
+
+    /// One GET. An error only where it concerns everybody.
+    pub(super) async fn object(
+        &self,
+        place: &Place,
+        url: url::Url,
+        lane: Lane,
+    ) -> Result<(Observation, Object), SourceError> {
+        let asked = Observation::now();
+        let (observation, failure) = match self.send(place, url, lane).await {
+            Err(failure) => (asked, failure),
+            Ok(answer) => {
+                let (observation, answer) = (answer.observation, legible(answer));
+                let words = || ErrorBody::words(&answer);
+                let failure = match answer.status {
+                    200 => return Ok((observation, Object::Found(answer))),
+                    404 if ErrorBody::says_not_found(&answer) => return Ok((observation, Object::NotFound)),
+                    401 | 403 | 429 | 500..=599 => place.refused(&answer, &words(), CREDENTIALS_HELP),
+                    status => place.incomplete(format_args!("HTTP {status} {}", words())).into(),
+                };
+                (observation, failure)
             }
         };
-        if user.id() != Some(number) {
-            return finding(Finding::Inconclusive(format!("{place}: the answer is about somebody else")));
-        }
-        let roles = self.known_roles(lane).await?;
-        let assigned = match self.is_assigned(id, lane).await? {
-            Ok(assigned) => assigned,
-            Err(why) => return finding(Finding::Inconclusive(why)),
-        };
-        let context = Context { roles: &roles, assigned, listed_by_both: true, observation };
-        match user.identity(raw, &context) {
-            Some(identity) if identity.status == VendorStatus::OneLogin(None) => {
-                finding(Finding::Inconclusive(format!("{place}: the answer lacks status, state or role_ids")))
-            }
-            Some(identity) if assigned => finding(Finding::Assigned(Box::new(identity))),
-            Some(identity) => finding(Finding::NotAssigned(Box::new(identity))),
-            None => finding(Finding::Inconclusive(format!("{place}: the answer has no id"))),
+        Ok((observation, Object::Unclear(self.judge(failure, lane).await?)))
+    }
+
+    /// What a failed request about one person says about that person alone; an error where it concerns everybody.
+    pub(super) async fn judge(&self, failure: Failure, lane: Lane) -> Result<String, SourceError> {
+        self.control.judge(failure, self.app(lane)).await
+    }
+
+    /// The roles matter for somebody who is assigned only; who is not is told apart without them.
+    async fn roles_and_assignment(
+        &self,
+        id: &SourceId,
+        user: &User<'_>,
+        lane: Lane,
+    ) -> Result<(Arc<Roles>, bool), Failure> {
+        match self.is_assigned(id, lane).await? {
+            true => Ok((self.roles_for(user, lane).await?, true)),
+            false => Ok((Arc::default(), false)),
         }
     }
 
-    /// Whether the app is among all apps of this user; the inner error says why that cannot be told.
-    async fn is_assigned(&self, id: &SourceId, lane: Lane) -> Result<Result<bool, String>, SourceError> {
+    /// Whether the app is among all apps of this user.
+    async fn is_assigned(&self, id: &SourceId, lane: Lane) -> Result<bool, Failure> {
         let base = self.url(&["2", "users", id.as_str(), "apps"], &[("ignore_visibility", "true")]);
         let mut chain = Chain::new(&self.client, format!("the apps of {id}"), base, APPS_PAGE_SIZE, lane);
         let (mut assigned, mut apps) = (false, 0);
-        loop {
-            let page = match chain.next().await {
-                Ok(page) => page,
-                // Of this one person nothing can be said; others can still be read.
-                Err(SourceError::Incomplete(why)) => return Ok(Err(why)),
-                Err(error @ (SourceError::Unavailable(_) | SourceError::Credentials(_))) => {
-                    return Err(error);
-                }
-            };
-            let Some(ChainPage { answer, place }) = page else { break };
-            let entries: Vec<Named<'_>> = match serde_json::from_slice(&answer.body) {
-                Ok(entries) => entries,
-                Err(error) => return Ok(Err(place.malformed(&answer, &error).to_string())),
-            };
+        while let Some(ChainPage { answer, place }) = chain.next().await? {
+            let entries: Vec<WithId<'_>> =
+                serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
             for entry in &entries {
-                let Some(app) = entry.id() else {
-                    return Ok(Err(format!("{place}: an entry has no id")));
-                };
+                let app = entry.id().ok_or_else(|| place.incomplete("an entry has no id"))?;
                 assigned |= app.to_string() == *self.app_id;
             }
             apps += entries.len() as u64;
         }
-        match chain.verify(apps, false) {
-            Ok(()) => Ok(Ok(assigned)),
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        chain.verify(apps, false)?;
+        Ok(assigned)
     }
+}
 
-    /// The people whom a login, an e-mail address or an id may mean; assigned or not.
-    pub(in crate::source) async fn find(&self, who: &str) -> Result<Vec<SourceId>, SourceError> {
-        let who = who.trim();
-        let id = who.strip_prefix("onelogin:").unwrap_or(who);
-        if let Ok(number) = id.parse::<u64>() {
-            let url = self.url(&["2", "users", &number.to_string()], &[]);
-            let place = Place::new(VENDOR, "a user by id", &url);
-            let answer = self.send(&place, url, Lane::General).await?;
-            match answer.status {
-                200 => return Ok(vec![SourceId::new(number.to_string())]),
-                404 => {}
-                _ => return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP)),
-            }
+fn found(place: &Place, user: &User<'_>, raw: &RawValue, context: &Context<'_>) -> Finding {
+    match user.identity(raw, context) {
+        Some(identity) if identity.status == VendorStatus::OneLogin(None) => {
+            Finding::Inconclusive(format!("{place}: the answer lacks status, state or role_ids"))
         }
-        // `*` is a wildcard here.
-        if who.is_empty() || who.contains('*') {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        for name in ["email", "username"] {
-            let base = self.url(&["2", "users"], &[(name, who), ("fields", FIELDS)]);
-            let what = format!("users with this {name}");
-            let mut chain = Chain::new(&self.client, what, base, FOUND_PAGE_SIZE, Lane::General);
-            while let Some(ChainPage { answer, place }) = chain.next().await? {
-                let users: Vec<User<'_>> =
-                    serde_json::from_slice(&answer.body).map_err(|error| place.malformed(&answer, &error))?;
-                let matching = users.iter().filter(|user| user.is_called(who)).filter_map(User::id);
-                found.extend(matching.map(|id| SourceId::new(id.to_string())));
-            }
-        }
-        found.sort();
-        found.dedup();
-        Ok(found)
+        Some(identity) if context.assigned => Finding::Assigned(Box::new(identity)),
+        Some(identity) => Finding::NotAssigned(Box::new(identity)),
+        None => Finding::Inconclusive(format!("{place}: the answer has no id")),
+    }
+}
+
+/// The user in an answer, who must be the one who was asked for; the error is for the person's finding.
+fn user_of<'a>(place: &Place, answer: &'a Answer, id: &SourceId) -> Result<(&'a RawValue, User<'a>), String> {
+    let (raw, user) = serde_json::from_slice::<&RawValue>(&answer.body)
+        .and_then(|raw| Ok((raw, serde_json::from_str::<User<'_>>(raw.get())?)))
+        .map_err(|error| place.malformed(answer, &error).to_string())?;
+    match user.id().is_some() && user.id() == numeric(id) {
+        true => Ok((raw, user)),
+        false => Err(format!("{place}: the answer is about somebody else")),
     }
 }

@@ -17,6 +17,7 @@ use super::wire::{Event, V1};
 use super::{OneLogin, VENDOR};
 use crate::http::Answer;
 use crate::model::id::SourceId;
+use crate::model::owed::EventMeaning::{self, Joins, Leaves, Other};
 use crate::model::time::Millis;
 use crate::source::fault::Place;
 use crate::source::watch::{Hint, LOOK_BACK_MILLISECONDS, Poll, PollError, Subject};
@@ -30,9 +31,9 @@ const MOST_SEEN: usize = 50_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     /// A person's roles or login at an app.
-    Membership,
+    Membership(EventMeaning),
     /// A person's lifecycle or profile.
-    Person,
+    Person(EventMeaning),
     /// An app that a role was given.
     AppGiven,
     /// An app that a role was taken from.
@@ -43,25 +44,32 @@ enum About {
 const NUMBERS: [(u32, About); 20] = [
     (1, About::AppGiven),
     (2, About::AppTaken),
-    (4, About::Membership),
-    (12, About::Person),
-    (13, About::Person),
-    (14, About::Person),
-    (15, About::Person),
-    (16, About::Person),
-    (17, About::Person),
-    (19, About::Person),
-    (21, About::Person),
-    (32, About::Person),
-    (33, About::Person),
-    (48, About::Person),
-    (147, About::Membership),
-    (148, About::Membership),
-    (149, About::Membership),
-    (150, About::Membership),
-    (206, About::Membership),
-    (207, About::Membership),
+    (4, About::Membership(Joins)),
+    (12, About::Person(Other)),
+    (13, About::Person(Other)),
+    (14, About::Person(Other)),
+    (15, About::Person(Leaves)),
+    (16, About::Person(Joins)),
+    (17, About::Person(Leaves)),
+    (19, About::Person(Other)),
+    (21, About::Person(Leaves)),
+    (32, About::Person(Joins)),
+    (33, About::Person(Other)),
+    (48, About::Person(Other)),
+    (147, About::Membership(Joins)),
+    (148, About::Membership(Leaves)),
+    (149, About::Membership(Joins)),
+    (150, About::Membership(Leaves)),
+    (206, About::Membership(Joins)),
+    (207, About::Membership(Leaves)),
 ];
+
+/// Whom an event points at, and what it lets expect.
+type Told = Option<(Subject, EventMeaning)>;
+
+fn everybody(reason: String) -> (Subject, EventMeaning) {
+    (Subject::Everybody(reason), Other)
+}
 
 /// What a poll leaves to the next one.
 #[derive(Debug, Serialize, Deserialize)]
@@ -146,26 +154,22 @@ impl OneLogin {
         }
     }
 
-    fn subject(&self, event: &Event<'_>, followed: &[(String, About)]) -> Option<Subject> {
+    fn subject(&self, event: &Event<'_>, followed: &[(String, About)]) -> Told {
         let kind = event.event_type_id.get()?;
-        let (_, about) = followed.iter().find(|(known, _)| known == kind)?;
+        let (_, about) = *followed.iter().find(|(known, _)| known == kind)?;
         // Not every event names the app; one that does not may mean ours.
         let of_other_app = event.app_id.get().is_some_and(|app| app != &*self.app_id && app != "0");
         let person = event.user_id.get().filter(|id| *id != "0").map(SourceId::new);
         let role = event.role_name.get().unwrap_or("of an unknown name");
         match about {
-            About::Person => person.map(Subject::Person),
-            About::Membership | About::AppGiven | About::AppTaken if of_other_app => None,
-            About::Membership => Some(person.map_or_else(
-                || {
-                    Subject::Everybody(
-                        "an event about roles or logins does not say about whom it is".to_owned(),
-                    )
-                },
-                Subject::Membership,
-            )),
-            About::AppGiven => Some(Subject::Everybody(format!("the app was added to the role {role}"))),
-            About::AppTaken => Some(Subject::Everybody(format!("the app was removed from the role {role}"))),
+            About::Person(meaning) => person.map(|person| (Subject::Person(person), meaning)),
+            About::Membership(_) | About::AppGiven | About::AppTaken if of_other_app => None,
+            About::Membership(meaning) => Some(match person {
+                Some(person) => (Subject::Membership(person), meaning),
+                None => everybody("an event about roles or logins does not say about whom it is".to_owned()),
+            }),
+            About::AppGiven => Some(everybody(format!("the app was added to the role {role}"))),
+            About::AppTaken => Some(everybody(format!("the app was removed from the role {role}"))),
         }
     }
 }
@@ -194,27 +198,27 @@ impl Walk {
         }
     }
 
-    fn take(&mut self, event: &Event<'_>, raw: &RawValue, sent_at: Millis, subject: Option<Subject>) {
+    fn take(&mut self, event: &Event<'_>, raw: &RawValue, sent_at: Millis, told: Told) {
         let event_id = event.id.owned().unwrap_or_else(|| digest(raw));
         let at = event.created_at.get().and_then(Millis::parse);
         if let (true, Some(at)) = (self.by_events, at) {
             self.begun = self.begun.max(at);
         }
-        self.note(event_id, at, sent_at, subject);
+        self.note(event_id, at, sent_at, told);
     }
 
     /// It is of a kind that is followed, so something happened; what, only a full run can tell.
     fn unreadable(&mut self, raw: &RawValue, sent_at: Millis) {
-        let subject = Subject::Everybody("an event of the log cannot be read".to_owned());
-        self.note(digest(raw), None, sent_at, Some(subject));
+        let told = everybody("an event of the log cannot be read".to_owned());
+        self.note(digest(raw), None, sent_at, Some(told));
     }
 
-    fn note(&mut self, event_id: String, at: Option<Millis>, sent_at: Millis, subject: Option<Subject>) {
+    fn note(&mut self, event_id: String, at: Option<Millis>, sent_at: Millis, told: Told) {
         // An event without a time comes again for as long as the vendor pleases.
         self.events.push((event_id.clone(), at.unwrap_or(self.begun)));
         if self.told.insert(event_id.clone()) {
             let at = at.unwrap_or(sent_at);
-            self.hints.extend(subject.map(|subject| Hint { event_id, at, subject }));
+            self.hints.extend(told.map(|(subject, meaning)| Hint { event_id, at, subject, meaning }));
         }
     }
 
@@ -267,13 +271,14 @@ fn about(name: &str) -> Option<About> {
         _ if has("FAILED") => None,
         ["APP", ..] if has("ROLE") && given => Some(About::AppGiven),
         ["APP", ..] if has("ROLE") && taken => Some(About::AppTaken),
-        _ if (has("ROLE") || has("LOGIN")) && (given || taken) => Some(About::Membership),
-        [
-            "USER",
-            "CREATED" | "UPDATED" | "ACTIVATED" | "DEACTIVATED" | "SUSPENDED" | "UNSUSPENDED" | "REACTIVATED"
-            | "LOCKED" | "UNLOCKED" | "DELETED" | "LICENSED" | "UNLICENSED",
-        ] => Some(About::Person),
-        ["USER", "IMPORTED", ..] => Some(About::Person),
+        _ if (has("ROLE") || has("LOGIN")) && given => Some(About::Membership(Joins)),
+        _ if (has("ROLE") || has("LOGIN")) && taken => Some(About::Membership(Leaves)),
+        ["USER", "ACTIVATED" | "UNSUSPENDED" | "REACTIVATED"] => Some(About::Person(Joins)),
+        ["USER", "DEACTIVATED" | "SUSPENDED" | "DELETED"] => Some(About::Person(Leaves)),
+        ["USER", "CREATED" | "UPDATED" | "LOCKED" | "UNLOCKED" | "LICENSED" | "UNLICENSED"] => {
+            Some(About::Person(Other))
+        }
+        ["USER", "IMPORTED", ..] => Some(About::Person(Other)),
         _ => None,
     }
 }

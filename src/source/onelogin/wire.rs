@@ -3,12 +3,13 @@
 //! What lives here: borrowed shapes, the normalisation of attributes, the three error bodies. What must not: requests,
 //! and what a status means.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::core::normalize::fold_address;
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, OneLoginStatus, Profile, RawProfiles, VendorStatus};
@@ -62,12 +63,19 @@ impl<'a> User<'a> {
 
     /// Whether this is the login or the address of the person.
     pub(super) fn is_called(&self, who: &str) -> bool {
+        let wanted = fold_address(who);
         [&self.username, &self.email]
             .iter()
-            .any(|name| name.get().is_some_and(|name| name.eq_ignore_ascii_case(who)))
+            .any(|name| name.get().is_some_and(|name| fold_address(name) == wanted))
     }
 
-    fn status(&self) -> Option<OneLoginStatus> {
+    /// The ids of the person's roles, as far as the answer shows them.
+    pub(super) fn role_ids(&self) -> &[u64] {
+        self.role_ids.as_deref().unwrap_or_default()
+    }
+
+    /// The two numbers; `None` where one of them is missing or no number.
+    pub(super) fn status(&self) -> Option<OneLoginStatus> {
         let number = |text: &Text<'_>| text.get()?.parse::<i64>().ok();
         Some(OneLoginStatus { status: number(&self.status)?, state: number(&self.state)? })
     }
@@ -144,12 +152,24 @@ pub(super) fn without_details(id: u64, observation: Observation) -> Identity {
 pub(super) struct Roles {
     names: Vec<Arc<str>>,
     by_id: HashMap<u64, usize>,
+    /// Every role that was there when the names were resolved, configured or not.
+    existing: HashSet<u64>,
 }
 
 impl Roles {
     pub(super) fn add(&mut self, name: &str, id: u64) {
         self.by_id.insert(id, self.names.len());
         self.names.push(Arc::from(name));
+    }
+
+    /// Notes roles that are there.
+    pub(super) fn exist(&mut self, ids: impl IntoIterator<Item = u64>) {
+        self.existing.extend(ids);
+    }
+
+    /// Whether one of these roles was not there when the names were resolved. Never where no name is configured.
+    pub(super) fn lacks_one(&self, own: &[u64]) -> bool {
+        !self.is_empty() && own.iter().any(|id| !self.existing.contains(id))
     }
 
     fn is_empty(&self) -> bool {
@@ -173,6 +193,19 @@ fn is_email(text: &str) -> bool {
             && !domain.contains('@')
             && !text.contains(char::is_whitespace)
     })
+}
+
+/// Any entry of which only the id counts.
+#[derive(Debug, Deserialize)]
+pub(super) struct WithId<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+}
+
+impl WithId<'_> {
+    pub(super) fn id(&self) -> Option<u64> {
+        self.id.get()?.parse().ok()
+    }
 }
 
 /// An app, a role, or an entry of a list of them.

@@ -81,11 +81,11 @@ fn candidates(transaction: &Transaction<'_>, who: &str) -> Result<BTreeSet<(Stri
     };
     take("SELECT sync, source_id, user_name, target_id FROM link")?;
     take("SELECT sync, source_id, user_name, target_id FROM pin")?;
-    take("SELECT sync, source_id, user_name, NULL FROM failing")?;
+    take("SELECT sync, source_id, user_name, target_id FROM owed")?;
     take(
         "SELECT DISTINCT sync, source_id, user_name, record ->> '$.target_id' FROM told WHERE source_id <> ''",
     )?;
-    take("SELECT sync, source_id, NULL, NULL FROM hint UNION SELECT sync, source_id, NULL, NULL FROM look")?;
+    take("SELECT sync, source_id, NULL, NULL FROM look")?;
     take(
         "SELECT hold.sync, source_id, user_name, NULL FROM hold_pair JOIN hold ON hold.id = hold_pair.hold",
     )?;
@@ -134,7 +134,7 @@ pub(super) fn known(
     let mut statement = transaction.prepare(
         "SELECT user_name FROM link WHERE sync = ?1 AND source_id = ?2
          UNION SELECT user_name FROM pin WHERE sync = ?1 AND source_id = ?2
-         UNION SELECT user_name FROM failing WHERE sync = ?1 AND source_id = ?2
+         UNION SELECT user_name FROM owed WHERE sync = ?1 AND source_id = ?2 AND class <> 'look'
          UNION SELECT user_name FROM told WHERE sync = ?1 AND source_id = ?2
          UNION SELECT user_name FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
                WHERE hold.sync = ?1 AND source_id = ?2

@@ -161,7 +161,8 @@ fn unname_texts(transaction: &Transaction<'_>, sync: &str, names: &Names) -> Res
         ("sync", "failed_reason", "name = ?1"),
         ("sync", "verify_failed_reason", "name = ?1"),
         ("hold", "reason", "sync = ?1"),
-        ("failing", "detail", "sync = ?1"),
+        ("owed", "detail", "sync = ?1"),
+        ("in_flight", "reason", "sync = ?1"),
         ("pin", "reason", "sync = ?1"),
     ] {
         let sql = format!("SELECT rowid, {column} FROM {table} WHERE {condition} AND {column} IS NOT NULL");

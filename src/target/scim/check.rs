@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::control::Unread;
 use super::listing::PageError;
 use super::service::Service;
 use super::{filter, wire};
@@ -84,7 +85,7 @@ impl Service {
                 )];
             }
             Ok(Err(fault)) => self.read_error(&fault),
-            Err(error) => error,
+            Err(unread) => unread.into_error(),
         };
         let (right, message) = match &error {
             TargetError::Credentials(message) => ("target credentials", message),
@@ -139,7 +140,7 @@ impl Service {
             Ok(page) => page.map_or(0, |page| page.received),
             Err(PageError::Denied(fault)) if fault.status == 404 => 0,
             Err(PageError::Denied(fault)) => return Err(self.read_error(&fault)),
-            Err(PageError::Failed(error)) => return Err(error),
+            Err(PageError::Failed(unread)) => return Err(unread.into_error()),
         };
         if received > 0 {
             self.learn(|profile| match nobody {
@@ -152,7 +153,7 @@ impl Service {
 
     async fn discover(&self, endpoint: &str) -> Result<Discovered, TargetError> {
         let url = self.url(&[endpoint], &[]).map_err(TargetError::Unanswerable)?;
-        Ok(match self.read(url, Lane::General).await? {
+        Ok(match self.read(url, Lane::General).await.map_err(Unread::into_error)? {
             Err(fault) => Discovered::Nothing(format!("{} {}", fault.status, fault.detail)),
             Ok(answer) => match wire::json(&answer.body) {
                 Ok(Value::Object(document)) => Discovered::Document(document),

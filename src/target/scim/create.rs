@@ -3,12 +3,12 @@
 //! What lives here: sending a create, and sending it again without an optional attribute that was refused. What
 //! must not: lookups before it, or the ladder after a 409 (the engine's).
 //!
-//! *Invariant*: a POST is sent again only after an answer that certainly created nothing (400 or 422).
+//! *Invariant*: a POST is sent again only after an answer that certainly created nothing (400, 413, 415 or 422).
 
 use reqwest::Method;
 
 use super::blame::blamed;
-use super::fault::Fault;
+use super::fault::{Fault, WriteKind};
 use super::service::{Granted, Sent, Service, refused};
 use super::{body, filter, wire};
 use crate::http::Lane;
@@ -45,12 +45,12 @@ impl Service {
         loop {
             let body = body::create(&draft.attributes, draft.with_active);
             draft.attempts += 1;
-            match self.write(Method::POST, url.clone(), Some(&body), Lane::General).await {
+            match self.write(Method::POST, url.clone(), Some(&body), Lane::General, None).await {
                 Sent::Granted(granted) => return self.created(granted, draft).await,
                 Sent::Denied(fault) => {
                     if !self.lighten(&mut draft, &fault) {
                         let fault = draft.postponed_after.unwrap_or(fault);
-                        return fault.outcome(draft.attempts);
+                        return fault.outcome(WriteKind::Create, draft.attempts);
                     }
                 }
                 Sent::Lost(message) => {
@@ -86,7 +86,8 @@ impl Service {
 
     /// Takes out of the draft what the refusal names. `false` = the refusal stands.
     fn lighten(&self, draft: &mut Draft, fault: &Fault) -> bool {
-        if !fault.is_invalid() || draft.postponed_after.is_some() {
+        let certain = matches!(fault.status, 400 | 413 | 415 | 422);
+        if !certain || !fault.is_invalid(WriteKind::Create) || draft.postponed_after.is_some() {
             return false;
         }
         if draft.with_active && names_active(fault) {
@@ -149,6 +150,7 @@ impl Service {
             account: Some(account),
             refused: draft.refused,
             attempts: draft.attempts,
+            seen: true,
         };
         let postponed = std::mem::take(&mut draft.postponed);
         if postponed.is_empty() && !activate {

@@ -76,6 +76,8 @@ pub struct Profile {
     pub create_without_active: bool,
     /// Whether the target never shows that an account is inactive.
     pub deactivation_unshown: bool,
+    /// Whether a deactivation was ever seen to take: then one that is not seen tells of its account alone.
+    pub deactivation_seen: bool,
     /// Attributes that were seen to be stored in the present style.
     pub stored: BTreeSet<AttributePath>,
     /// Attributes that no style changes.
@@ -102,6 +104,7 @@ impl Default for Profile {
             plain_json: false,
             create_without_active: false,
             deactivation_unshown: false,
+            deactivation_seen: false,
             stored: BTreeSet::new(),
             ignored: BTreeSet::new(),
             unknown: BTreeMap::new(),

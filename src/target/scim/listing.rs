@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 
+use super::control::Unread;
 use super::fault::Fault;
 use super::service::Service;
 use super::wire::{self, ListPage};
@@ -38,7 +39,7 @@ pub(super) enum PageError {
     /// The server refused.
     Denied(Fault),
     /// No answer, or none that can be read.
-    Failed(TargetError),
+    Failed(Unread),
 }
 
 impl Service {
@@ -50,8 +51,8 @@ impl Service {
                 total: page.total,
                 observation: page.observation,
             })),
-            Err(PageError::Denied(fault)) => Err(self.read_error(&fault)),
-            Err(PageError::Failed(error)) => Err(error),
+            Err(PageError::Denied(fault)) => Err(self.judged_listing(self.unread(&fault)).await),
+            Err(PageError::Failed(unread)) => Err(self.judged_listing(unread).await),
         }
     }
 
@@ -67,10 +68,9 @@ impl Service {
             ListStage::Ended => return Ok(None),
         }
         if cursor.pages >= PAGES_MAXIMUM {
-            return Err(PageError::Failed(TargetError::Unavailable(format!(
-                "listing accounts at {} did not end after {PAGES_MAXIMUM} pages",
-                self.place()
-            ))));
+            let endless =
+                format!("listing accounts at {} did not end after {PAGES_MAXIMUM} pages", self.place());
+            return Err(PageError::Failed(Unread::Refused(TargetError::Unavailable(endless))));
         }
         let start = cursor.next_start.unwrap_or_else(|| self.known(|profile| profile.first_index()));
         let (page, observation) = match self.fetch_with_or_without_count(filter, start, cursor).await {
@@ -82,7 +82,7 @@ impl Service {
             Err(error) => return Err(error),
         };
         let page = self.take_in(page, observation, start, cursor);
-        if page.accounts.is_empty() && page.received > 0 {
+        if page.accounts.is_empty() && page.received > 0 && cursor.pages > 1 {
             // Nothing new: a server that begins again at the first page, or always answers all of them.
             return self.finish(filter, cursor).await;
         }
@@ -181,14 +181,14 @@ impl Service {
         query.extend(count.as_deref().map(|count| ("count", count)));
         let url = self
             .url(&["Users"], &query)
-            .map_err(|message| PageError::Failed(TargetError::Unanswerable(message)))?;
+            .map_err(|message| PageError::Failed(Unread::Everybody(TargetError::Unanswerable(message))))?;
         let answer = match self.read(url, Lane::General).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(fault)) => return Err(PageError::Denied(fault)),
-            Err(error) => return Err(PageError::Failed(error)),
+            Err(unread) => return Err(PageError::Failed(unread)),
         };
-        let page =
-            wire::list_page(&answer.body).map_err(|reason| PageError::Failed(self.no_list(&reason)))?;
+        let page = wire::list_page(&answer.body)
+            .map_err(|reason| PageError::Failed(Unread::Refused(self.no_list(&reason))))?;
         Ok((page, answer.observation))
     }
 }

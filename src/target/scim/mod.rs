@@ -8,28 +8,40 @@
 //! sent again after its outcome is in doubt; a deactivation counts when it is seen.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::Instant;
 
+use self::control::Control;
 pub use self::dialect::Profile;
 use self::service::Service;
-use super::{AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, TargetError, WriteOutcome};
+use super::{
+    AccountPage, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass, TargetError,
+    WriteOutcome,
+};
 use crate::config::secret::SecretRef;
 use crate::config::{self, Dialect};
-use crate::core::proof::Proven;
+use crate::core::guard::Approved;
+use crate::core::proof::{PROOF_VALID_MILLIS, Proven};
 use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
-use crate::http::pacer::{PacerOptions, Pacers};
+use crate::http::pacer::{KeptBack, PacerOptions, Pacers, Place};
 use crate::http::{HttpError, Lane};
 use crate::model::account::Account;
+use crate::model::attributes::AttributePath;
 use crate::model::check::RightCheck;
 use crate::model::id::TargetId;
-use crate::model::plan::{Change, DesiredAccount};
+use crate::model::plan::Change;
+use crate::model::time::Millis;
+use crate::store::Recorded;
 
 mod blame;
 mod body;
 mod check;
+mod control;
 mod create;
 pub mod dialect;
 mod fault;
@@ -88,6 +100,7 @@ impl ScimTarget {
             base: target.url.clone(),
             dialect: target.dialect,
             profile: Mutex::new(profile),
+            control: Control::default(),
         };
         Ok(ScimTarget { service: Arc::new(service) })
     }
@@ -114,9 +127,30 @@ impl ScimTarget {
         self.service.client.traffic()
     }
 
+    /// What the answers told about our clock; see [`crate::http::clock`].
+    pub fn clock_witness(&self) -> Option<ClockWitness> {
+        self.service.client.clock_witness()
+    }
+
     /// The configured dialect.
     pub fn dialect(&self) -> Dialect {
         self.service.dialect
+    }
+
+    /// Stops writes that have not gone out yet, for good, and all that come until it lets them go on.
+    pub fn pause_writes(&self, paused: bool) {
+        let gate = self.service.client.write_gate();
+        if paused { gate.close() } else { gate.open() }
+    }
+
+    /// Writes whose request is on the wire.
+    pub fn writes_on_the_wire(&self) -> usize {
+        self.service.client.write_gate().on_the_wire()
+    }
+
+    /// Waits until no write is on the wire.
+    pub async fn no_write_on_the_wire(&self) {
+        self.service.client.write_gate().is_quiet().await;
     }
 
     /// The right to write. Only a run in apply mode asks for it.
@@ -137,6 +171,25 @@ impl Observe for ScimTarget {
 
     fn counters(&self) -> Counters {
         ScimTarget::counters(self)
+    }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        ScimTarget::clock_witness(self)
+    }
+
+    fn forget_clock_witness(&self) {
+        self.service.client.forget_clock_witness();
+    }
+
+    fn opens_in(&self, lane: Lane) -> Duration {
+        let pacer = self.service.client.pacer();
+        pacer.opens_in(lane, pacer.bucket_of(&self.service.base))
+    }
+
+    async fn place(&self, lane: Lane) -> Result<Option<Place>, KeptBack> {
+        let pacer = Arc::clone(self.service.client.pacer());
+        let bucket = pacer.bucket_of(&self.service.base);
+        pacer.place(lane, bucket).await.map(Some)
     }
 
     async fn get(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
@@ -168,27 +221,57 @@ impl Observe for ScimTarget {
 }
 
 impl Provision for Provisioner {
-    async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
-        self.service.create(desired).await
+    async fn create(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        match &write.action().desired {
+            Some(desired) => self.service.create(desired).await,
+            None => unwritable("the plan holds no account to create"),
+        }
     }
 
-    async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
-        self.service.update(id, changes, activate).await
+    async fn update(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let Some(id) = &action.target_id else { return unwritable("there is no account to write to") };
+        let active = AttributePath::active();
+        let values: Vec<Change> =
+            action.changes.iter().filter(|change| change.path != active).cloned().collect();
+        self.service.update(id, &values, action.activate).await
     }
 
-    async fn deactivate(&self, removal: &Proven) -> WriteOutcome {
-        self.service.deactivate(removal.target_id()).await
+    async fn deactivate(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        let proven = removal.permit();
+        self.service.deactivate(proven.target_id(), Some(end_of(proven))).await
     }
 
-    async fn delete(&self, removal: &Proven) -> WriteOutcome {
-        self.service.delete(removal.target_id()).await
+    async fn delete(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        let proven = removal.permit();
+        self.service.delete(proven.target_id(), Some(end_of(proven))).await
     }
+}
+
+/// A plan that lacks what its verb needs: nothing is sent.
+fn unwritable(why: &str) -> WriteOutcome {
+    WriteOutcome::Refused(Refusal {
+        class: RefusalClass::Invalid,
+        status: 0,
+        detail: why.to_owned(),
+        attempts: 0,
+        attributes: Vec::new(),
+    })
+}
+
+/// When a proof's time is over. A clock that was set since the proof was taken ends it at once.
+fn end_of(removal: &Proven) -> Instant {
+    let passed = Millis::now().since(removal.observation().at);
+    let left = if passed < 0 { 0 } else { PROOF_VALID_MILLIS.saturating_sub(passed).max(0) };
+    Instant::now() + Duration::from_millis(left.unsigned_abs())
 }
 
 fn unavailable(error: HttpError) -> TargetError {
     match error {
         HttpError::Credentials { message } => TargetError::Credentials(message),
         HttpError::NotSent { message }
+        | HttpError::Expired { message }
+        | HttpError::TakenBack { message }
         | HttpError::Distrusted { message }
         | HttpError::Unanswered { message }
         | HttpError::TooLarge { message }

@@ -3,6 +3,9 @@
 //! What lives here: point reads and lookups, with the comparison that makes a hit one. What must not: the walk
 //! over pages (`listing`).
 
+use tokio::time::Instant;
+
+use super::control::Unread;
 use super::fault::Fault;
 use super::filter;
 use super::listing::{Page, PageError};
@@ -48,23 +51,40 @@ impl Service {
 
     /// One account; `None` = 404, once it is certain that the service itself said so.
     pub async fn account(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
-        let url = self.account_url(id).map_err(TargetError::Unanswerable)?;
-        let answer = match self.read(url, lane).await? {
+        match self.account_before(id, lane, None).await {
+            Ok(account) => Ok(account),
+            Err(unread) => Err(self.judged(unread, lane).await),
+        }
+    }
+
+    /// As [`Service::account`], not asked after `not_after`, and without a judgement whose fault it is.
+    pub async fn account_before(
+        &self,
+        id: &TargetId,
+        lane: Lane,
+        not_after: Option<Instant>,
+    ) -> Result<Option<Account>, Unread> {
+        let unanswerable = |message| Unread::Refused(TargetError::Unanswerable(message));
+        let url = self.account_url(id).map_err(unanswerable)?;
+        let answer = match self.read_before(url, lane, not_after).await? {
             Ok(answer) => answer,
             Err(fault) if matches!(fault.status, 404 | 410) => {
-                self.confirm_absence(&fault, lane).await?;
+                self.confirm_absence(&fault, lane).await.map_err(Unread::Everybody)?;
                 return Ok(None);
             }
-            Err(fault) => return Err(self.read_error(&fault)),
+            Err(fault) => return Err(self.unread(&fault)),
         };
         match wire::account(&answer.body) {
-            Some(account) if account.id.as_str().eq_ignore_ascii_case(id.as_str()) => Ok(Some(account)),
-            Some(account) => Err(TargetError::Unanswerable(format!(
+            Some(account) if account.id.as_str().eq_ignore_ascii_case(id.as_str()) => {
+                self.control.saw(&account.id);
+                Ok(Some(account))
+            }
+            Some(account) => Err(unanswerable(format!(
                 "asked {} for the account {id} and got the account {}",
                 self.place(),
                 account.id
             ))),
-            None => Err(TargetError::Unanswerable(format!(
+            None => Err(unanswerable(format!(
                 "asked {} for the account {id} and got something that is no User",
                 self.place()
             ))),
@@ -85,7 +105,7 @@ impl Service {
         let mut hits = match self.ask(criterion, &text).await {
             Ok(hits) => hits,
             Err(PageError::Denied(fault)) => return self.after_refused_filter(criterion, &fault).await,
-            Err(PageError::Failed(error)) => return Err(error),
+            Err(PageError::Failed(unread)) => return Err(self.judged(unread, Lane::General).await),
         };
         if hits.accounts.is_empty()
             && hits.strangers == 0
@@ -97,7 +117,7 @@ impl Service {
             match self.ask(&lower, &text).await {
                 Ok(found) => hits.accounts = found.accounts,
                 Err(PageError::Denied(fault)) => return self.after_refused_filter(criterion, &fault).await,
-                Err(PageError::Failed(error)) => return Err(error),
+                Err(PageError::Failed(unread)) => return Err(self.judged(unread, Lane::General).await),
             }
         }
         let observation = hits.observation.unwrap_or_else(Observation::now);
@@ -112,10 +132,13 @@ impl Service {
             let (received, total) = (page.received, page.total);
             let first = hits.observation.is_none();
             hits.take(criterion, page);
-            if first && received == 0 && total.is_some_and(|total| total > 0) {
+            let nobody = hits.accounts.is_empty() && hits.strangers == 0;
+            // Rows that are no accounts (they lack an id) show nobody either.
+            if let Some(counted) = total.max(Some(received)).filter(|counted| nobody && *counted > 0) {
                 // "One result", and none is shown: it counts from 0, and we began at 1.
-                if cursor.next_start == Some(0) || self.known(|profile| profile.counts_from_zero.is_some()) {
-                    break;
+                let began_at_zero = cursor.next_start == Some(0) || received > 0;
+                if began_at_zero || self.known(|profile| profile.counts_from_zero.is_some()) {
+                    return Err(PageError::Failed(self.counted_and_not_shown(counted)));
                 }
                 cursor = ListCursor { next_start: Some(0), ..ListCursor::default() };
                 continue;
@@ -130,6 +153,16 @@ impl Service {
         }
         self.learn_from(criterion, &hits);
         Ok(hits)
+    }
+
+    /// Somebody is there and kept from us: never an absence.
+    fn counted_and_not_shown(&self, counted: u64) -> Unread {
+        let accounts = if counted == 1 { "account" } else { "accounts" };
+        Unread::Refused(TargetError::Unanswerable(format!(
+            "{} counted {counted} {accounts} for a lookup and shows none; help: see whether the token's owner may read \
+             every user, inactive ones included",
+            self.place()
+        )))
     }
 
     fn learn_from(&self, criterion: &Criterion, hits: &Hits) {
@@ -163,7 +196,7 @@ impl Service {
                 return Ok(Lookup { accounts: Vec::new(), observation: Observation::now() });
             }
             400 | 405 | 422 | 500 | 501 => {}
-            _ => return Err(self.read_error(fault)),
+            _ => return Err(self.judged(self.unread(fault), Lane::General).await),
         }
         match criterion {
             Criterion::ExternalId(_) => {

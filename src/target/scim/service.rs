@@ -9,10 +9,12 @@ use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
+use super::control::{Control, Unread};
 use super::dialect::Profile;
-use super::fault::Fault;
+use super::fault::{Fault, WriteKind};
 use super::{filter, unavailable, wire};
 use crate::config::Dialect;
 use crate::http::client::Client;
@@ -28,7 +30,19 @@ pub(super) struct Service {
     pub base: Url,
     pub dialect: Dialect,
     pub profile: Mutex<Profile>,
+    pub control: Control,
 }
+
+/// How a request goes.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    lane: Lane,
+    not_after: Option<Instant>,
+}
+
+/// What to do about a 401, to a read or to a write.
+const TOKEN_HELP: &str =
+    "help: the token is unknown or expired, make a new one and put it where target.token points";
 
 /// What became of one write request.
 #[derive(Debug)]
@@ -91,10 +105,27 @@ impl Service {
     }
 
     /// A GET. The outer error: no answer; the inner one: an answer that is no 2xx.
-    pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, TargetError> {
-        let request =
-            Request { method: Method::GET, url, headers: headers(), body: None, lane, replay: Replay::Safe };
-        let answer = self.client.send(request).await.map_err(unavailable)?;
+    pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, Unread> {
+        self.read_before(url, lane, None).await
+    }
+
+    /// A GET that is not sent after `not_after`.
+    pub async fn read_before(
+        &self,
+        url: Url,
+        lane: Lane,
+        not_after: Option<Instant>,
+    ) -> Result<Result<Answer, Fault>, Unread> {
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: headers(),
+            body: None,
+            lane,
+            replay: Replay::Safe,
+            not_after,
+        };
+        let answer = self.client.send(request).await.map_err(unread)?;
         Ok(match fault_of(&answer) {
             Some(fault) => Err(fault),
             None => Ok(answer),
@@ -102,28 +133,29 @@ impl Service {
     }
 
     /// A write. Sent again only where the server certainly did not act: by the client, and here where the server
-    /// takes JSON by its common name only.
-    pub async fn write(&self, method: Method, url: Url, body: Option<&Value>, lane: Lane) -> Sent {
+    /// takes JSON by its common name only. Not sent after `not_after`.
+    pub async fn write(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+        lane: Lane,
+        not_after: Option<Instant>,
+    ) -> Sent {
+        let way = Way { lane, not_after };
         let plain = self.known(|profile| profile.plain_json);
-        let sent = self.write_as(method.clone(), url.clone(), body, lane, plain).await;
+        let sent = self.write_as(method.clone(), url.clone(), body, way, plain).await;
         if plain || body.is_none() || !matches!(&sent, Sent::Denied(fault) if fault.status == 415) {
             return sent;
         }
-        let again = self.write_as(method, url, body, lane, true).await;
+        let again = self.write_as(method, url, body, way, true).await;
         if !matches!(&again, Sent::Denied(fault) if fault.status == 415) {
             self.learn(|profile| profile.plain_json = true);
         }
         again
     }
 
-    async fn write_as(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<&Value>,
-        lane: Lane,
-        plain: bool,
-    ) -> Sent {
+    async fn write_as(&self, method: Method, url: Url, body: Option<&Value>, way: Way, plain: bool) -> Sent {
         let mut headers = headers();
         if body.is_some() {
             let kind = if plain { "application/json" } else { "application/scim+json" };
@@ -134,8 +166,9 @@ impl Service {
             url,
             headers,
             body: body.map(|body| Bytes::from(body.to_string())),
-            lane,
+            lane: way.lane,
             replay: Replay::OnlyIfNotProcessed,
+            not_after: way.not_after,
         };
         match self.client.send(request).await {
             Ok(answer) => match fault_of(&answer) {
@@ -149,34 +182,10 @@ impl Service {
                 | HttpError::Distrusted { message }
                 | HttpError::ForeignOrigin { message },
             ) => Sent::Unsent(RefusalClass::Unreachable, message),
+            Err(HttpError::TakenBack { message }) => Sent::Unsent(RefusalClass::TakenBack, message),
+            Err(HttpError::Expired { message }) => Sent::Unsent(RefusalClass::Expired, proof_over(&message)),
             Err(HttpError::Credentials { message }) => Sent::Unsent(RefusalClass::Credentials, message),
             Err(HttpError::Unanswered { message } | HttpError::TooLarge { message }) => Sent::Lost(message),
-        }
-    }
-
-    /// Whether `/Users` answers at all. A 404 for one account means "gone" only beside this: a wrong base URL or
-    /// a proxy's page must never make a leaver look gone.
-    pub async fn answers(&self, lane: Lane) -> Result<(), TargetError> {
-        let one = [("startIndex", "1"), ("count", "1")];
-        let counts = self.known(|profile| !profile.count_refused);
-        let fault = match self.first_page(if counts { &one } else { &one[..1] }, lane).await? {
-            Ok(()) => return Ok(()),
-            Err(fault) => fault,
-        };
-        let without = counts && fault.may_blame_count();
-        if without && self.first_page(&one[..1], lane).await?.is_ok() {
-            return Ok(());
-        }
-        Err(self.read_error(&fault))
-    }
-
-    async fn first_page(&self, query: &[(&str, &str)], lane: Lane) -> Result<Result<(), Fault>, TargetError> {
-        let url = self.url(&["Users"], query).map_err(TargetError::Unanswerable)?;
-        match self.read(url, lane).await? {
-            Ok(answer) => {
-                wire::list_page(&answer.body).map(|_| Ok(())).map_err(|reason| self.no_list(&reason))
-            }
-            Err(fault) => Ok(Err(fault)),
         }
     }
 
@@ -198,9 +207,7 @@ impl Service {
     pub fn read_error(&self, fault: &Fault) -> TargetError {
         let what = format!("reading accounts at {} failed: {} {}", self.place(), fault.status, fault.detail);
         match fault.status {
-            401 => TargetError::Credentials(format!(
-                "{what}; help: the token is unknown or expired, make a new one and put it where target.token points"
-            )),
+            401 => TargetError::Credentials(format!("{what}; {TOKEN_HELP}")),
             403 => TargetError::Credentials(format!(
                 "{what}; help: the token's owner may not read users; use the token of an administrator"
             )),
@@ -234,8 +241,8 @@ impl Service {
 
 impl Fault {
     /// The refusal that goes to the caller.
-    pub fn refusal(&self, attempts: u32) -> Refusal {
-        let class = self.class();
+    pub fn refusal(&self, kind: WriteKind, attempts: u32) -> Refusal {
+        let class = self.class(kind);
         let detail = match class {
             RefusalClass::Unreachable if self.status == 300 => format!(
                 "{}; help: the workspace lives in another data centre; copy its SCIM base URL again into target.url",
@@ -244,25 +251,29 @@ impl Fault {
             RefusalClass::Unreachable => {
                 format!("{}; help: redirects are never followed; correct target.url", self.detail)
             }
-            RefusalClass::Credentials
-            | RefusalClass::Forbidden
+            RefusalClass::Credentials => format!("{}; {TOKEN_HELP}", self.detail),
+            RefusalClass::Forbidden
             | RefusalClass::NoSeat
             | RefusalClass::Permanent
             | RefusalClass::NotFound
             | RefusalClass::Conflict
             | RefusalClass::Invalid
             | RefusalClass::RateLimited
+            | RefusalClass::Expired
+            | RefusalClass::TakenBack
+            | RefusalClass::StillActive
+            | RefusalClass::NotOffered
             | RefusalClass::Server => self.detail.clone(),
         };
         Refusal { class, status: self.status, detail, attempts, attributes: Vec::new() }
     }
 
     /// A write that ended in this answer: refused, or in doubt.
-    pub fn outcome(&self, attempts: u32) -> WriteOutcome {
+    pub fn outcome(&self, kind: WriteKind, attempts: u32) -> WriteOutcome {
         if self.leaves_doubt() {
             WriteOutcome::Unknown { message: self.detail.clone(), status: Some(self.status), attempts }
         } else {
-            WriteOutcome::Refused(self.refusal(attempts))
+            WriteOutcome::Refused(self.refusal(kind, attempts))
         }
     }
 }
@@ -278,6 +289,26 @@ pub(super) fn not_read(error: TargetError, attempts: u32) -> WriteOutcome {
         TargetError::Unavailable(message) => refused(RefusalClass::Unreachable, 0, message, attempts),
         TargetError::Credentials(message) => refused(RefusalClass::Credentials, 0, message, attempts),
         TargetError::Unanswerable(message) => refused(RefusalClass::Server, 0, message, attempts),
+    }
+}
+
+/// What the caller is told of a removal that was not sent any more.
+pub(super) fn proof_over(message: &str) -> String {
+    format!("the proof's time was over before it could be sent ({message})")
+}
+
+/// Whose fault it is that a read got no answer.
+fn unread(error: HttpError) -> Unread {
+    match error {
+        HttpError::Expired { message } => Unread::Expired(message),
+        error @ (HttpError::Unanswered { .. } | HttpError::TooLarge { .. }) => {
+            Unread::Lost(unavailable(error))
+        }
+        error @ (HttpError::NotSent { .. }
+        | HttpError::TakenBack { .. }
+        | HttpError::Distrusted { .. }
+        | HttpError::Credentials { .. }
+        | HttpError::ForeignOrigin { .. }) => Unread::Everybody(unavailable(error)),
     }
 }
 

@@ -110,7 +110,7 @@ impl Service {
         if !update.tried.contains(&update.style) {
             update.tried.push(update.style);
         }
-        Ok(self.write(method, url, Some(&body), Lane::General).await)
+        Ok(self.write(method, url, Some(&body), Lane::General, None).await)
     }
 
     fn body_of(&self, update: &Update<'_>) -> Option<(Method, Value)> {
@@ -148,6 +148,7 @@ impl Service {
             account,
             refused: std::mem::take(&mut update.refused),
             attempts: update.attempts,
+            seen: true,
         };
         let partly = Partly { style: update.style, acknowledgement, unchanged, still_inactive };
         let is_done = partly.unchanged.is_empty() && !partly.still_inactive;
@@ -217,8 +218,10 @@ impl Service {
         }
         let step = self.known(|profile| next_step(&fault, update, profile));
         match step {
-            Step::Refuse => return Some(WriteOutcome::Refused(fault.refusal(update.attempts))),
-            Step::Doubt => return Some(fault.outcome(update.attempts)),
+            Step::Refuse => {
+                return Some(WriteOutcome::Refused(fault.refusal(update.kind(), update.attempts)));
+            }
+            Step::Doubt => return Some(fault.outcome(update.kind(), update.attempts)),
             Step::Style(style) => {
                 update.style = style;
             }
@@ -282,6 +285,7 @@ impl Service {
                         account: Some(account),
                         refused: std::mem::take(&mut update.refused),
                         attempts: update.attempts,
+                        seen: true,
                     }));
                 }
                 update.known = Some(account);
@@ -290,7 +294,7 @@ impl Service {
                 None
             }
             Ok(None) => Some(update.gone()),
-            Err(_) => Some(fault.outcome(update.attempts)),
+            Err(_) => Some(fault.outcome(update.kind(), update.attempts)),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! When something is news: runs in a row, and what is told of each.
 
 use super::*;
+use crate::model::owed::{OwedClass, WaitsFor};
 use crate::model::report::{Mode, Seats, SourceFacts, TargetFacts, Trigger};
-use crate::model::time::Millis;
 
-pub(crate) const ALL: [NotifyOn; 4] =
-    [NotifyOn::Held, NotifyOn::Quarantine, NotifyOn::Recovered, NotifyOn::Failed];
+pub(crate) const ALL: [NotifyOn; 5] =
+    [NotifyOn::Held, NotifyOn::Leaver, NotifyOn::Quarantine, NotifyOn::Recovered, NotifyOn::Failed];
+/// Nothing lasts beyond the run.
+pub(crate) const WELL: Lasting = Lasting { quarantined: false, failing: false };
+pub(crate) const QUARANTINED: Lasting = Lasting { quarantined: true, failing: false };
 
 /// A full run that ended like this.
 pub(crate) fn ended(result: RunResult) -> RunFacts {
@@ -55,6 +58,7 @@ fn holding(holds: &[(&str, u32)]) -> RunFacts {
             count: 30,
             digest: "ab".repeat(32),
             expires_at: "2026-11-25T10:00:00Z".to_owned(),
+            decided: None,
         })
         .collect();
     facts
@@ -65,7 +69,10 @@ fn told(on: &[NotifyOn], runs: &[(RunFacts, bool)]) -> Vec<Vec<&'static str>> {
     let mut told = Told::default();
     runs.iter()
         .map(|(facts, quarantined)| {
-            decide(&mut told, facts, *quarantined, on).iter().map(|notice| notice.event.as_str()).collect()
+            decide(&mut told, facts, Lasting { quarantined: *quarantined, failing: false }, on)
+                .iter()
+                .map(|notice| notice.event.as_str())
+                .collect()
         })
         .collect()
 }
@@ -77,7 +84,7 @@ fn told_of(runs: &[RunFacts]) -> Vec<Vec<&'static str>> {
 }
 
 fn only(facts: &RunFacts, quarantined: bool) -> Notice {
-    let mut notices = decide(&mut Told::default(), facts, quarantined, &ALL);
+    let mut notices = decide(&mut Told::default(), facts, Lasting { quarantined, failing: false }, &ALL);
     assert_eq!(notices.len(), 1, "{notices:?}");
     notices.remove(0)
 }
@@ -130,8 +137,8 @@ fn a_partial_run_after_failing_ones_is_the_end_of_those_and_says_what_is_left() 
     let runs = [RunResult::Error, RunResult::Partial, RunResult::Partial, RunResult::Ok].map(ended);
     assert_eq!(told_of(&runs), [vec!["failed"], vec!["recovered"], vec![], vec!["recovered"]]);
     let mut told = Told::default();
-    decide(&mut told, &runs[0], false, &ALL);
-    let text = decide(&mut told, &runs[1], false, &ALL).remove(0).text;
+    decide(&mut told, &runs[0], WELL, &ALL);
+    let text = decide(&mut told, &runs[1], WELL, &ALL).remove(0).text;
     assert!(text.contains("runs again") && text.contains("not everything could be done"), "{text}");
 }
 
@@ -201,8 +208,8 @@ fn a_hold_is_told_when_it_opens_and_when_it_grows() {
 #[test]
 fn a_notice_of_holds_is_about_those_that_are_news() {
     let mut told = Told::default();
-    decide(&mut told, &holding(&[("h7", 1)]), false, &ALL);
-    let notices = decide(&mut told, &holding(&[("h7", 1), ("h8", 1)]), false, &ALL);
+    decide(&mut told, &holding(&[("h7", 1)]), WELL, &ALL);
+    let notices = decide(&mut told, &holding(&[("h7", 1), ("h8", 1)]), WELL, &ALL);
     let ids: Vec<&str> = notices[0].holds.iter().map(|hold| hold.id.as_str()).collect();
     assert_eq!(ids, ["h8"]);
     assert!(!notices[0].text.contains("h7"), "{}", notices[0].text);
@@ -214,8 +221,8 @@ fn a_hold_is_told_again_when_its_daily_reminder_comes_and_not_for_that_of_anothe
     let first = reminded.clone();
     reminded.notes.push("30 removals wait since 2026-11-22T10:00:00Z for `rosterd approve h71`".to_owned());
     let mut told = Told::default();
-    decide(&mut told, &first, false, &ALL);
-    let notices = decide(&mut told, &reminded, false, &ALL);
+    decide(&mut told, &first, WELL, &ALL);
+    let notices = decide(&mut told, &reminded, WELL, &ALL);
     let ids: Vec<&str> = notices[0].holds.iter().map(|hold| hold.id.as_str()).collect();
     assert_eq!(ids, ["h71"]);
 }
@@ -352,7 +359,73 @@ fn runs_and_verifications_do_not_recover_for_each_other() {
     let mut told = Told::default();
     let failed = verified(RunResult::TargetUnavailable, Trigger::Schedule);
     assert!(decide_verification(&mut told, &failed, &ALL).is_some());
-    assert_eq!(decide(&mut told, &ended(RunResult::Ok), false, &ALL), []);
+    assert_eq!(decide(&mut told, &ended(RunResult::Ok), WELL, &ALL), []);
     let well = verified(RunResult::Ok, Trigger::Schedule);
     assert_eq!(decide_verification(&mut told, &well, &ALL).unwrap().event, Event::Recovered);
+}
+
+#[test]
+fn a_person_who_fails_steadily_is_told_once_and_once_when_it_is_over() {
+    let failing = Lasting { failing: true, ..WELL };
+    let mut told = Told::default();
+    let mut event = |result, lasting| {
+        let notices = decide(&mut told, &ended(result), lasting, &ALL);
+        notices.first().map(|notice| notice.event.as_str())
+    };
+    // Tried in the first run, then in every 2nd, 4th …
+    assert_eq!(event(RunResult::Partial, failing), Some("failed"));
+    for result in [RunResult::Ok, RunResult::Partial, RunResult::Ok, RunResult::Held, RunResult::Partial] {
+        assert_eq!(event(result, failing), None, "{result:?}");
+    }
+    assert_eq!(event(RunResult::Ok, WELL), Some("recovered"));
+    assert_eq!(event(RunResult::Ok, WELL), None);
+}
+
+fn leaver(name: &str, minutes: i64, waits_for: WaitsFor) -> OwedChange {
+    OwedChange {
+        source_id: SourceId::new(name),
+        user: format!("{name}@acme.example"),
+        target_id: None,
+        class: OwedClass::Removal,
+        verb: Some(Verb::Deactivate),
+        cause: None,
+        since: Millis(NOW.0 - minutes * 60_000),
+        attempts: 1,
+        refusals: 0,
+        next_try_at: None,
+        wait_runs: 0,
+        waits_for,
+        detail: "HTTP 503".to_owned(),
+        desired: None,
+    }
+}
+
+const NOW: Millis = Millis(1_790_000_000_000);
+
+#[test]
+fn a_leaver_who_keeps_access_for_a_quarter_of_an_hour_is_told_once_and_once_when_it_is_over() {
+    let mut told = Told::default();
+    let mut text =
+        |owed: &[OwedChange]| decide_leavers(&mut told, "wrike", owed, NOW, &ALL).map(|notice| notice.text);
+    assert_eq!(text(&[leaver("ann", 14, WaitsFor::Retry)]), None);
+    let late = [leaver("ann", 15, WaitsFor::Retry), leaver("ben", 3, WaitsFor::Proof)];
+    assert_eq!(
+        text(&late).unwrap(),
+        "rosterd wrike: 1 person who left still has access, the longest since 2026-09-21T13:38:20Z; that waits for the \
+         next try. `rosterd status` says who and why."
+    );
+    assert_eq!(text(&late), None, "told once");
+    let later = [leaver("ann", 30, WaitsFor::Retry), leaver("ben", 18, WaitsFor::Proof)];
+    assert!(text(&later).unwrap().contains("2 people who left still have access"), "ben is news");
+    assert_eq!(text(&later[1..]), None, "ann is out, ben was told");
+    assert_eq!(text(&[]).unwrap(), "rosterd wrike: nobody who left has access for that long any more.");
+    assert_eq!(text(&[]), None);
+}
+
+#[test]
+fn what_waits_for_a_person_is_no_notice_of_a_leaver() {
+    for waits_for in WaitsFor::ALL.into_iter().filter(|wait| wait.meaning() != WaitMeaning::Undone) {
+        let owed = [leaver("ann", 600, waits_for)];
+        assert_eq!(decide_leavers(&mut Told::default(), "wrike", &owed, NOW, &ALL), None, "{waits_for:?}");
+    }
 }

@@ -91,15 +91,17 @@ async fn what_a_refusal_changes_decides_whether_the_request_is_sent_again() {
         &[("www-authenticate", "DPoP error=\"use_dpop_nonce\""), ("dpop-nonce", "n-1")];
     let proof: &[(&'static str, &str)] = &[("www-authenticate", "DPoP error=\"invalid_dpop_proof\"")];
     let cases = [
-        ("a new nonce", true, answer(401, nonce), true, true),
-        ("a proof that did not pass", true, answer(400, proof), true, true),
-        ("a proof that is now wanted", false, answer(400, proof), true, false),
-        ("a token that ended", false, answer(401, &[]), true, false),
-        ("any other 400", false, answer(400, &[("www-authenticate", "Basic")]), false, true),
+        ("a new nonce", true, (401, nonce), true, true),
+        ("a proof that did not pass", true, (400, proof), true, true),
+        ("a proof that is now wanted", false, (400, proof), true, false),
+        ("a token that ended", false, (401, &[][..]), true, false),
+        ("any other 400", false, (400, &[("www-authenticate", "Basic")][..]), false, true),
     ];
-    for (what, bound, refusal, again, keeps_token) in cases {
+    for (what, bound, (status, headers), again, keeps_token) in cases {
         let app = app(String::new(), None);
         app.state.lock().await.token = Some(token(bound));
+        // The request was sent with the token, so after it was had.
+        let refusal = answer(status, headers);
         assert_eq!(app.refused(&refusal).await, again, "{what}");
         assert_eq!(app.state.lock().await.token.is_some(), keeps_token, "{what}");
     }

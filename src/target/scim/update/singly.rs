@@ -23,7 +23,8 @@ impl Service {
         let (tried, left): (Vec<_>, Vec<_>) =
             optional.into_iter().enumerate().partition(|(index, _)| *index < SINGLES_MAXIMUM);
         groups.extend(tried.into_iter().map(|(_, change)| vec![change]));
-        let mut done = Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0 };
+        let mut done =
+            Acknowledgement { status: 0, account: None, refused: Vec::new(), attempts: 0, seen: true };
         let mut last_refusal: Option<Refusal> = None;
         for group in groups {
             let is_optional = group.iter().any(|change| !change.path.is_essential());

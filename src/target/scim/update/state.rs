@@ -5,7 +5,7 @@
 use super::super::blame::blamed;
 use super::super::create::DROPS_MAXIMUM;
 use super::super::dialect::{Profile, WriteStyle};
-use super::super::fault::Fault;
+use super::super::fault::{Fault, WriteKind};
 use super::super::service::refused;
 use crate::core::echo;
 use crate::model::account::Account;
@@ -76,6 +76,10 @@ impl Update<'_> {
         self.changes.iter().any(|change| change.path.selector().is_some())
     }
 
+    pub fn kind(&self) -> WriteKind {
+        if self.activate { WriteKind::Activation } else { WriteKind::Update }
+    }
+
     /// `active` alone needs no account but for PUT.
     pub fn needs_account(&self) -> bool {
         self.style == WriteStyle::Put || !self.changes.is_empty()
@@ -111,6 +115,7 @@ impl Update<'_> {
                 account: self.known.take(),
                 refused: attributes,
                 attempts: self.attempts,
+                seen: true,
             }),
             Some((_, detail)) => WriteOutcome::Refused(Refusal {
                 class: RefusalClass::Invalid,
@@ -158,7 +163,7 @@ pub(super) fn next_step(fault: &Fault, update: &Update<'_>, profile: &Profile) -
         let may_settle = fault.status == 500 && update.style != Put && update.untried(&[Put]).is_some();
         return if may_settle { Step::Settle } else { Step::Doubt };
     }
-    if !fault.is_invalid() {
+    if !fault.is_invalid(update.kind()) {
         return Step::Refuse;
     }
     if fault.refuses_path() {

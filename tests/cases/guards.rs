@@ -1,0 +1,1 @@
+//! What waits for an approval waits, whoever comes by; and nothing else waits with it.
