@@ -129,6 +129,11 @@ impl Fate {
         }
     }
 
+    /// Somebody sets the clock right.
+    pub fn set_the_clock(&self) {
+        self.clock_offset.store(0, Ordering::Relaxed);
+    }
+
     pub fn jump(&self, by: i64) {
         self.clock_offset.fetch_add(by, Ordering::Relaxed);
     }

@@ -155,6 +155,8 @@ impl World {
                 let owner = self.owner_of(&old);
                 let mut account = self.blank_account(owner);
                 account.values.clone_from(&old.values);
+                // Who makes an account anew whose access we have taken gives it back by hand; only `verify` sees that.
+                account.by_hand = (!old.active).then(|| self.now());
                 self.note(format!("workspace: {id} was deleted and made anew as {}", account.id));
                 self.accounts.insert(account.id.clone(), account);
             }
