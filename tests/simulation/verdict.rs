@@ -193,6 +193,12 @@ impl World {
             if acknowledged.at < facts.started {
                 continue;
             }
+            // A deactivation counts when it is seen, and nobody can look.
+            let cannot_be_seen = |account: &String| self.weather.gets.contains(account);
+            if acknowledged.active == Some(false) && acknowledged.account.as_ref().is_some_and(cannot_be_seen)
+            {
+                continue;
+            }
             let stored = facts.all_links.get(person);
             let fits = match (&acknowledged.account, stored) {
                 (None, _) => stored.is_none_or(|link| link.gone || !link.active),
@@ -280,6 +286,7 @@ impl World {
             // Theirs wants a login that another account bears.
             || (marked == 1 && self.is_in_the_way_of(person))
             || self.rules.protects(&person.login)
+            || self.accounts.values().filter(theirs).any(|account| self.rules.protects(account.login()))
             || self.vanished.contains(&person.id)
             || self.rules.max_seats.is_some_and(|seats| self.seats_taken() + self.vanished.len() as u64 >= seats)
     }
