@@ -302,13 +302,9 @@ pub async fn gather<O: Observe>(
         }
     }
     let others =
-        context.snapshot.some_active(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
-    let witnesses = others
-        .into_iter()
-        .map(|link| link.source_id)
-        .filter(|id| !ids.contains(id))
-        .take(OTHER_WITNESSES as usize)
-        .collect();
+        context.snapshot.some_witnesses(context.sync_name(), OTHER_WITNESSES + ids.len() as u32).await?;
+    let witnesses =
+        others.into_iter().filter(|id| !ids.contains(id)).take(OTHER_WITNESSES as usize).collect();
     Ok(Gathered {
         users: ids.len() as u64,
         people: People {

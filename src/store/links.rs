@@ -112,6 +112,25 @@ impl Snapshot {
         .await
     }
 
+    /// Up to `limit` people who can stand for "still assigned": an active account, and no removal that is owed. A leaver who
+    /// waits would contradict every other leaver for ever.
+    pub async fn some_witnesses(&self, sync: &str, limit: u32) -> Result<Vec<SourceId>, StoreError> {
+        let sync = sync.to_owned();
+        self.transact(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT source_id FROM link
+                 WHERE sync = ?1 AND state = 'active'
+                   AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.sync = link.sync AND owed.class = 'removal'
+                                     AND owed.source_id = link.source_id)
+                 ORDER BY random() LIMIT ?2",
+            )?;
+            let rows = statement
+                .query_map(params![sync, limit], |row| Ok(SourceId::new(row.get::<_, String>(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn one(&self, condition: &str, sync: &str, value: &str) -> Result<Option<Link>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM link {condition}");
         let (sync, value) = (sync.to_owned(), value.to_owned());
