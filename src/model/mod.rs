@@ -20,5 +20,7 @@ pub mod plan;
 pub mod report;
 pub mod revocation;
 pub mod saved_plan;
+#[cfg(feature = "sim")]
+pub mod simulated;
 pub mod status;
 pub mod time;

@@ -13,6 +13,10 @@ impl Millis {
 
     /// The wall clock. The only clock of the program that may jump; durations within a run use tokio's.
     pub fn now() -> Millis {
+        #[cfg(feature = "sim")]
+        if let Some(process) = super::simulated::simulated_process() {
+            return process.now();
+        }
         Millis(chrono::Utc::now().timestamp_millis())
     }
 

@@ -15,7 +15,6 @@ use url::Url;
 use crate::config;
 use crate::config::secret::SecretRef;
 use crate::http::Lane;
-use crate::http::client::Client;
 use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::pacer::Pacers;
@@ -34,6 +33,8 @@ pub mod okta;
 pub mod onelogin;
 mod person;
 mod reader;
+#[cfg(feature = "sim")]
+pub mod simulated;
 mod watch;
 
 pub use self::check::{CheckContext, CheckLevel, RightCheck};
@@ -99,6 +100,9 @@ pub enum Source {
     Okta(okta::Okta),
     /// OneLogin.
     OneLogin(onelogin::OneLogin),
+    /// Played by a simulation.
+    #[cfg(feature = "sim")]
+    Simulated(simulated::Simulated),
 }
 
 impl Source {
@@ -123,6 +127,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.open().await,
             Source::OneLogin(onelogin) => onelogin.open().await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.open().await,
         }
     }
 
@@ -132,6 +138,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.begin_pass(),
             Source::OneLogin(onelogin) => onelogin.begin_pass(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => {}
         }
     }
 
@@ -142,6 +150,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.point_read(id, lane).await,
             Source::OneLogin(onelogin) => onelogin.point_read(id, lane).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().point_read(id, lane).await,
         }
     }
 
@@ -151,6 +161,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.own_record(id, lane).await,
             Source::OneLogin(onelogin) => onelogin.own_record(id, lane).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().own_record(id, lane).await,
         }
     }
 
@@ -161,6 +173,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.find(who).await,
             Source::OneLogin(onelogin) => onelogin.find(who).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().find(who).await,
         }
     }
 
@@ -170,6 +184,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.with_app_login(login).await,
             Source::OneLogin(onelogin) => onelogin.with_login(login).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().with_login(login).await,
         }
     }
 
@@ -178,6 +194,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.deletion_event(id).await,
             Source::OneLogin(onelogin) => onelogin.deletion_event(id).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().deletion_event(id).await,
         }
     }
 
@@ -187,6 +205,8 @@ impl Source {
             Source::Okta(_) => Some(okta::LOG_RETENTION),
             // OneLogin documents no span.
             Source::OneLogin(_) => None,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().log_retention(),
         }
     }
 
@@ -196,6 +216,10 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.poll_events(cursor).await,
             Source::OneLogin(onelogin) => onelogin.poll_events(cursor).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => {
+                Err(PollError::NotAllowed("a simulation brings its events itself".to_owned()))
+            }
         }
     }
 
@@ -204,6 +228,8 @@ impl Source {
         match self {
             Source::Okta(okta) => okta.check(context).await,
             Source::OneLogin(onelogin) => onelogin.check(context).await,
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => Vec::new(),
         }
     }
 
@@ -212,49 +238,79 @@ impl Source {
         match self {
             Source::Okta(_) => Vendor::Okta,
             Source::OneLogin(_) => Vendor::OneLogin,
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().vendor(),
         }
     }
 
     /// What was sent and answered so far.
     pub fn counters(&self) -> Counters {
-        self.client().counters()
+        match self {
+            Source::Okta(okta) => okta.client().counters(),
+            Source::OneLogin(onelogin) => onelogin.client().counters(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.counters(),
+        }
     }
 
     /// A handle on what is counted, for whoever reads it later.
     pub fn traffic(&self) -> Traffic {
-        self.client().traffic()
+        match self {
+            Source::Okta(okta) => okta.client().traffic(),
+            Source::OneLogin(onelogin) => onelogin.client().traffic(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.traffic(),
+        }
     }
 
     /// What the source's answers told about our clock; see [`crate::http::clock`].
     pub fn clock_witness(&self) -> Option<ClockWitness> {
-        self.client().clock_witness()
+        match self {
+            Source::Okta(okta) => okta.client().clock_witness(),
+            Source::OneLogin(onelogin) => onelogin.client().clock_witness(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().clock_witness(),
+        }
     }
 
     /// Hears the source anew: what it told before this counts no more.
     pub fn forget_clock_witness(&self) {
-        self.client().forget_clock_witness();
+        match self {
+            Source::Okta(okta) => okta.client().forget_clock_witness(),
+            Source::OneLogin(onelogin) => onelogin.client().forget_clock_witness(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().forget_clock_witness(),
+        }
     }
 
     /// Whether the source's own rate headers keep this lane back at this moment.
     pub fn is_kept_back(&self, lane: Lane) -> bool {
-        self.client().pacer().is_kept_back(lane)
+        match self {
+            Source::Okta(okta) => okta.client().pacer().is_kept_back(lane),
+            Source::OneLogin(onelogin) => onelogin.client().pacer().is_kept_back(lane),
+            #[cfg(feature = "sim")]
+            Source::Simulated(_) => false,
+        }
     }
 
     /// The origin that is asked.
     pub fn origin(&self) -> &Url {
-        self.client().base()
-    }
-
-    fn client(&self) -> &Client {
         match self {
-            Source::Okta(okta) => okta.client(),
-            Source::OneLogin(onelogin) => onelogin.client(),
+            Source::Okta(okta) => okta.client().base(),
+            Source::OneLogin(onelogin) => onelogin.client().base(),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => simulated.played().origin(),
         }
     }
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Source({:?})", self.client())
+        match self {
+            Source::Okta(okta) => write!(f, "Source({:?})", okta.client()),
+            Source::OneLogin(onelogin) => write!(f, "Source({:?})", onelogin.client()),
+            #[cfg(feature = "sim")]
+            Source::Simulated(simulated) => write!(f, "Source({})", simulated.played().origin()),
+        }
     }
 }

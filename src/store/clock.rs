@@ -106,3 +106,26 @@ fn set_time(transaction: &Transaction<'_>, key: &str, at: Millis) -> Result<(), 
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations::migrate;
+
+    #[test]
+    fn every_stored_time_that_is_replaced_is_a_column_of_the_schema() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        migrate(&mut connection, None).unwrap();
+        let deadlines = DEADLINES.iter().map(|(table, column, _)| (*table, *column));
+        for (table, column) in HAPPENED.iter().copied().chain(deadlines) {
+            let known: i64 = connection
+                .query_row(
+                    "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2",
+                    params![table, column],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert_eq!(known, 1, "{table}.{column}");
+        }
+    }
+}

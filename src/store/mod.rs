@@ -40,6 +40,8 @@ mod owed;
 mod pins;
 mod prune;
 mod runs;
+#[cfg(feature = "sim")]
+mod simulated;
 mod spool;
 mod status;
 mod told;
@@ -196,16 +198,16 @@ impl Snapshot {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let outcome = self
-            .connection
-            .call(move |connection| {
-                let transaction =
-                    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
-                let value = work(&transaction)?;
-                transaction.commit()?;
-                Ok::<T, StoreError>(value)
-            })
-            .await;
+        let transacted = self.connection.call(move |connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok::<T, StoreError>(value)
+        });
+        #[cfg(feature = "sim")]
+        let transacted = simulated::at_once(transacted);
+        let outcome = transacted.await;
         outcome.map_err(|error| match error {
             tokio_rusqlite::Error::Error(error) => error,
             other => StoreError::Database(format!("the database thread ended: {other}")),
@@ -213,11 +215,10 @@ impl Snapshot {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.connection
-            .clone()
-            .close()
-            .await
-            .map_err(|error| StoreError::Database(format!("closing failed: {error}")))
+        let closing = self.connection.clone().close();
+        #[cfg(feature = "sim")]
+        let closing = simulated::at_once(closing);
+        closing.await.map_err(|error| StoreError::Database(format!("closing failed: {error}")))
     }
 }
 

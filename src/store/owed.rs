@@ -27,12 +27,15 @@ const REFUSED_FOR_GOOD: u32 = 3;
 /// Other classes wait for full runs: every 2nd, 4th … up to every 32nd.
 const LONGEST_WAIT_RUNS: i64 = 32;
 
+/// But at most so long.
+const LONGEST_WAIT_MILLIS: i64 = 24 * HOUR_MILLIS;
+
 pub(super) const COLUMNS: &str =
     "owed.source_id, owed.user_name, owed.target_id, owed.class, owed.verb, owed.cause, owed.since,
      owed.attempts, owed.refusals, owed.next_try_at,
      CASE WHEN owed.retry_run IS NULL THEN 0
           ELSE max(owed.retry_run - coalesce((SELECT runs FROM sync WHERE sync.name = owed.sync), 0), 0) END,
-     owed.waits_for, owed.detail, owed.desired";
+     owed.waits_for, owed.detail, owed.desired, owed.tried_at";
 
 /// Whose rows a pass answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +157,8 @@ pub(super) fn put(
                  user_name = excluded.user_name, target_id = excluded.target_id, verb = excluded.verb,
                  cause = excluded.cause, attempts = excluded.attempts, refusals = excluded.refusals,
                  tried_at = coalesce(excluded.tried_at, owed.tried_at), next_try_at = excluded.next_try_at,
-                 retry_run = excluded.retry_run, waits_for = excluded.waits_for, -- What was not tried again keeps the words of the last try.
+                 retry_run = excluded.retry_run, waits_for = excluded.waits_for,
+                 -- What was not tried again keeps the words of the last try.
                  detail = CASE WHEN excluded.tried_at IS NULL AND owed.attempts > 0
                                     AND owed.waits_for = 'retry' AND excluded.waits_for = 'retry'
                                THEN owed.detail ELSE excluded.detail END,
@@ -385,6 +389,9 @@ fn owed_change(row: &Row<'_>) -> rusqlite::Result<OwedChange> {
     let cause: Option<String> = row.get(5)?;
     let waits: String = row.get(11)?;
     let desired: Option<Vec<u8>> = row.get(13)?;
+    // Runs may be rare: nothing waits longer than a day.
+    let tried_at: Option<i64> = row.get(14)?;
+    let waited_a_day = tried_at.is_some_and(|at| Millis::now().since(Millis(at)) >= LONGEST_WAIT_MILLIS);
     Ok(OwedChange {
         source_id: SourceId::new(row.get::<_, String>(0)?),
         user: row.get(1)?,
@@ -397,7 +404,7 @@ fn owed_change(row: &Row<'_>) -> rusqlite::Result<OwedChange> {
         attempts: row.get(7)?,
         refusals: row.get(8)?,
         next_try_at: row.get::<_, Option<i64>>(9)?.map(Millis),
-        wait_runs: row.get(10)?,
+        wait_runs: if waited_a_day { 0 } else { row.get(10)? },
         waits_for: WaitsFor::ALL.into_iter().find(|known| known.as_str() == waits).unwrap_or(WaitsFor::Retry),
         detail: row.get(12)?,
         desired: desired.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest),

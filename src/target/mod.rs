@@ -154,6 +154,26 @@ impl ListCursor {
         self.seen.len() as u64
     }
 
+    /// Pages taken so far; for doubles, which keep the listing themselves.
+    #[cfg(feature = "sim")]
+    pub fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    /// Notes a page as a double shows it, the last one or not.
+    #[cfg(feature = "sim")]
+    pub fn note_page(&mut self, accounts: &[Account], total: Option<u64>, is_last: bool) {
+        self.pages += 1;
+        self.seen.extend(accounts.iter().map(|account| {
+            let hash = blake3::hash(account.id.as_str().as_bytes());
+            u128::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default())
+        }));
+        self.total = total.or(self.total);
+        if is_last {
+            self.stage = ListStage::Ended;
+        }
+    }
+
     /// Whether the listing ended although the target told of more accounts than it showed. Then a lookup should
     /// precede a create even for somebody whom the listing lacks.
     pub fn is_short(&self) -> bool {

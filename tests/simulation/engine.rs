@@ -1,0 +1,668 @@
+//! The only file that knows the program's engine and store: how a run is started, what is asked of the state, and the
+//! workspace behind the program's traits. Where the engine's interface changes, this file changes, and no other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use rosterd::config::{self, Environment};
+use rosterd::core::guard::Approved;
+use rosterd::core::mapping::Mapping;
+use rosterd::core::proof::{PROOF_VALID_MILLIS, Proven};
+use rosterd::exit;
+use rosterd::http::Lane;
+use rosterd::http::clock::ClockWitness;
+use rosterd::http::counters::Counters;
+use rosterd::model::account::Account as ScimAccount;
+use rosterd::model::attributes::AttributePath;
+use rosterd::model::id::{SourceId, TargetId};
+use rosterd::model::link::LinkState;
+use rosterd::model::order::Observation;
+use rosterd::model::owed::OwedChange;
+use rosterd::model::plan::{Change, Verb as PlannedVerb};
+use rosterd::model::report::{ActionRecord, Trigger};
+use rosterd::model::time::Millis;
+use rosterd::reconcile::event::Silent;
+use rosterd::reconcile::{Refused as RefusedRun, Request, Who, Writing, mapping_of, run};
+use rosterd::source::Source;
+use rosterd::source::simulated::Simulated;
+use rosterd::store::{Recorded, Store};
+use rosterd::target::{
+    AccountPage, Acknowledgement, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass,
+    TargetError, WriteOutcome,
+};
+
+use super::rules::{Rules, Verb};
+use super::source::SourceDouble;
+use super::target::{ReadError, Refused, Reply, Sought, TargetDouble, Write};
+use super::world::Account;
+
+/// The workspace behind the program's traits.
+pub struct Port {
+    pub workspace: TargetDouble,
+    rules: Rules,
+}
+
+impl Port {
+    pub fn new(workspace: TargetDouble, rules: Rules) -> Port {
+        Port { workspace, rules }
+    }
+
+    fn scim(&self, account: Account) -> ScimAccount {
+        let resource = account.resource(!self.rules.hides_active);
+        ScimAccount { id: TargetId::new(account.id.as_str()), resource }
+    }
+
+    fn all(&self, accounts: Vec<Account>) -> Vec<ScimAccount> {
+        accounts.into_iter().map(|account| self.scim(account)).collect()
+    }
+}
+
+fn failed(what: &str, error: ReadError) -> TargetError {
+    match error {
+        ReadError::Unavailable => TargetError::Unavailable(format!("{what}: HTTP 503")),
+        ReadError::Credentials => TargetError::Credentials(format!("{what}: HTTP 403")),
+        ReadError::Unanswerable => TargetError::Unanswerable(format!("{what}: HTTP 400")),
+    }
+}
+
+fn sought(criterion: &Criterion) -> Sought {
+    match criterion {
+        Criterion::ExternalId(text) => Sought::Mark(text.clone()),
+        Criterion::UserName(text) => Sought::Login(text.clone()),
+        Criterion::Email(text) => Sought::Email(text.clone()),
+    }
+}
+
+impl Observe for Port {
+    async fn get(&self, id: &TargetId, _lane: Lane) -> Result<Option<ScimAccount>, TargetError> {
+        let account = self.workspace.get(id.as_str()).await;
+        account
+            .map(|account| account.map(|account| self.scim(account)))
+            .map_err(|error| failed("GET /Users/id", error))
+    }
+
+    async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        let observation = Observation::now();
+        let found = self.workspace.find(&sought(criterion)).await;
+        let accounts = found.map_err(|error| failed("GET /Users?filter", error))?;
+        Ok(Lookup { accounts: self.all(accounts), observation })
+    }
+
+    fn finds_external_id(&self) -> bool {
+        self.rules.finds_external_id
+    }
+
+    fn lookups_are_cheap(&self) -> bool {
+        self.rules.lookups_are_cheap
+    }
+
+    async fn find_by_listing(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+        let observation = Observation::now();
+        let found = self.workspace.find_by_listing(&sought(criterion)).await;
+        let accounts = found.map_err(|error| failed("GET /Users", error))?;
+        Ok(Lookup { accounts: self.all(accounts), observation })
+    }
+
+    async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
+        if cursor.pages() > 0 {
+            return Ok(None);
+        }
+        let observation = Observation::now();
+        let listed = self.workspace.list().await.map_err(|error| failed("GET /Users", error))?;
+        let accounts = self.all(listed);
+        let total = Some(self.workspace.total());
+        cursor.note_page(&accounts, total, true);
+        Ok(Some(AccountPage { accounts, total, observation }))
+    }
+
+    async fn own_account(&self) -> Option<TargetId> {
+        None
+    }
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    fn clock_witness(&self) -> Option<ClockWitness> {
+        self.workspace.fate.workspace_told.witness()
+    }
+
+    fn forget_clock_witness(&self) {
+        self.workspace.fate.workspace_told.forget();
+    }
+}
+
+fn values(changes: &[Change]) -> Vec<(String, Option<String>)> {
+    let text = |change: &Change| change.to.as_ref().map(|to| to.as_text().into_owned());
+    changes.iter().map(|change| (change.path.as_str().to_owned(), text(change))).collect()
+}
+
+impl Port {
+    async fn send(&self, write: Write) -> WriteOutcome {
+        self.outcome(self.workspace.write(write).await)
+    }
+
+    fn outcome(&self, reply: Reply) -> WriteOutcome {
+        let title = || vec![(AttributePath::known("title"), "not acceptable".to_owned())];
+        match reply {
+            Reply::Applied { account, status, title_refused } => WriteOutcome::Applied(Acknowledgement {
+                status,
+                account: account.map(|account| self.scim(account)),
+                refused: if title_refused { title() } else { Vec::new() },
+                attempts: 1,
+                seen: true,
+            }),
+            Reply::Refused { fault, status } => WriteOutcome::Refused(Refusal {
+                class: class(fault),
+                status,
+                detail: format!("HTTP {status} {fault:?}"),
+                attempts: 1,
+                attributes: if fault == Refused::Title { title() } else { Vec::new() },
+            }),
+            Reply::Unknown { status } => {
+                WriteOutcome::Unknown { message: "no reply".to_owned(), status, attempts: 1 }
+            }
+            Reply::NotSent => WriteOutcome::Refused(Refusal {
+                class: RefusalClass::Expired,
+                status: 0,
+                detail: "the proof ended before its turn came".to_owned(),
+                attempts: 0,
+                attributes: Vec::new(),
+            }),
+        }
+    }
+}
+
+fn class(fault: Refused) -> RefusalClass {
+    match fault {
+        Refused::Credentials => RefusalClass::Credentials,
+        Refused::Forbidden => RefusalClass::Forbidden,
+        Refused::NoSeat => RefusalClass::NoSeat,
+        Refused::Permanent => RefusalClass::Permanent,
+        Refused::NotFound => RefusalClass::NotFound,
+        Refused::Conflict => RefusalClass::Conflict,
+        Refused::Invalid | Refused::Title => RefusalClass::Invalid,
+        Refused::RateLimited => RefusalClass::RateLimited,
+        Refused::Server => RefusalClass::Server,
+        Refused::NotOffered => RefusalClass::NotOffered,
+        Refused::Unreachable => RefusalClass::Unreachable,
+    }
+}
+
+/// How much longer the proof of a removal is good for.
+fn left_of(removal: &Proven) -> i64 {
+    let passed = Millis::now().since(removal.observation().at);
+    if passed < 0 { 0 } else { (PROOF_VALID_MILLIS - passed).max(0) }
+}
+
+fn applied_without_account(outcome: &WriteOutcome) -> WriteOutcome {
+    let status = match outcome {
+        WriteOutcome::Applied(acknowledged) => acknowledged.status,
+        WriteOutcome::Refused(refusal) => refusal.status,
+        WriteOutcome::Unknown { status, .. } => status.unwrap_or(0),
+    };
+    WriteOutcome::Applied(Acknowledgement {
+        status,
+        account: None,
+        refused: Vec::new(),
+        attempts: 1,
+        seen: true,
+    })
+}
+
+impl Port {
+    /// "A deactivation counts when it is seen": the reply shows it, else one GET does. After a 4xx one GET decides
+    /// whether what was wanted is there already.
+    async fn look_again(&self, id: &str, outcome: WriteOutcome) -> WriteOutcome {
+        let shown = match &outcome {
+            WriteOutcome::Applied(acknowledged) => acknowledged.account.clone(),
+            WriteOutcome::Refused(refusal) if !(400..500).contains(&refusal.status) => return outcome,
+            WriteOutcome::Refused(refusal) if matches!(refusal.status, 401 | 404 | 429) => return outcome,
+            WriteOutcome::Refused(_) => None,
+            WriteOutcome::Unknown { .. } => return outcome,
+        };
+        let shown = match shown {
+            Some(account) => Some(account),
+            None => match self.workspace.get(id).await {
+                Ok(Some(account)) => Some(self.scim(account)),
+                // Gone is as good as inactive.
+                Ok(None) => return applied_without_account(&outcome),
+                Err(_) if matches!(outcome, WriteOutcome::Applied(_)) => {
+                    let message = "accepted, but the account cannot be read back".to_owned();
+                    return WriteOutcome::Unknown { message, status: Some(200), attempts: 1 };
+                }
+                Err(_) => None,
+            },
+        };
+        let active = shown.as_ref().and_then(|account| account.active());
+        match (outcome, active) {
+            (WriteOutcome::Applied(acknowledged), Some(false)) => {
+                WriteOutcome::Applied(Acknowledgement { seen: true, account: shown, ..acknowledged })
+            }
+            (WriteOutcome::Applied(acknowledged), None) => {
+                WriteOutcome::Applied(Acknowledgement { seen: false, ..acknowledged })
+            }
+            (WriteOutcome::Applied(acknowledged), Some(true)) => WriteOutcome::Refused(Refusal {
+                class: RefusalClass::StillActive,
+                status: acknowledged.status,
+                detail: "accepted, and still shown active".to_owned(),
+                attempts: 1,
+                attributes: Vec::new(),
+            }),
+            (WriteOutcome::Refused(refusal), Some(false)) => WriteOutcome::Applied(Acknowledgement {
+                status: refusal.status,
+                account: shown,
+                refused: Vec::new(),
+                attempts: 1,
+                seen: true,
+            }),
+            (other, _) => other,
+        }
+    }
+}
+
+impl Provision for Port {
+    async fn create(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let desired = action.desired.as_ref().expect("a creation has values");
+        let set = desired.set.iter();
+        let values = set.map(|(path, value)| (path.as_str().to_owned(), Some(value.as_text().into_owned())));
+        let write = Write {
+            person: Some(action.source_id.to_string()),
+            values: values.collect(),
+            active: Some(true),
+            ..Write::default()
+        };
+        self.send(write).await
+    }
+
+    async fn update(&self, write: &Recorded<Approved>) -> WriteOutcome {
+        let action = write.action();
+        let active = AttributePath::active();
+        let changes: Vec<Change> =
+            action.changes.iter().filter(|change| change.path != active).cloned().collect();
+        let write = Write {
+            person: Some(action.source_id.to_string()),
+            account: action.target_id.as_ref().map(ToString::to_string),
+            active: action.activate.then_some(true),
+            values: values(&changes),
+            ..Write::default()
+        };
+        self.send(write).await
+    }
+
+    async fn deactivate(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        let account = removal.permit().target_id().to_string();
+        let write = Write {
+            person: Some(removal.action().source_id.to_string()),
+            account: Some(account.clone()),
+            active: Some(false),
+            good_for: Some(left_of(removal.permit())),
+            ..Write::default()
+        };
+        let sent = self.send(write).await;
+        self.look_again(&account, sent).await
+    }
+
+    async fn delete(&self, removal: &Recorded<Proven>) -> WriteOutcome {
+        let write = Write {
+            person: Some(removal.action().source_id.to_string()),
+            account: Some(removal.permit().target_id().to_string()),
+            deletes: true,
+            good_for: Some(left_of(removal.permit())),
+            ..Write::default()
+        };
+        match self.send(write).await {
+            // "A 404 counts as done."
+            WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
+                WriteOutcome::Applied(Acknowledgement {
+                    status: 404,
+                    account: None,
+                    refused: Vec::new(),
+                    attempts: 1,
+                    seen: true,
+                })
+            }
+            other => other,
+        }
+    }
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    Everybody,
+    People(Vec<String>),
+    ReturnOf(i64),
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartedBy {
+    Hand,
+    Schedule,
+    Watch,
+    Approval,
+    Undo,
+    PlanFile,
+}
+
+/// How a run ended, as whoever started it sees it.
+#[derive(Debug, Clone, Default)]
+pub struct RunEnd {
+    pub exit: u8,
+    pub result: String,
+    /// Both sides answered and the plan was gone through.
+    pub went_through: bool,
+    pub panicked: bool,
+    pub problem: String,
+    pub lines: Vec<String>,
+}
+
+fn line(record: &ActionRecord) -> String {
+    format!(
+        "{} {} {}: {} {}",
+        record.action.as_str(),
+        record.user,
+        record.outcome.as_str(),
+        record.reason,
+        record.detail.as_deref().unwrap_or_default()
+    )
+}
+
+/// A hold, and who waits in it.
+#[derive(Debug, Clone)]
+pub struct OpenHold {
+    pub number: i64,
+    pub sync: usize,
+    pub revision: u32,
+    pub verb: Verb,
+    pub people: Vec<String>,
+}
+
+/// What the state says of a person's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLink {
+    pub account: String,
+    pub active: bool,
+    pub gone: bool,
+}
+
+/// A sync of the configuration.
+struct OneSync {
+    config: config::Sync,
+    mapping: Mapping,
+}
+
+pub struct Engine {
+    pub directory: PathBuf,
+    store: Store,
+    syncs: Vec<OneSync>,
+    source: Source,
+    port: Port,
+}
+
+impl Engine {
+    pub async fn open(
+        directory: &Path,
+        rules: &Rules,
+        source: SourceDouble,
+        workspace: TargetDouble,
+    ) -> Engine {
+        let environment = Environment::fixed([("SECRET", "secret")]);
+        let parsed = config::parse(&rules.configuration(), Path::new("config.toml"), &environment);
+        let parsed = parsed.unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        let store = Store::open(directory, false).await.expect("the state opens");
+        let compiled = parsed.syncs.into_iter().map(|config| {
+            let mapping = mapping_of(&config, store.snapshot()).expect("the mapping compiles");
+            OneSync { config, mapping }
+        });
+        let syncs = compiled.collect();
+        let source = Source::Simulated(Simulated::new(Arc::new(source)));
+        let port = Port::new(workspace, rules.clone());
+        Engine { directory: directory.to_owned(), store, syncs, source, port }
+    }
+
+    pub fn count_of_syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
+    fn sync(&self, index: usize) -> &OneSync {
+        self.syncs.get(index % self.syncs.len()).expect("there is a sync")
+    }
+
+    fn name(&self, index: usize) -> &str {
+        &self.sync(index).config.name
+    }
+
+    /// One run. A panic is an end, too.
+    pub async fn run(&self, sync: usize, about: About, by: StartedBy) -> RunEnd {
+        let writing = Writing { store: &self.store, provisioner: &self.port };
+        self.start(sync, about, by, Some(&writing), None).await.0
+    }
+
+    /// A run without the right to write: what it planned.
+    pub async fn dry_run(&self, sync: usize) -> (RunEnd, Vec<ActionRecord>) {
+        self.start(sync, About::Everybody, StartedBy::Hand, None, None).await
+    }
+
+    /// A saved plan is carried out.
+    pub async fn apply(&self, sync: usize, plan: &[ActionRecord]) -> RunEnd {
+        let writing = Writing { store: &self.store, provisioner: &self.port };
+        self.start(sync, About::Everybody, StartedBy::PlanFile, Some(&writing), Some(plan)).await.0
+    }
+
+    async fn start(
+        &self,
+        sync: usize,
+        about: About,
+        by: StartedBy,
+        writing: Option<&Writing<'_, Port>>,
+        only: Option<&[ActionRecord]>,
+    ) -> (RunEnd, Vec<ActionRecord>) {
+        let who = match about {
+            About::Everybody => Who::Everybody,
+            About::People(ids) => Who::Ids(ids.iter().map(|id| SourceId::new(id.as_str())).collect()),
+            About::ReturnOf(run) => Who::ReturnOf { run, by: "sim".to_owned() },
+        };
+        let trigger = match by {
+            StartedBy::Hand => Trigger::Manual,
+            StartedBy::Schedule => Trigger::Schedule,
+            StartedBy::Watch => Trigger::Watch,
+            StartedBy::Approval => Trigger::Approval,
+            StartedBy::Undo => Trigger::Undo,
+            StartedBy::PlanFile => Trigger::PlanFile,
+        };
+        let (_stop, interrupted) = tokio::sync::watch::channel(false);
+        let OneSync { config, mapping } = self.sync(sync);
+        let request = Request {
+            config,
+            mapping,
+            source: &self.source,
+            target: &self.port,
+            snapshot: self.store.snapshot(),
+            who,
+            only,
+            trigger,
+            by: None,
+            unattended: matches!(by, StartedBy::Schedule | StartedBy::Watch),
+            watcher: &Silent,
+            interrupted,
+        };
+        let ended = std::panic::AssertUnwindSafe(run(request, writing)).catch_unwind().await;
+        let Ok(mut finished) = ended else {
+            self.store.give_up_tenure(&config.name).await;
+            return (
+                RunEnd {
+                    exit: exit::FAILURE,
+                    result: "panic".to_owned(),
+                    panicked: true,
+                    ..RunEnd::default()
+                },
+                Vec::new(),
+            );
+        };
+        let problem = [finished.facts.source.problem.clone(), finished.facts.target.problem.clone()];
+        let mut problems: Vec<String> = problem.into_iter().flatten().collect();
+        problems.extend(finished.facts.notes.clone());
+        let records: Vec<ActionRecord> =
+            finished.records.iter().expect("the list can be read").flatten().collect();
+        // A saved plan that does not fit any more is refused, which is no failure of the run.
+        let is_stale = finished.refused == Some(RefusedRun::StalePlan);
+        let end = RunEnd {
+            lines: records.iter().map(line).collect(),
+            exit: if is_stale { exit::HELD } else { exit::of_run(&finished.facts, false) },
+            result: if is_stale {
+                "stale plan".to_owned()
+            } else {
+                finished.facts.result.as_str().to_owned()
+            },
+            went_through: finished.facts.result.reached_both_sides(),
+            panicked: false,
+            problem: problems.join("; "),
+        };
+        (end, records)
+    }
+
+    pub async fn holds(&self) -> Vec<OpenHold> {
+        let snapshot = self.store.snapshot();
+        let mut open = Vec::new();
+        for hold in snapshot.open_holds(None, Millis::now()).await.expect("holds can be read") {
+            let waiting = snapshot.waiting(hold.number).await.expect("holds can be read");
+            let people = waiting.into_iter().map(|pair| pair.source_id.to_string()).collect();
+            let Some(verb) = verb(hold.verb) else { continue };
+            let sync = self.syncs.iter().position(|sync| sync.config.name == hold.sync).unwrap_or(0);
+            open.push(OpenHold { sync, number: hold.number, revision: hold.revision, verb, people });
+        }
+        open
+    }
+
+    /// Releases a hold; gives whom to run, and the runs to take back again.
+    pub async fn approve(&self, number: i64, revision: u32) -> Option<(Vec<String>, Vec<i64>)> {
+        let decided = self.store.approve(number, revision, "sim", Millis::now()).await.ok()?;
+        let people = decided.of_no_return().iter().map(ToString::to_string).collect();
+        Some((people, decided.of_returns.keys().copied().collect()))
+    }
+
+    /// Everybody whom an approval of a hold released is approved; those of later revisions are not.
+    pub async fn waiting_up_to(&self, number: i64, revision: u32) -> Vec<String> {
+        let waiting = self.store.snapshot().waiting(number).await.expect("holds can be read");
+        let released = waiting.into_iter().filter(|pair| pair.revision <= revision);
+        released.map(|pair| pair.source_id.to_string()).collect()
+    }
+
+    pub async fn reject(&self, number: i64) -> Option<Vec<String>> {
+        let decided = self.store.reject(number, "sim", Millis::now()).await.ok()?;
+        Some(decided.people.iter().map(ToString::to_string).collect())
+    }
+
+    pub async fn pause(&self, until: Option<i64>) {
+        for sync in &self.syncs {
+            let paused = self.store.set_pause(&sync.config.name, until.map(Millis), "sim", Millis::now());
+            paused.await.expect("a pause can be set");
+        }
+    }
+
+    /// Whether the person's link is gone now.
+    pub async fn forget(&self, sync: usize, person: &str) -> bool {
+        let tenure = self.store.tenure(self.name(sync)).await.expect("a tenure");
+        let forgotten = self.store.forget(&tenure, &SourceId::new(person), "sim", Millis::now()).await;
+        forgotten.expect("forgetting works")
+    }
+
+    pub async fn lift_all(&self) {
+        for sync in &self.syncs {
+            let name = &sync.config.name;
+            let tenure = self.store.tenure(name).await.expect("a tenure");
+            for person in self.store.snapshot().pins(name).await.expect("pins can be read").into_keys() {
+                self.store.lift(&tenure, &person, "sim", Millis::now()).await.expect("lifting works");
+            }
+        }
+    }
+
+    pub async fn links(&self, sync: usize) -> Vec<(String, StoredLink)> {
+        let links = self.store.snapshot().links(self.name(sync)).await.expect("links can be read");
+        let stored = links.into_iter().map(|link| {
+            let stored = StoredLink {
+                account: link.target_id.to_string(),
+                active: matches!(link.state, LinkState::Active),
+                gone: matches!(link.state, LinkState::Gone(_)),
+            };
+            (link.source_id.to_string(), stored)
+        });
+        stored.collect()
+    }
+
+    /// The runs on record, oldest first.
+    pub async fn runs(&self) -> Vec<(i64, usize)> {
+        let past = rosterd::store::Past { limit: 1000, ..Default::default() };
+        let runs = self.store.snapshot().runs(past).await.expect("runs can be read");
+        let of = |name: &str| self.syncs.iter().position(|sync| sync.config.name == name).unwrap_or(0);
+        let mut numbers: Vec<(i64, usize)> = runs.iter().map(|line| (line.run, of(&line.sync))).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// For whom a run wrote something.
+    pub async fn written_by(&self, sync: usize, run: i64) -> Vec<String> {
+        let people = self.store.snapshot().written_by(self.name(sync), run).await;
+        people.expect("the journal can be read").iter().map(ToString::to_string).collect()
+    }
+
+    /// Leavers who still have access, as `status` shows them.
+    pub async fn leavers_in_status(&self, sync: usize) -> Option<Vec<String>> {
+        let owed = self.store.snapshot().owed(self.name(sync)).await.expect("what is owed can be read");
+        let leavers = owed.into_iter().filter(OwedChange::keeps_access);
+        Some(leavers.map(|change| change.source_id.to_string()).collect())
+    }
+
+    /// What lies on the disk.
+    pub fn fingerprint(&self) -> Vec<(String, u64)> {
+        let mut files: Vec<(String, u64)> = std::fs::read_dir(&self.directory)
+            .expect("the directory can be read")
+            .flatten()
+            // What SQLite shares between processes is no content.
+            .filter(|file| !file.file_name().to_string_lossy().ends_with("-shm"))
+            .map(|file| {
+                let bytes = std::fs::read(file.path()).unwrap_or_default();
+                let sum = bytes.iter().fold(0u64, |sum, byte| {
+                    (sum.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x517C_C1B7_2722_0A95)
+                });
+                (file.file_name().to_string_lossy().into_owned(), sum)
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// A clean end of the process.
+    pub async fn close(self) {
+        self.store.close().await.expect("the state closes");
+    }
+
+    /// What a machine that lost its power now finds later: the database and its log as they lie there. The connection
+    /// writes with `synchronous=FULL`, so what was committed was synced; no transaction is under way, because the
+    /// simulation's thread waits for each.
+    pub fn copy_as_after_a_crash(&self, to: &Path) {
+        std::fs::create_dir_all(to).expect("a directory");
+        for name in ["rosterd.db", "rosterd.db-wal"] {
+            let from = self.directory.join(name);
+            if from.exists() {
+                std::fs::copy(&from, to.join(name)).expect("the state can be copied");
+            }
+        }
+    }
+}
+
+fn verb(verb: PlannedVerb) -> Option<Verb> {
+    match verb {
+        PlannedVerb::Create => Some(Verb::Create),
+        PlannedVerb::Adopt => Some(Verb::Adopt),
+        PlannedVerb::Update => Some(Verb::Update),
+        PlannedVerb::Reactivate => Some(Verb::Reactivate),
+        PlannedVerb::Deactivate => Some(Verb::Deactivate),
+        PlannedVerb::Delete => Some(Verb::Delete),
+        PlannedVerb::HoldBack | PlannedVerb::Skip => None,
+    }
+}
