@@ -89,7 +89,7 @@ fn a_weekend_without_a_schedule_is_not_late() {
 }
 
 #[test]
-fn failures_are_counted_and_five_are_a_quarantine_that_changes_no_schedule() {
+fn failures_are_counted_and_five_are_a_quarantine_that_does_not_move_the_next_run() {
     let failed = |failed_runs| {
         let reason = Some("okta: 503\nhelp: wait".to_owned());
         let health = Health { failed_runs, reason, failed_at: Some(ago(MINUTE)), ..Health::default() };
@@ -100,6 +100,8 @@ fn failures_are_counted_and_five_are_a_quarantine_that_changes_no_schedule() {
     let status = sync_status(&sync_with(""), failed(5), now());
     assert_eq!(status.problems, ["in quarantine until 2026-11-23T10:16:00Z: okta: 503"]);
     assert_eq!(status.next_run_at, Millis::parse("2026-11-23T10:15:00Z"));
+    let yearly = sync_status(&sync_with("schedule = \"0 0 1 1 *\""), failed(5), now());
+    assert_eq!(yearly.next_run_at, Millis::parse("2026-11-23T11:01:00Z"), "a rare one is tried hourly");
     let usual = sync_status(&sync_with(""), failed(4), now());
     assert_eq!((usual.next_run_at, usual.quarantine), (Millis::parse("2026-11-23T10:15:00Z"), None));
 }

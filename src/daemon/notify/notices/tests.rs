@@ -411,7 +411,7 @@ fn a_leaver_who_keeps_access_for_a_quarter_of_an_hour_is_told_once_and_once_when
     let late = [leaver("ann", 15, WaitsFor::Retry), leaver("ben", 3, WaitsFor::Proof)];
     assert_eq!(
         text(&late).unwrap(),
-        "rosterd wrike: 1 person who left still has access, the longest since 2026-09-21T13:38:20Z; that waits for the \
+        "rosterd wrike: 1 person who left still has access, the longest since 2026-09-21T13:58:20Z; that waits for the \
          next try. `rosterd status` says who and why."
     );
     assert_eq!(text(&late), None, "told once");
