@@ -248,7 +248,7 @@ pub fn prove_return(
                 action,
                 target_id,
                 kind: ProofKind::Undone,
-                observation: observation,
+                observation,
                 needs_person: false,
             }))
         }

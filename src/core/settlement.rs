@@ -83,9 +83,7 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
             }
         }
     }
-    let user_name = acknowledged
-        .get(&AttributePath::user_name())
-        .map_or_else(|| action.user.clone(), |value| value.as_text().into_owned());
+    let user_name = user_name_of(&acknowledged, action);
     let digest = action.desired.as_ref().and_then(|desired| {
         let rest = difference(desired, &acknowledged, &memory, now);
         let owed = !rest.changes.is_empty() || !rest.refused.is_empty() || !rest.withheld.is_empty();
@@ -107,6 +105,11 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
         observation: action.observation,
     };
     Settled { link, ignored }
+}
+
+fn user_name_of(acknowledged: &Attributes, action: &PlannedAction) -> String {
+    let user_name = acknowledged.get(&AttributePath::user_name());
+    user_name.map_or_else(|| action.user.clone(), |value| value.as_text().into_owned())
 }
 
 /// The link after a confirmed deactivation, or after the target said that the account is gone.

@@ -282,7 +282,10 @@ impl<'a, O: Observe, H: Hand, J: Judge> Executor<'a, O, H, J> {
             ..Intent::default()
         };
         intent.add(action);
-        Ok(self.judgement.clone().with_one_alone(judge_others(&intent, &ledger, &self.context.config.guard)))
+        let alone = judge_others(&intent, &ledger, &self.context.config.guard);
+        let mut judgement = self.judgement.clone().and(alone);
+        judgement.judged_alone = true;
+        Ok(judgement)
     }
 
     async fn decide(&self, action: PlannedAction, judgement: &Judgement) -> Ended {

@@ -111,13 +111,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             WriteOutcome::Unknown { message, status, attempts } => {
                 match read_back(self.context.target, &action).await {
                     Reading::Happened(None) if action.verb == Verb::Deactivate => {
-                        let refusal = Refusal {
-                            class: RefusalClass::NotFound,
-                            status: 404,
-                            detail: message,
-                            attempts,
-                            attributes: Vec::new(),
-                        };
+                        let refusal = not_there(message, attempts);
                         self.after_not_found(recorded, (whole, link), is_approved, refusal).await
                     }
                     Reading::Happened(_)
@@ -338,4 +332,9 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
         }
         done
     }
+}
+
+/// A write after which nobody finds the account, as the answer that says so.
+fn not_there(detail: String, attempts: u32) -> Refusal {
+    Refusal { class: RefusalClass::NotFound, status: 404, detail, attempts, attributes: Vec::new() }
 }

@@ -21,8 +21,6 @@ use crate::target::Observe;
 
 /// Looks a run: people who are kept stay unlisted for good, and must not cost every run a request each.
 const LOOKS: usize = 200;
-/// So many looks in a row that failed end the looks of a run: then it is the source, and not one person's record.
-const FAILED_IN_A_ROW: u32 = 3;
 
 /// Linked people whom the list leaves out, or whom nobody can judge.
 #[derive(Debug, Default)]
@@ -77,23 +75,20 @@ impl Unlisted {
         }
         let looks: HashMap<SourceId, Observation> = context.snapshot.looks(context.sync_name()).await?;
         self.people.sort_by_key(|(candidate, ..)| looks.get(&candidate.id).map(|look| look.number));
-        let mut failed = 0;
+        let mut refused = false;
         for (index, (candidate, link, question)) in self.people.into_iter().enumerate() {
             // Whom this very run has read one by one was looked at just now.
             let is_fresh = context.reads_one_by_one;
-            if failed >= FAILED_IN_A_ROW || is_fresh || index >= LOOKS {
+            if refused || is_fresh || index >= LOOKS {
                 looked.unseen.push((candidate, link));
                 continue;
             }
             match look_at(context, &candidate, &link, question).await {
-                Ok(Some(fresh)) => {
-                    failed = 0;
-                    looked.seen.push((fresh, link));
-                }
+                Ok(Some(fresh)) => looked.seen.push((fresh, link)),
                 Ok(None) => looked.unseen.push((candidate, link)),
                 Err(error) => {
                     tracing::debug!(%error, "somebody who is not listed could not be asked for");
-                    failed += 1;
+                    refused = true;
                     looked.unseen.push((candidate, link));
                 }
             }

@@ -178,10 +178,10 @@ impl Door<'_, '_> {
             return Ok(Err(refusal));
         }
         let approved_by = consume_approval(self.transaction, self.tenure, self.key, action, self.terms.run)?;
-        if approved_by.is_none() {
-            if let Err(refusal) = self.is_within_limits(action)? {
-                return Ok(Err(refusal));
-            }
+        if approved_by.is_none()
+            && let Err(refusal) = self.is_within_limits(action)?
+        {
+            return Ok(Err(refusal));
         }
         if let Err(refusal) = self.has_seat(action)? {
             return Ok(Err(refusal));

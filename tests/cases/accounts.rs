@@ -241,7 +241,7 @@ async fn two_syncs_at_once_give_each_joiner_one_account_in_a_workspace_that_take
     bench.sim.faults().add(slow.then(Effect::Delay(Duration::from_millis(100))));
     let ended = bench.all_at_once(&text).await;
     assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
-    let sums = ended.iter().map(|ended| ended.facts.summary.clone());
+    let sums = ended.iter().map(|ended| ended.facts.summary);
     let (created, taken): (Vec<u64>, Vec<u64>) = sums.map(|sum| (sum.create, sum.held_back)).unzip();
     assert_eq!((created.iter().sum::<u64>(), taken.iter().sum::<u64>()), (40, 40), "{ended:#?}");
     assert_eq!(bench.accounts().len(), 40);

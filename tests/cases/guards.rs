@@ -436,8 +436,8 @@ async fn a_renamed_attribute_of_the_filter_removes_nobody_by_events_and_a_full_r
     let crowd = bench.crowd(60);
     bench.begin().await;
     // The attribute gets another name, person by person, and each change is an event.
-    for number in 0..4 {
-        bench.world().edit(crowd[number], |person| person.department = None);
+    for (number, id) in crowd.iter().enumerate().take(4) {
+        bench.world().edit(*id, |person| person.department = None);
         let ended = bench.run_for(&[&person(number)]).await;
         ended.assert_end(exit::PARTIAL, RunResult::Partial);
         ended.assert_line(&person(number), Verb::Deactivate, Outcome::Deferred);

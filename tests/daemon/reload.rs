@@ -1,9 +1,9 @@
 //! SIGHUP: a good file takes effect whole, a bad one not at all.
 
 use crate::service::{
-    EVERY_SECOND, NEVER, Service, configure, configure_syncs, finish, hire_many, logins, run_rows, stage,
+    EVERY_SECOND, NEVER, Service, configure, configure_syncs, hire_many, logins, run_rows, stage,
 };
-use crate::support::{Stage, action_of, count};
+use crate::support::Stage;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
