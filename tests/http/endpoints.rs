@@ -40,6 +40,7 @@ async fn it_is_ready_after_a_success_and_not_in_quarantine() {
     assert_eq!(stage.get("/readyz").await.status, 200);
     let refusal = okta_error(401, "E0000011", "Invalid token \u{1b}[31m");
     stage.sim.faults().add(Fault::on(Peer::Okta).then(Effect::Answer(refusal)));
+    // Five full runs in a row; refused credentials alone need two runs a minute apart.
     for _ in 0..5 {
         stage.reconcile().await;
     }

@@ -161,7 +161,9 @@ async fn what_goes_wrong_shows_in_the_gauges_and_goes_away_with_it() {
     stage.reconcile().await;
     let refusal = okta_error(401, "E0000011", "Invalid token provided");
     stage.sim.faults().add(Fault::on(Peer::Okta).then(Effect::Answer(refusal)));
-    stage.reconcile().await;
+    for _ in 0..5 {
+        stage.reconcile().await;
+    }
     let Some(parsed) = Parsed::of(&stage).await else { return };
     let gauges = |parsed: &Parsed| {
         [
@@ -170,7 +172,7 @@ async fn what_goes_wrong_shows_in_the_gauges_and_goes_away_with_it() {
         ]
     };
     assert_eq!(gauges(&parsed), [1.0, 1.0]);
-    assert_eq!(parsed.sum("rosterd_runs_total", &[("result", "source_unavailable")]), 1.0);
+    assert_eq!(parsed.sum("rosterd_runs_total", &[("result", "source_unavailable")]), 5.0);
     assert_eq!(parsed.sum("rosterd_runs_total", &[("result", "partial")]), 1.0);
     stage.sim.faults().clear();
     stage.reconcile().await;

@@ -109,7 +109,7 @@ fn the_text_tells_counts_first_then_each_finding_and_what_to_do() {
 
     1 left and active
       `rosterd verify --repair` removes them; drift.access on the schedule
-      ! ann@acme.example ([account 0])  no longer listed by the app, and the account is active again
+      ! ann@acme.example ([account 0])  no longer assigned to the app, and the account is active again
           active: true there, false written, false wanted
 
     1 switched off there
