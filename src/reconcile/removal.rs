@@ -176,6 +176,16 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
     ) -> Done {
         let (id, line) = (recorded.intent(), record(whole, Outcome::Applied, None));
         let gone = settle_state(link, LinkState::Gone(Millis::now()), recorded.permit().observation());
+        let after = match recorded.action().verb {
+            Verb::Delete => LinkWrite::Remove,
+            Verb::Deactivate
+            | Verb::Update
+            | Verb::Reactivate
+            | Verb::Adopt
+            | Verb::Create
+            | Verb::HoldBack
+            | Verb::Skip => LinkWrite::Put(Box::new(gone)),
+        };
         let not_sent = |detail: String, outcome, waits_for| Ending {
             settled: Settled::NotSent,
             outcome,
@@ -187,7 +197,7 @@ impl<O: Observe, P: Provision> WriteHand<'_, O, P> {
             MadeAnew::Nobody => {
                 let ending = Ending {
                     detail: Some("the account was gone already".to_owned()),
-                    ..Ending::applied(Some(refusal.status), refusal.attempts, LinkWrite::Put(Box::new(gone)))
+                    ..Ending::applied(Some(refusal.status), refusal.attempts, after)
                 };
                 self.end(id, line, ending).await
             }

@@ -30,6 +30,21 @@ const LONGEST_WAIT_RUNS: i64 = 32;
 /// But at most so long.
 const LONGEST_WAIT_MILLIS: i64 = 24 * HOUR_MILLIS;
 
+/// One row. What was not tried again keeps the words of the last try.
+const PUT: &str =
+    "INSERT INTO owed (sync, source_id, class, user_name, target_id, verb, cause, since, attempts, refusals,
+                       tried_at, next_try_at, retry_run, waits_for, detail, desired, noted_number)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+     ON CONFLICT (sync, source_id, class) DO UPDATE SET
+         user_name = excluded.user_name, target_id = excluded.target_id, verb = excluded.verb,
+         cause = excluded.cause, attempts = excluded.attempts, refusals = excluded.refusals,
+         tried_at = coalesce(excluded.tried_at, owed.tried_at), next_try_at = excluded.next_try_at,
+         retry_run = excluded.retry_run, waits_for = excluded.waits_for,
+         detail = CASE WHEN excluded.tried_at IS NULL AND owed.attempts > 0
+                            AND owed.waits_for = 'retry' AND excluded.waits_for = 'retry'
+                       THEN owed.detail ELSE excluded.detail END,
+         desired = excluded.desired, noted_number = excluded.noted_number";
+
 pub(super) const COLUMNS: &str =
     "owed.source_id, owed.user_name, owed.target_id, owed.class, owed.verb, owed.cause, owed.since,
      owed.attempts, owed.refusals, owed.next_try_at,
@@ -148,41 +163,25 @@ pub(super) fn put(
         (_, true) => Some(runs + (1i64 << attempts.saturating_sub(1).min(5)).min(LONGEST_WAIT_RUNS)),
         (_, false) => known_retry,
     };
-    transaction
-        .prepare_cached(
-            "INSERT INTO owed (sync, source_id, class, user_name, target_id, verb, cause, since, attempts, refusals,
-                               tried_at, next_try_at, retry_run, waits_for, detail, desired, noted_number)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-             ON CONFLICT (sync, source_id, class) DO UPDATE SET
-                 user_name = excluded.user_name, target_id = excluded.target_id, verb = excluded.verb,
-                 cause = excluded.cause, attempts = excluded.attempts, refusals = excluded.refusals,
-                 tried_at = coalesce(excluded.tried_at, owed.tried_at), next_try_at = excluded.next_try_at,
-                 retry_run = excluded.retry_run, waits_for = excluded.waits_for,
-                 -- What was not tried again keeps the words of the last try.
-                 detail = CASE WHEN excluded.tried_at IS NULL AND owed.attempts > 0
-                                    AND owed.waits_for = 'retry' AND excluded.waits_for = 'retry'
-                               THEN owed.detail ELSE excluded.detail END,
-                 desired = excluded.desired, noted_number = excluded.noted_number",
-        )?
-        .execute(params![
-            tenure.sync,
-            entry.source_id.as_str(),
-            class.as_str(),
-            entry.user,
-            entry.target_id.as_ref().map(|id| id.as_str()),
-            entry.verb.as_str(),
-            entry.cause.map(RemovalCause::as_str),
-            now.0,
-            attempts,
-            refusals,
-            entry.attempted.then_some(now.0),
-            next_try_at,
-            retry_run,
-            entry.waits_for.as_str(),
-            entry.detail,
-            entry.desired.map(|digest| digest.0.to_vec()),
-            number.in_epoch(tenure.epoch).get(),
-        ])?;
+    transaction.prepare_cached(PUT)?.execute(params![
+        tenure.sync,
+        entry.source_id.as_str(),
+        class.as_str(),
+        entry.user,
+        entry.target_id.as_ref().map(|id| id.as_str()),
+        entry.verb.as_str(),
+        entry.cause.map(RemovalCause::as_str),
+        now.0,
+        attempts,
+        refusals,
+        entry.attempted.then_some(now.0),
+        next_try_at,
+        retry_run,
+        entry.waits_for.as_str(),
+        entry.detail,
+        entry.desired.map(|digest| digest.0.to_vec()),
+        number.in_epoch(tenure.epoch).get(),
+    ])?;
     Ok(())
 }
 

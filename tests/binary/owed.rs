@@ -2,6 +2,7 @@
 
 use crate::support::{Ran, Stage, line_of, me, typed};
 use rosterd::sim::{Effect, Fault, Peer, PersonId, okta_error, scim_error};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 fn ten() -> (Stage, Vec<PersonId>) {
@@ -72,6 +73,10 @@ fn a_removal_that_fails_with_503_is_exit_3_and_a_line_until_it_is_done() {
         let again = since(&stage.run(&["--reconcile-now", "--format", "json"]).exits(3).sync());
         assert!(again <= first || again.starts_with(&first[..16]), "{first} {again}");
     }
+    // Lines hold whole seconds, and only what was owed before the run is told.
+    let database = Connection::open(stage.home.database()).unwrap();
+    assert_eq!(database.execute("UPDATE owed SET since = since - 60000", []).unwrap(), 1);
+    drop(database);
     stage.run(&["--reconcile-now"]).exits(3).says(&["owed since 20", "(unassigned): waits for the next try"]);
     stage.sim.faults().clear();
     stage.run(&["--reconcile-now"]).exits(0);

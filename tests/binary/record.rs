@@ -110,6 +110,21 @@ fn history_that_is_too_old_goes_after_a_run_and_a_dry_run_removes_nothing() {
          UPDATE run SET started_at = started_at - {age}, finished_at = finished_at - {age};"
     );
     sql(&stage, &older);
+    // What cannot be taken back waits for a clock that was confirmed a day before, too.
+    let database = Connection::open(stage.home.database()).unwrap();
+    let mut confirmed =
+        database.prepare("SELECT key, value FROM meta WHERE key LIKE 'clock_confirmed%'").unwrap();
+    let times: Vec<(String, [u8; 8])> = confirmed
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(!times.is_empty());
+    for (key, at) in times {
+        let before = (i64::from_le_bytes(at) - age).to_le_bytes();
+        let set = "UPDATE meta SET value = ?2 WHERE key = ?1";
+        database.execute(set, rusqlite::params![key, before.as_slice()]).unwrap();
+    }
     let runs = |stage: &Stage| {
         let document = stage.run(&["history", "--format", "json"]).exits(0).json();
         document["runs"]

@@ -397,6 +397,17 @@ async fn a_leavers_account_that_was_made_anew_with_the_mark_is_found_and_removed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_made_anew_goes_by_a_deletion_too() {
+    let (bench, _) = an_account_made_anew(true).await;
+    let bench = bench.tables("[sync.lifecycle]\non_unassigned = \"delete\"");
+    let ended = bench.run().await;
+    ended.assert_end(exit::OK, RunResult::Ok);
+    ended.assert_line("ann", Verb::Delete, Outcome::Applied);
+    assert!(bench.world().account("ann@acme.example").is_none());
+    bench.assert_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leavers_account_that_was_made_anew_with_the_login_only_is_held_and_goes_when_approved() {
     let (bench, _) = an_account_made_anew(false).await;
     for _ in 0..2 {

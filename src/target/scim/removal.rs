@@ -111,7 +111,7 @@ impl Service {
                     return Tried::Settled(seen(200, Some(account), work.attempts));
                 }
                 Ok(Some(account)) => (Method::PUT, body::replace(&account, &[], Some(false))),
-                Ok(None) => return Tried::Settled(gone(work.attempts)),
+                Ok(None) => return Tried::Settled(gone(404, work.attempts)),
                 Err(Unread::Expired(message)) => return Tried::Settled(expired(&message, work.attempts)),
                 Err(unread) => {
                     let error = self.judged(unread, Lane::Removal).await;
@@ -197,7 +197,7 @@ impl Service {
             Ok(account) => Ok(account),
         };
         match read {
-            Ok(None) => Tried::Settled(gone(attempts)),
+            Ok(None) => Tried::Settled(gone(404, attempts)),
             Ok(Some(account)) if account.active() == Some(false) => {
                 Tried::Settled(seen(fault.status, Some(account), attempts))
             }
@@ -228,7 +228,8 @@ impl Service {
         }
     }
 
-    /// DELETE, not sent after `not_after`. Already gone counts as done.
+    /// DELETE, not sent after `not_after`. That the account is not there is a refusal of its own: whether another one stands
+    /// in its place is not this request's question.
     pub async fn delete(&self, id: &TargetId, not_after: Option<Instant>) -> WriteOutcome {
         let url = match self.account_url(id) {
             Ok(url) => url,
@@ -252,7 +253,7 @@ impl Service {
         }
         // A 404 may be a proxy's; one server answers 500 for an id that it does not know.
         match self.account(id, Lane::Removal).await {
-            Ok(None) => seen(fault.status, None, 1),
+            Ok(None) => gone(fault.status, 1),
             Ok(Some(_)) => {
                 let detail = format!("{} (the account is still there)", fault.detail);
                 // A 404 for an account that is there speaks of the method.
@@ -281,6 +282,6 @@ fn expired(message: &str, attempts: u32) -> WriteOutcome {
     refused(RefusalClass::Expired, 0, proof_over(message), attempts)
 }
 
-fn gone(attempts: u32) -> WriteOutcome {
-    refused(RefusalClass::NotFound, 404, "the account does not exist any more".to_owned(), attempts)
+fn gone(status: u16, attempts: u32) -> WriteOutcome {
+    refused(RefusalClass::NotFound, status, "the account does not exist any more".to_owned(), attempts)
 }
