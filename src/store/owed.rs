@@ -143,11 +143,7 @@ pub(super) fn put(
         .query_row("SELECT runs FROM sync WHERE name = ?1", [&tenure.sync], |row| row.get(0))
         .optional()?
         .unwrap_or(0);
-    let retry_run = match (class, entry.attempted) {
-        (OwedClass::Removal, _) => None,
-        (_, true) => Some(runs + (1i64 << attempts.saturating_sub(1).min(5)).min(LONGEST_WAIT_RUNS)),
-        (_, false) => known_retry,
-    };
+    let retry_run = next_full_run((class, entry.attempted), runs, attempts, known_retry);
     transaction
         .prepare_cached(
             "INSERT INTO owed (sync, source_id, class, user_name, target_id, verb, cause, since, attempts, refusals,
@@ -200,6 +196,22 @@ fn is_done_meanwhile(
                               AND removal_seen)",
         )?
         .query_row(params![tenure.sync, entry.source_id.as_str()], |row| row.get(0))?)
+}
+
+/// The full run that tries other classes again.
+fn next_full_run(
+    (class, attempted): (OwedClass, bool),
+    runs: i64,
+    attempts: u32,
+    known: Option<i64>,
+) -> Option<i64> {
+    match (class, attempted) {
+        (OwedClass::Removal, _) => None,
+        (OwedClass::Access | OwedClass::Attributes | OwedClass::Look, true) => {
+            Some(runs + (1i64 << attempts.saturating_sub(1).min(5)).min(LONGEST_WAIT_RUNS))
+        }
+        (OwedClass::Access | OwedClass::Attributes | OwedClass::Look, false) => known,
+    }
 }
 
 /// How long a removal waits for its next try by itself.
