@@ -39,6 +39,7 @@ const NO_MESSAGES: &[(&str, &str)] = &[
     ("is linked to", "a part of a reason"),
     ("bears the mark of", "a part of a reason"),
     ("a defect that a test asked for", "for tests only"),
+    ("a simulation brings its events itself", "for tests only"),
     ("not let through: …", "an error that never leaves the store"),
     ("rosterd forget --lift …", "a command, in the answers of `explain`"),
     ("history --erase (erased)", "a command line in the log, without the name"),

@@ -10,8 +10,8 @@
 //!
 //! What lives where: `world` and `happenings` (people, accounts, what happens to them), `rules` (the configuration),
 //! `weather` (faults), `history` (what a seed draws), `source` and `target` (the two sides), `fate` (clock and death),
-//! `judge` (each write) and `verdict` (each run, and the end), `driver` (plays a history), `engine` (the only file that
-//! knows the program's interfaces).
+//! `judge` (each write) and `verdict` (each run, and the end), `driver` (plays a history), `engine` and `port` (the
+//! only files that know the program's interfaces).
 //!
 //! Time is paused: it moves on to the next timer whenever nobody can go on. That the store's thread is at work is
 //! nothing that a runtime sees, so the simulation's thread waits for each transaction (`store::simulated`); with that a
@@ -25,6 +25,7 @@ mod fate;
 mod happenings;
 mod history;
 mod judge;
+mod port;
 mod rules;
 mod source;
 mod target;
