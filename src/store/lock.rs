@@ -14,7 +14,7 @@ const LOCK_FILE: &str = "rosterd.lock";
 /// An exclusive lock, held until dropped. The kernel drops it with the process, so a crash leaves none behind.
 #[derive(Debug)]
 pub struct StateLock {
-    _file: File,
+    file: File,
 }
 
 impl StateLock {
@@ -44,7 +44,7 @@ impl StateLock {
             writeln!(file, "pid {}", std::process::id())
         };
         write(&mut file).map_err(|error| StoreError::io("write", &path, &error))?;
-        Ok(StateLock { _file: file })
+        Ok(StateLock { file })
     }
 
     /// Whether a living process holds the lock. Changes nothing on disk.
@@ -52,6 +52,16 @@ impl StateLock {
         match File::open(directory.join(LOCK_FILE)) {
             Ok(file) => rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
             Err(_) => false,
+        }
+    }
+}
+
+impl Drop for StateLock {
+    /// Let go of by name: between fork and exec a child process has a copy of the open file, and closing ours would leave
+    /// the lock with it.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "the lock on the state directory goes with its file");
         }
     }
 }
