@@ -60,8 +60,7 @@ impl Drop for StateLock {
     /// Let go of by name: between fork and exec a child process has a copy of the open file, and closing ours would leave
     /// the lock with it.
     fn drop(&mut self) {
-        if let Err(error) = rustix::fs::flock(&self.file, FlockOperation::Unlock) {
-            tracing::debug!(%error, "the lock on the state directory goes with its file");
-        }
+        // Where that fails, the lock goes with the file.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
