@@ -1,7 +1,7 @@
 //! A seed makes a world, its history, its faults and its crashes; the real engine and store live through it on paused
 //! time, and a judge that shares no code with them says after each step whether what is promised held.
 //!
-//! * `cargo test --test simulation` plays 300 seeds. `SEEDS=100000` plays that many, `FIRST=5000` begins there,
+//! * `cargo test --test simulation` plays 1,000 seeds. `SEEDS=100000` plays that many, `FIRST=5000` begins there,
 //!   `THREADS=4` plays so many at once, `FAILURES=500` goes on until so many have failed (60).
 //! * `SEED=17 cargo test --test simulation -- --nocapture` plays one again, leaves out every step that its failure does
 //!   not need, and prints what happened; with `WHOLE=1` no step is left out.
@@ -44,7 +44,7 @@ use history::{Decision, Step};
 use world::{DAY, HOUR};
 
 /// Of CI. The rest up to 2,000 joins when those that wait for their mend are mended.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1000;
 /// Seeds that fail and wait for their mend, or for a mend of the judge, by the kind of failure. They are played and told
 /// like the others; only a seed that is not here fails the test. What is well again is told, and goes from here.
 const WAITING: &[(&str, &[u64])] = &[
