@@ -45,6 +45,14 @@ async fn the_first_key_offers_to_skip_to_the_content_and_a_run_is_a_few_keys_awa
     browser.keys(&TAB.to_string()).await;
     let inside: bool = browser.run("return document.activeElement.closest('main') !== null;").await;
     assert!(inside, "the next key is in the content");
+    // What needs attention stands first; the last run comes a few keys after it.
+    let at_run = "return document.activeElement.pathname === '/runs/8';";
+    for _ in 0..8 {
+        if browser.run::<bool>(at_run).await {
+            break;
+        }
+        browser.keys(&TAB.to_string()).await;
+    }
     browser.keys(ENTER).await;
     browser.until("location.pathname === '/runs/8'").await;
 }
