@@ -64,3 +64,20 @@ impl Drop for StateLock {
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_open_file_in_a_child_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = StateLock::take(directory.path()).unwrap();
+        // What a child process has between fork and exec.
+        let copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        assert!(!StateLock::is_held(directory.path()));
+        StateLock::take(directory.path()).unwrap();
+        drop(copy);
+    }
+}

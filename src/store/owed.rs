@@ -327,15 +327,29 @@ impl Snapshot {
 
     /// People whose owed removal is due for a try by itself.
     pub async fn due_removals(&self, sync: &str, now: Millis) -> Result<Vec<SourceId>, StoreError> {
+        let sql = "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal'
+                     AND (next_try_at <= ?2 OR next_try_at > ?3)
+                   ORDER BY refusals >= 3, next_try_at, source_id";
+        self.people_due(sync, now, sql).await
+    }
+
+    /// When the next owed removal of a sync is due by itself.
+    pub async fn next_removal_try(&self, sync: &str) -> Result<Option<Millis>, StoreError> {
+        self.earliest(sync, "SELECT min(next_try_at) FROM owed WHERE sync = ?1 AND class = 'removal'").await
+    }
+
+    /// The people of a query of one sync (`?1`) that are due by now (`?2`). No try is further off than the longest pause
+    /// (`?3`): the clock was ahead when such a one was put off.
+    pub(super) async fn people_due(
+        &self,
+        sync: &str,
+        now: Millis,
+        sql: &'static str,
+    ) -> Result<Vec<SourceId>, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let mut statement = transaction.prepare_cached(
-                "SELECT source_id FROM owed WHERE sync = ?1 AND class = 'removal'
-                   AND (next_try_at <= ?2 OR next_try_at > ?3)
-                 ORDER BY refusals >= 3, next_try_at, source_id",
-            )?;
+            let mut statement = transaction.prepare_cached(sql)?;
             let rows = statement
-                // None is further off than the longest pause: the clock was ahead when it was put off.
                 .query_map(params![sync, now.0, now.0.saturating_add(HOUR_MILLIS)], |row| {
                     Ok(SourceId::new(row.get::<_, String>(0)?))
                 })?;
@@ -344,15 +358,11 @@ impl Snapshot {
         .await
     }
 
-    /// When the next owed removal of a sync is due by itself.
-    pub async fn next_removal_try(&self, sync: &str) -> Result<Option<Millis>, StoreError> {
+    /// The one time, if any, that a query of one sync (`?1`) gives.
+    pub(super) async fn earliest(&self, sync: &str, sql: &'static str) -> Result<Option<Millis>, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let at: Option<i64> = transaction.query_row(
-                "SELECT min(next_try_at) FROM owed WHERE sync = ?1 AND class = 'removal'",
-                [&sync],
-                |row| row.get(0),
-            )?;
+            let at: Option<i64> = transaction.query_row(sql, [&sync], |row| row.get(0))?;
             Ok(at.map(Millis))
         })
         .await

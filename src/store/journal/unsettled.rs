@@ -298,37 +298,17 @@ impl Snapshot {
     /// People about whom something is in flight that a run has to look after now: what nobody could tell, when its next
     /// try is due; an overtaken write, ten minutes after; and what an earlier tenure left.
     pub async fn due_in_flight(&self, sync: &str, now: Millis) -> Result<Vec<SourceId>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            // None is further off than the longest pause: the clock was ahead when it was put off.
-            let mut statement = transaction.prepare_cached(
-                "SELECT DISTINCT in_flight.source_id FROM in_flight
-                 JOIN journal ON journal.seq = in_flight.intent JOIN sync ON sync.name = in_flight.sync
-                 WHERE in_flight.sync = ?1
-                   AND (next_try_at <= ?2 OR next_try_at > ?3
-                        OR (next_try_at IS NULL AND journal.epoch <> sync.epoch))",
-            )?;
-            let rows = statement
-                .query_map(params![sync, now.0, now.0.saturating_add(HOUR_MILLIS)], |row| {
-                    Ok(SourceId::new(row.get::<_, String>(0)?))
-                })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        let sql = "SELECT DISTINCT in_flight.source_id FROM in_flight
+                   JOIN journal ON journal.seq = in_flight.intent JOIN sync ON sync.name = in_flight.sync
+                   WHERE in_flight.sync = ?1
+                     AND (next_try_at <= ?2 OR next_try_at > ?3
+                          OR (next_try_at IS NULL AND journal.epoch <> sync.epoch))";
+        self.people_due(sync, now, sql).await
     }
 
     /// When the next of them is due.
     pub async fn next_in_flight_try(&self, sync: &str) -> Result<Option<Millis>, StoreError> {
-        let sync = sync.to_owned();
-        self.transact(move |transaction| {
-            let at: Option<i64> = transaction.query_row(
-                "SELECT min(next_try_at) FROM in_flight WHERE sync = ?1",
-                [&sync],
-                |row| row.get(0),
-            )?;
-            Ok(at.map(Millis))
-        })
-        .await
+        self.earliest(sync, "SELECT min(next_try_at) FROM in_flight WHERE sync = ?1").await
     }
 }
 
