@@ -223,6 +223,29 @@ impl OwedChange {
         self.class == OwedClass::Removal
     }
 
+    /// What it adds to the exit code of a run that leaves it. A write of which nobody knows what became of it is not done,
+    /// whatever it was to do; any other wait counts only if it keeps a removal.
+    pub fn meaning(&self) -> WaitMeaning {
+        match (self.class, self.waits_for) {
+            (OwedClass::Removal, waits_for) => waits_for.meaning(),
+            (OwedClass::Access | OwedClass::Attributes | OwedClass::Look, WaitsFor::Unsettled) => {
+                WaitMeaning::Undone
+            }
+            (
+                OwedClass::Access | OwedClass::Attributes | OwedClass::Look,
+                WaitsFor::Look
+                | WaitsFor::Retry
+                | WaitsFor::Proof
+                | WaitsFor::Approval
+                | WaitsFor::Seat
+                | WaitsFor::Pause
+                | WaitsFor::Switch
+                | WaitsFor::Date
+                | WaitsFor::Decision,
+            ) => WaitMeaning::Wanted,
+        }
+    }
+
     /// Whether somebody who left still has access. A deletion that waits for its date has taken the access already.
     pub fn keeps_access(&self) -> bool {
         self.is_removal() && !(self.verb == Some(Verb::Delete) && self.waits_for == WaitsFor::Date)

@@ -18,7 +18,7 @@ use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkState};
 use crate::model::order::Observation;
-use crate::model::owed::OwedChange;
+use crate::model::owed::{OwedChange, WaitsFor};
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
 use crate::store::Spool;
@@ -222,7 +222,8 @@ impl<O: Observe> Planner<'_, '_, O> {
     /// A person to whom something was sent in vain waits a growing number of runs, at most a day, and not at all where the
     /// values changed; a run of named people does not wait.
     fn waits(&self, candidate: &Candidate) -> Option<String> {
-        let owed = self.owed.get(&candidate.id)?;
+        // Whether an earlier write was settled is the door's question.
+        let owed = self.owed.get(&candidate.id).filter(|owed| owed.waits_for != WaitsFor::Unsettled)?;
         let wanted = match &candidate.standing {
             Standing::Qualifies(mapped) => Some(mapped.desired.digest),
             Standing::Pending

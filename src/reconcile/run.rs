@@ -23,7 +23,7 @@ use crate::model::order::OrderNumber;
 use crate::model::report::{ActionRecord, HoldFact, Mode, RunFacts, Summary, Trigger};
 use crate::model::time::Millis;
 use crate::source::{Source, SourceError};
-use crate::store::{Binding, Census, OwedRemovals, Snapshot, Spool, Store, Tenure, ToldOf, Verdict};
+use crate::store::{Binding, Census, OwedTotals, Snapshot, Spool, Store, Tenure, ToldOf, Verdict};
 use crate::target::{Observe, Provision, TargetError};
 
 mod pass;
@@ -129,7 +129,7 @@ pub(super) struct Tally {
     pub linked: u64,
     pub notes: Vec<String>,
     /// What the removals that are still owed mean for the exit code.
-    pub owed: OwedRemovals,
+    pub owed: OwedTotals,
     /// Whose lines `records` holds, once it holds all of them.
     pub told: Option<ToldOf>,
 }

@@ -70,7 +70,7 @@ pub use journal::{InFlight, IntentId, LinkOutcome, LinkWrite, Settled, Settlemen
 pub use lock::StateLock;
 pub use looks::{LookAgain, NamedPerson, OwedFullRun, OwedLook};
 pub use overview::Overview;
-pub use owed::{OwedRemovals, OwedScope};
+pub use owed::{OwedScope, OwedTotals};
 pub use pins::{KeptAccount, Pin};
 pub use prune::{Pruned, SHORTEST_KEEP};
 pub use runs::{Binding, Census, Verdict};

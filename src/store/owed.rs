@@ -65,10 +65,10 @@ pub enum OwedScope {
 
 /// What is still owed to the exit code of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OwedRemovals {
-    /// Somebody who left still has access, and nobody wants it so.
+pub struct OwedTotals {
+    /// Somebody who left still has access, or nobody knows what became of a write, and nobody wants it so.
     pub undone: u64,
-    /// It waits for an approval.
+    /// A removal waits for an approval.
     pub held: u64,
 }
 
@@ -300,21 +300,21 @@ impl Snapshot {
         self.transact(move |transaction| owed_of_person(transaction, &sync, person.as_str())).await
     }
 
-    /// What the removals that are still owed mean for an exit code: of everybody, or of these people.
-    pub async fn owed_removals(
+    /// What the rows that are left mean for an exit code: of everybody, or of these people.
+    pub async fn owed_totals(
         &self,
         sync: &str,
         people: Option<HashSet<SourceId>>,
-    ) -> Result<OwedRemovals, StoreError> {
+    ) -> Result<OwedTotals, StoreError> {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
-            let mut counts = OwedRemovals::default();
+            let mut counts = OwedTotals::default();
             for change in owed_in(transaction, &sync)? {
                 let asked = people.as_ref().is_none_or(|people| people.contains(&change.source_id));
-                if !asked || !change.is_removal() {
+                if !asked {
                     continue;
                 }
-                match change.waits_for.meaning() {
+                match change.meaning() {
                     WaitMeaning::Undone => counts.undone += 1,
                     WaitMeaning::Held => counts.held += 1,
                     WaitMeaning::Wanted => {}

@@ -564,3 +564,24 @@ async fn who_stays_while_nobody_can_tell_of_the_creation_gets_one_account() {
         bench.assert_quiet().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_nobody_can_tell_about_is_exit_3_in_every_run_until_somebody_can() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        bench.crowd(3);
+        bench.begin().await;
+        let ann = bench.hire("ann");
+        // It never arrives, and a search that finds nothing right after is no answer for ten minutes.
+        let lost = Fault::on(Peer::Scim).method("POST").nth(1);
+        bench.sim.faults().add(lost.then(Effect::Cut(Cut::BeforeProcessing)));
+        for _ in 0..3 {
+            bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+            assert_eq!((bench.accounts().len(), waits_of(&bench, ann).await), (3, vec![WaitsFor::Unsettled]));
+        }
+        bench.pass(Duration::from_secs(11 * 60));
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(bench.accounts().len(), 4);
+        bench.assert_quiet().await;
+    }
+}

@@ -296,7 +296,7 @@ pub(in crate::reconcile) async fn note_what_is_owed<P>(
     let scope = if carried.stop.is_none() { scope } else { OwedScope::OnlyMore };
     writing.store.note_owed(tenure, &mut carried.owed, scope, Millis::now()).await?;
     let snapshot = writing.store.snapshot();
-    tally.owed = snapshot.owed_removals(tenure.sync(), people).await?;
+    tally.owed = snapshot.owed_totals(tenure.sync(), people).await?;
     fill_owed_since(snapshot, tenure.sync(), &mut carried.records).await
 }
 

@@ -79,7 +79,8 @@ impl Store {
                     verb: action.verb,
                     cause: action.cause,
                     waits_for: WaitsFor::Unsettled,
-                    attempted: true,
+                    // The run that sent it counts the attempt, and a look afterwards is none.
+                    attempted: false,
                     refused: false,
                     detail: reason,
                     desired: action.desired.as_ref().map(|desired| desired.digest),
