@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rosterd::config::{self, Environment};
+use rosterd::core::eligibility::{Eligibility, ScopeNames, eligibility};
 use rosterd::core::mapping::Mapping;
 use rosterd::core::planner::{Decision, Match, Person, Policy, plan};
-use rosterd::core::standing::{ScopeNames, Standing, standing};
 use rosterd::model::digest::DigestKey;
 use rosterd::model::id::{SourceId, TargetId, Vendor};
 use rosterd::model::identity::{Identity, Profile, RawProfiles, VendorStatus};
@@ -51,10 +51,10 @@ fn measure(name: &str, configuration: &str, identities: &[Identity]) -> Result<(
     let key = DigestKey::new([7; 32]);
     let mapping = Mapping::compile(Vendor::Okta, &sync.scope, &sync.attributes, None, key)?;
     let policy = Policy { lifecycle: &sync.lifecycle, adopt: &sync.adopt, mapping: &mapping };
-    let map = |linked| -> Vec<Standing> {
+    let map = |linked| -> Vec<Eligibility> {
         let mut names = ScopeNames::new(&mapping);
-        let standing = |identity| standing(identity, linked, &mapping, &sync.lifecycle, &mut names);
-        identities.iter().map(standing).collect()
+        let eligibility = |identity| eligibility(identity, linked, &mapping, &sync.lifecycle, &mut names);
+        identities.iter().map(eligibility).collect()
     };
     row(name, "map and digest", identities.len(), || map(true));
     let standings = map(true);
@@ -70,16 +70,16 @@ fn measure(name: &str, configuration: &str, identities: &[Identity]) -> Result<(
 
 fn decide<'a>(
     identities: &[Identity],
-    standings: &[Standing],
+    standings: &[Eligibility],
     link: impl Fn(usize) -> Option<&'a Link>,
     policy: &Policy<'_>,
 ) -> usize {
     let mut actions = 0;
-    for (index, (identity, standing)) in identities.iter().zip(standings).enumerate() {
+    for (index, (identity, eligibility)) in identities.iter().zip(standings).enumerate() {
         let person = Person {
             id: &identity.id,
             user: identity.profile.user_name.as_deref().unwrap_or_default(),
-            standing,
+            eligibility,
             link: link(index),
             hits: &Match::None,
             waits: None,
@@ -137,15 +137,15 @@ fn identity(number: usize) -> Identity {
 }
 
 /// A link whose stored digest is stale and whose title is another one.
-fn link((number, (identity, standing)): (usize, (&Identity, &Standing))) -> Link {
-    let mut acknowledged = match standing {
-        Standing::Qualifies(mapped) => mapped.desired.set.clone(),
-        Standing::Pending
-        | Standing::Suspended
-        | Standing::Leaver(_)
-        | Standing::OutOfScope
-        | Standing::HeldBack(_)
-        | Standing::Unknown(_) => Default::default(),
+fn link((number, (identity, eligibility)): (usize, (&Identity, &Eligibility))) -> Link {
+    let mut acknowledged = match eligibility {
+        Eligibility::Qualifies(mapped) => mapped.desired.set.clone(),
+        Eligibility::Pending
+        | Eligibility::Suspended
+        | Eligibility::Leaver(_)
+        | Eligibility::OutOfScope
+        | Eligibility::Blocked(_)
+        | Eligibility::Unknown(_) => Default::default(),
     };
     acknowledged.retain(|path, _| path.as_str() != "title");
     Link {

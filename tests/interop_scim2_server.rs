@@ -17,9 +17,9 @@ use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::check::CheckLevel;
 use rosterd::model::plan::Verb;
-use rosterd::target::scim::ScimTarget;
-use rosterd::target::scim::dialect::{Profile, WriteStyle};
-use rosterd::target::{Criterion, Observe, RefusalClass};
+use rosterd::scim::adapter::ScimTarget;
+use rosterd::scim::dialect::{Profile, WriteStyle};
+use rosterd::scim::target::{Criterion, Observe, RefusalClass};
 use support::{
     EMAIL, PHONE, ThroughTheDoor, applied, bare, change, department, desired, everybody, path, proven,
     refused, target_at, text,

@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::sim::{
-    DuplicateHabit, FilterHabit, GroupId, PagingHabit, PatchHabit, PersonId, ScimHabits, SimOptions,
+    DuplicateHabit, FilterHabit, GroupId, PagingHabit, PatchHabit, PersonId, ScimQuirks, SimOptions,
 };
 use serde_json::{Map, Value, json};
 use support::Bench;
@@ -152,7 +152,7 @@ const DUPLICATES: [DuplicateHabit; 4] = [
 ];
 
 impl Setting {
-    fn habits(&self, habits: &mut ScimHabits) {
+    fn habits(&self, habits: &mut ScimQuirks) {
         habits.patch = PATCH[self.patch];
         habits.paging = PAGING[self.paging];
         habits.filter = FILTER[self.filter];

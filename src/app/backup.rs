@@ -2,28 +2,28 @@
 
 use std::path::Path;
 
-use super::desk::Desk;
-use super::{Complaint, state_complaint};
+use super::command_context::CommandContext;
+use super::{CommandError, state_complaint};
 use crate::exit;
 
 /// Copies the state into `file`, whole or not at all, mode 0600.
-pub(super) async fn run(desk: &Desk<'_>, file: &Path, force: bool) -> u8 {
-    match copy(desk, file, force).await {
+pub(super) async fn run(context: &CommandContext<'_>, file: &Path, force: bool) -> u8 {
+    match copy(context, file, force).await {
         Ok(()) => {
-            desk.console.say(&format!(
+            context.console.say(&format!(
                 "backed up to {}; to restore it, stop rosterd, put it in the place of {} and remove the files beside it \
                  that begin with the same name",
                 file.display(),
-                desk.config.state_dir.join("rosterd.db").display()
+                context.config.state_dir.join("rosterd.db").display()
             ));
             exit::OK
         }
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn copy(desk: &Desk<'_>, file: &Path, force: bool) -> Result<(), Complaint> {
-    if desk.cli.dry_run {
+async fn copy(context: &CommandContext<'_>, file: &Path, force: bool) -> Result<(), CommandError> {
+    if context.cli.dry_run {
         let text =
             "--dry-run does not go with a backup, which writes nothing but the copy\nhelp: leave it out";
         return Err((text.to_owned(), exit::USAGE));
@@ -35,9 +35,9 @@ async fn copy(desk: &Desk<'_>, file: &Path, force: bool) -> Result<(), Complaint
     if !force && file.symlink_metadata().is_ok() {
         return Err(there());
     }
-    let snapshot = desk.read().await?;
+    let snapshot = context.read().await?;
     if !snapshot.exists() {
-        let text = format!("there is no state in {} to back up", desk.config.state_dir.display());
+        let text = format!("there is no state in {} to back up", context.config.state_dir.display());
         return Err((text, exit::FAILURE));
     }
     let failed = |error: std::io::Error| {

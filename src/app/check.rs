@@ -1,6 +1,6 @@
 //! `rosterd check`: the configuration, each secret, both sides and each right they need; one line each.
 
-use super::desk::Desk;
+use super::command_context::CommandContext;
 use super::secrets;
 use crate::config::{SourceKind, Sync};
 use crate::core::schedule::shortest_interval;
@@ -12,54 +12,59 @@ use crate::source::CheckContext;
 use crate::store::Snapshot;
 
 /// Checks the chosen syncs and prints what it finds. The exit code says which side is at fault.
-pub(super) async fn run(desk: &Desk<'_>, offline: bool) -> u8 {
-    let syncs = match desk.chosen() {
+pub(super) async fn run(context: &CommandContext<'_>, offline: bool) -> u8 {
+    let syncs = match context.chosen() {
         Ok(syncs) => syncs,
-        Err(complaint) => return desk.complain(complaint),
+        Err(error) => return context.report_error(error),
     };
-    let valid = format!("{} is valid", desk.config.path.display());
-    print_line(desk, &RightCheck::ok("configuration", valid));
+    let valid = format!("{} is valid", context.config.path.display());
+    print_line(context, &RightCheck::ok("configuration", valid));
     let mut codes = Vec::new();
     for sync in syncs {
-        desk.console.print(&format!("sync \"{}\"\n", visible(&sync.name)));
+        context.console.print(&format!("sync \"{}\"\n", visible(&sync.name)));
         let readable = secrets_of(sync);
-        readable.iter().for_each(|line| print_line(desk, line));
+        readable.iter().for_each(|line| print_line(context, line));
         if readable.iter().any(|line| line.level == CheckLevel::Fail) {
             codes.push(exit::CONFIG);
             continue;
         }
         if !offline {
-            codes.extend(online(desk, sync).await);
+            codes.extend(online(context, sync).await);
         }
     }
     exit::combine(codes)
 }
 
-async fn online(desk: &Desk<'_>, sync: &Sync) -> Vec<u8> {
+async fn online(context: &CommandContext<'_>, sync: &Sync) -> Vec<u8> {
     let fail = |what: &str, message: &str| {
-        print_line(desk, &RightCheck::fail(what, first_line(message), help_of(message)));
+        print_line(context, &RightCheck::fail(what, first_line(message), help_of(message)));
     };
-    let snapshot = match desk.read().await {
+    let snapshot = match context.read().await {
         Ok(snapshot) => snapshot,
         Err((message, _)) => {
             fail("state", &message);
             return vec![exit::CONFIG];
         }
     };
-    print_line(desk, &state_line(desk, &snapshot));
-    let sides = match desk.sides(sync, &Pacers::new(), &snapshot).await {
-        Ok(sides) => sides,
+    print_line(context, &state_line(context, &snapshot));
+    let session = match context.session(sync, &Pacers::new(), &snapshot).await {
+        Ok(session) => session,
         Err((message, code)) => {
             fail("set-up", &message);
             return vec![code];
         }
     };
-    let people = snapshot.census(&sync.name).await.ok().map(|census| census.links).filter(|links| *links > 0);
+    let people = snapshot
+        .link_counts(&sync.name)
+        .await
+        .ok()
+        .map(|link_counts| link_counts.links)
+        .filter(|links| *links > 0);
     let interval = shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now());
-    let source = sides.source.check(&CheckContext { interval, people }).await;
-    source.iter().for_each(|line| print_line(desk, line));
-    let target = sides.target.check().await;
-    target.iter().for_each(|line| print_line(desk, line));
+    let source = session.source.check(&CheckContext { interval, people }).await;
+    source.iter().for_each(|line| print_line(context, line));
+    let target = session.target.check().await;
+    target.iter().for_each(|line| print_line(context, line));
     let failed = |lines: &[RightCheck]| lines.iter().any(|line| line.level == CheckLevel::Fail);
     let mut codes = Vec::new();
     if failed(&source) {
@@ -71,8 +76,8 @@ async fn online(desk: &Desk<'_>, sync: &Sync) -> Vec<u8> {
     codes
 }
 
-fn state_line(desk: &Desk<'_>, snapshot: &Snapshot) -> RightCheck {
-    let place = desk.config.state_dir.display();
+fn state_line(context: &CommandContext<'_>, snapshot: &Snapshot) -> RightCheck {
+    let place = context.config.state_dir.display();
     if snapshot.exists() {
         RightCheck::ok("state", format!("{place} is readable"))
     } else {
@@ -99,7 +104,7 @@ pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
         .collect()
 }
 
-fn print_line(desk: &Desk<'_>, line: &RightCheck) {
+fn print_line(context: &CommandContext<'_>, line: &RightCheck) {
     let style = match line.level {
         CheckLevel::Ok => anstyle::AnsiColor::Green.on_default(),
         CheckLevel::Warn => anstyle::AnsiColor::Yellow.on_default(),
@@ -110,7 +115,7 @@ fn print_line(desk: &Desk<'_>, line: &RightCheck) {
     if let Some(help) = &line.help {
         text.push_str(&format!("        help: {}\n", visible(help.trim_start_matches("help: "))));
     }
-    desk.console.print(&text);
+    context.console.print(&text);
 }
 
 fn first_line(text: &str) -> String {

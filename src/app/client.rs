@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::Complaint;
+use super::CommandError;
 use super::console::{Matter, is_yes, say_here, to_file};
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::daemon::control::wire::{self, Frame, Request, VERSION};
 use crate::exit;
-use crate::reconcile::event::Watcher;
+use crate::model::run_event::RunWatcher;
 use crate::report::{Progress, Screen, Wrapped};
 
 /// Bytes of one piece of a file that goes along.
@@ -35,7 +35,7 @@ pub(super) async fn ask(cli: &Cli, config: &Config, stream: UnixStream) -> u8 {
             return INTERRUPTED;
         }
     };
-    ended.unwrap_or_else(|(message, code)| super::console::Console::Here.complain(&message, code))
+    ended.unwrap_or_else(|(message, code)| super::console::Console::Here.report_error(&message, code))
 }
 
 struct Conversation {
@@ -62,7 +62,7 @@ impl Conversation {
         Conversation { progress, output: cli.run.output.clone(), matter: cli.run.format.into(), plan, file }
     }
 
-    async fn hold(&self, config: &Config, stream: UnixStream) -> Result<u8, Complaint> {
+    async fn hold(&self, config: &Config, stream: UnixStream) -> Result<u8, CommandError> {
         let (mut from, mut to) = stream.into_split();
         let lost = |error: std::io::Error| {
             let text = format!(
@@ -101,7 +101,11 @@ impl Conversation {
         }
     }
 
-    async fn send(&self, config: &Config, to: &mut OwnedWriteHalf) -> Result<std::io::Result<()>, Complaint> {
+    async fn send(
+        &self,
+        config: &Config,
+        to: &mut OwnedWriteHalf,
+    ) -> Result<std::io::Result<()>, CommandError> {
         let mut pieces = Vec::new();
         if let Some(path) = &self.file {
             let whole = std::fs::read(path).map_err(|error| {
@@ -127,7 +131,7 @@ impl Conversation {
     }
 
     /// The files are this user's to write.
-    fn finish(&self, code: u8, out: &[u8], plan: &[u8]) -> Result<u8, Complaint> {
+    fn finish(&self, code: u8, out: &[u8], plan: &[u8]) -> Result<u8, CommandError> {
         let write = |what: &str, path: &Path, bytes: &[u8]| {
             to_file(what, path, |file| file.write_all(bytes)).map_err(|message| (message, exit::FAILURE))
         };

@@ -4,14 +4,14 @@ use std::io::{IsTerminal, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Complaint;
+use super::CommandError;
 use super::caller::Caller;
 use crate::cli::{FormatName, ListFormat};
 use crate::daemon::control::Client;
 use crate::daemon::control::wire::Frame;
 use crate::exit;
+use crate::model::run_event::RunWatcher;
 use crate::model::saved_plan::SavedPlan;
-use crate::reconcile::event::Watcher;
 use crate::report::{self, Format, Progress, Screen, SyncReport, Wrapped, visible};
 
 /// Bytes of a report held in memory before they go to a file.
@@ -85,7 +85,7 @@ impl Console {
     }
 
     /// An error for people, and its exit code.
-    pub(super) fn complain(&self, message: &str, code: u8) -> u8 {
+    pub(super) fn report_error(&self, message: &str, code: u8) -> u8 {
         for (index, line) in message.lines().enumerate() {
             let lead = if index == 0 { "error: " } else { "" };
             self.say(&format!("{lead}{}", visible(line)));
@@ -102,7 +102,7 @@ impl Console {
     }
 
     /// Asks where somebody is there to answer; elsewhere `--yes` is needed.
-    pub(super) async fn confirmed(&self, question: &str) -> Result<bool, Complaint> {
+    pub(super) async fn confirmed(&self, question: &str) -> Result<bool, CommandError> {
         let nobody = || {
             let help = "nobody is there to confirm\nhelp: read the list above, then repeat with --yes";
             (help.to_owned(), exit::USAGE)
@@ -116,7 +116,7 @@ impl Console {
     }
 
     /// Shows how a run goes on.
-    pub(super) fn progress(&self, quiet: bool) -> Arc<dyn Watcher> {
+    pub(super) fn progress(&self, quiet: bool) -> Arc<dyn RunWatcher> {
         match self {
             Console::Here => Arc::new(Progress::new(!quiet)),
             Console::Afar(client) => client.clone(),
@@ -214,7 +214,7 @@ impl Console {
     }
 }
 
-fn asked_here(question: &str) -> Result<bool, Complaint> {
+fn asked_here(question: &str) -> Result<bool, CommandError> {
     eprint!("{question} [y/N] ");
     let failed = |error: std::io::Error| (format!("cannot ask: {error}"), exit::FAILURE);
     std::io::stderr().flush().map_err(failed)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use super::command_context::{CommandContext, open_complaint};
 use super::console::Console;
-use super::desk::{Desk, open_complaint};
 use super::{runs, secrets, state_complaint};
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -17,15 +17,15 @@ use crate::exit;
 /// Runs the service until a signal.
 pub(super) async fn run(cli: &Cli, config: Config) -> u8 {
     let console = Console::Here;
-    let desk = Desk { cli, config: &config, console: &console, daemon: None };
+    let context = CommandContext { cli, config: &config, console: &console, daemon: None };
     let syncs: Vec<_> = config.syncs.iter().collect();
     if let Some(message) = runs::unreadable_secrets(&syncs) {
-        return console.complain(&message, exit::CONFIG);
+        return console.report_error(&message, exit::CONFIG);
     }
-    let store = match desk.write().await {
-        Ok(super::desk::Writing::Own(store)) => store,
-        Ok(super::desk::Writing::Shared(_)) => return exit::FAILURE,
-        Err(complaint) => return desk.complain(complaint),
+    let store = match context.write().await {
+        Ok(super::command_context::Writing::Own(store)) => store,
+        Ok(super::command_context::Writing::Shared(_)) => return exit::FAILURE,
+        Err(error) => return context.report_error(error),
     };
     let serve = Arc::new(|handle: Handle, client: Arc<Client>| {
         let serving: futures_util::future::BoxFuture<'static, u8> = Box::pin(serve(handle, client));
@@ -34,9 +34,9 @@ pub(super) async fn run(cli: &Cli, config: Config) -> u8 {
     let service = Service { config: config.clone(), store, secrets: secrets(), serve };
     match daemon::run(service).await {
         Ok(()) => exit::OK,
-        Err(DaemonError::Open(error)) => desk.complain(open_complaint(error)),
-        Err(DaemonError::Store(error)) => desk.complain(state_complaint(error)),
-        Err(DaemonError::Machine(message)) => console.complain(&message, exit::FAILURE),
+        Err(DaemonError::Open(error)) => context.report_error(open_complaint(error)),
+        Err(DaemonError::Store(error)) => context.report_error(state_complaint(error)),
+        Err(DaemonError::Machine(message)) => console.report_error(&message, exit::FAILURE),
     }
 }
 
@@ -49,22 +49,23 @@ async fn serve(handle: Handle, client: Arc<Client>) -> u8 {
             "the daemon speaks {VERSION}, this command {}\nhelp: restart the daemon, so that both are of one version",
             request.version
         );
-        return console.complain(&text, exit::BUSY);
+        return console.report_error(&text, exit::BUSY);
     }
     let loaded = handle.loaded();
     if request.config != loaded.config.digest {
         let text = "the daemon runs another configuration than the file says now\nhelp: reload first: `systemctl reload \
                     rosterd`, or send it SIGHUP";
-        return console.complain(text, exit::CONFIG);
+        return console.report_error(text, exit::CONFIG);
     }
     let words = std::iter::once("rosterd".to_owned()).chain(request.arguments.iter().cloned());
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(error) => return console.complain(&error.to_string(), exit::USAGE),
+        Err(error) => return console.report_error(&error.to_string(), exit::USAGE),
     };
     tracing::info!(by = console.who(), command = to_be_logged(&cli, &request.arguments), "a client asks");
-    let desk = Desk { cli: &cli, config: &loaded.config, console: &console, daemon: Some(&handle) };
-    super::obey(&desk).await
+    let context =
+        CommandContext { cli: &cli, config: &loaded.config, console: &console, daemon: Some(&handle) };
+    super::dispatch(&context).await
 }
 
 /// The command as the log shows it. Whom an erasure is about is not put on record again.

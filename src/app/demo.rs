@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use serde_json::json;
 
+use super::command_context::CommandContext;
 use super::console::Console;
-use super::desk::Desk;
 use super::runs;
 use crate::cli::Cli;
 use crate::config::{self, Config, Environment};
@@ -182,8 +182,8 @@ async fn act(configuration: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let cli = Cli::try_parse_from(words)?;
     let config: Config = config::load(configuration, &Environment::fixed(Vec::<(String, String)>::new()))
         .map_err(|errors| anyhow::anyhow!("{errors}"))?;
-    let desk = Desk { cli: &cli, config: &config, console: &Console::Here, daemon: None };
-    match runs::run(&desk).await {
+    let context = CommandContext { cli: &cli, config: &config, console: &Console::Here, daemon: None };
+    match runs::run(&context).await {
         exit::OK => Ok(()),
         code => anyhow::bail!("`rosterd {}` ended with exit code {code}", arguments.join(" ")),
     }

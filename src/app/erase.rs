@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::desk::Desk;
-use super::{Complaint, state_complaint};
+use super::command_context::CommandContext;
+use super::{CommandError, state_complaint};
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::time::Millis;
@@ -13,24 +13,24 @@ use crate::report::visible;
 use crate::store::{Erasure, KnownAs};
 
 /// Erases a person after it was confirmed.
-pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
-    desk.list_format()?;
+pub(super) async fn erase(context: &CommandContext<'_>, who: &str, yes: bool) -> Result<(), CommandError> {
+    context.list_format()?;
     let found = {
-        let snapshot = desk.read().await?;
+        let snapshot = context.read().await?;
         // A sync that is not configured any more has a history too, so the names are taken as they are.
-        snapshot.known_as(who, desk.cli.run.sync.clone()).await.map_err(state_complaint)?
+        snapshot.known_as(who, context.cli.run.sync.clone()).await.map_err(state_complaint)?
     };
     let person = one_person(&found, who)?;
     for known in &found {
-        tell(desk, known);
+        tell(context, known);
     }
     let question = "Erase this? It cannot be brought back.";
-    if desk.cli.dry_run || (!yes && !desk.console.confirmed(question).await?) {
-        desk.console.say("nothing was erased");
+    if context.cli.dry_run || (!yes && !context.console.confirmed(question).await?) {
+        context.console.say("nothing was erased");
         return Ok(());
     }
-    let store = desk.write().await?;
-    let (syncs, by) = (found.iter().map(|known| known.sync.clone()).collect(), desk.console.who());
+    let store = context.write().await?;
+    let (syncs, by) = (found.iter().map(|known| known.sync.clone()).collect(), context.console.who());
     let erased = store.erase(person, syncs, &by, Millis::now()).await.map_err(state_complaint)?;
     let Some(Erasure { entries, runs, others }) = erased else {
         let text = format!(
@@ -43,25 +43,26 @@ pub(super) async fn erase(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), C
     let scrubbed = store.scrub().await.map_err(|error| error.to_string());
     tracing::info!(entries, runs, others, by, "somebody was erased from the history");
     let closed = store.close().await.map_err(|(text, _)| text);
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "erased: {} of the history, {}; the chain still fits, as `rosterd history --verify` shows",
         number(entries, "entry", "entries"),
         number(others, "other record", "other records")
     ));
     if let Some(text) = left_in_the_file(scrubbed.and_then(|whole| closed.map(|()| whole))) {
-        desk.console.say(&text);
+        context.console.say(&text);
     }
     if found.iter().any(frees_no_seat) {
-        desk.console.say(
+        context.console.say(
             "the seat of an account whose link went is not counted any more, and is paid for until the account is \
              deleted in the workspace",
         );
     }
-    let directory = &desk.config.state_dir;
-    desk.console.say("not erased: backups of the state, saved reports and plans, and the log");
+    let directory = &context.config.state_dir;
+    context.console.say("not erased: backups of the state, saved reports and plans, and the log");
     for name in copies_beside(directory) {
         let path = directory.join(name);
-        desk.console
+        context
+            .console
             .say(&format!("not erased: {}, an earlier state; delete it", visible(&path.to_string_lossy())));
     }
     Ok(())
@@ -102,7 +103,7 @@ fn copies_beside(directory: &Path) -> Vec<String> {
 }
 
 /// The only person among those found.
-fn one_person<'a>(found: &'a [KnownAs], who: &str) -> Result<&'a SourceId, Complaint> {
+fn one_person<'a>(found: &'a [KnownAs], who: &str) -> Result<&'a SourceId, CommandError> {
     let people: BTreeSet<_> = found.iter().map(|known| (&known.origin, &known.source_id)).collect();
     let mut people = people.into_iter();
     match (people.next(), people.next()) {
@@ -141,8 +142,8 @@ fn number(count: u64, one: &str, more: &str) -> String {
 }
 
 /// What goes, and what stays and why.
-fn tell(desk: &Desk<'_>, known: &KnownAs) {
-    let say = |text: &str| desk.console.say(text);
+fn tell(context: &CommandContext<'_>, known: &KnownAs) {
+    let say = |text: &str| context.console.say(text);
     say(&line(known));
     if let Some((account, state)) = &known.account {
         let account = visible(account.as_str());

@@ -3,52 +3,54 @@
 
 use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::command_context::CommandContext;
 use super::runs::unreadable_secrets;
-use super::{Complaint, state_complaint};
+use super::{CommandError, state_complaint};
 use crate::cli::{ExplainOptions, ListFormat};
 use crate::config;
+use crate::engine::error::RunError;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::explain::{Explanation, SyncExplained};
 use crate::model::report::RunResult;
 use crate::model::time::Millis;
-use crate::reconcile::explain::OfflineError;
-use crate::reconcile::{RunError, explain};
+use crate::operations::explain;
+use crate::operations::explain::OfflineError;
 use crate::report;
 
 /// What could be explained, and what stood in the way elsewhere.
-type Explained = (Vec<SyncExplained>, Vec<Complaint>);
+type Explained = (Vec<SyncExplained>, Vec<CommandError>);
 
 /// `rosterd explain WHO`: exit 0 where somebody of that name is known, else 1.
-pub(super) async fn run(desk: &Desk<'_>, options: &ExplainOptions) -> u8 {
-    match explained(desk, options).await {
+pub(super) async fn run(context: &CommandContext<'_>, options: &ExplainOptions) -> u8 {
+    match explained(context, options).await {
         Ok(code) => code,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn explained(desk: &Desk<'_>, options: &ExplainOptions) -> Result<u8, Complaint> {
-    let format = desk.list_format()?;
+async fn explained(context: &CommandContext<'_>, options: &ExplainOptions) -> Result<u8, CommandError> {
+    let format = context.list_format()?;
     let who = options.who.trim();
     if who.is_empty() {
         let help = "help: give a login, an e-mail address, a source id or an account id";
         return Err((format!("nobody is asked for\n{help}"), exit::USAGE));
     }
-    let syncs = desk.chosen()?;
-    let (parts, complaints) = if options.offline {
-        (offline(desk, &syncs, who).await?, Vec::new())
+    let syncs = context.chosen()?;
+    let (parts, errors) = if options.offline {
+        (offline(context, &syncs, who).await?, Vec::new())
     } else {
-        fresh(desk, &syncs, who, options.raw).await?
+        fresh(context, &syncs, who, options.raw).await?
     };
     let mut codes: Vec<u8> = Vec::new();
-    for complaint in complaints {
-        codes.push(desk.complain(complaint));
+    for error in errors {
+        codes.push(context.report_error(error));
     }
     if !parts.is_empty() {
         let explanation = Explanation::new(who, Millis::now(), parts);
-        desk.console
-            .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
+        context
+            .console
+            .hand_out(format.into(), context.cli.run.output.as_deref(), &[], |out| match format {
                 ListFormat::Text => report::write_explanation(&explanation, out),
                 ListFormat::Json => report::write_explanation_json(&explanation, out),
             })
@@ -63,11 +65,11 @@ async fn explained(desk: &Desk<'_>, options: &ExplainOptions) -> Result<u8, Comp
 }
 
 async fn offline(
-    desk: &Desk<'_>,
+    context: &CommandContext<'_>,
     syncs: &[&config::Sync],
     who: &str,
-) -> Result<Vec<SyncExplained>, Complaint> {
-    let snapshot = desk.read().await?;
+) -> Result<Vec<SyncExplained>, CommandError> {
+    let snapshot = context.read().await?;
     let now = Millis::now();
     let mut parts = Vec::new();
     for sync in syncs {
@@ -81,32 +83,32 @@ async fn offline(
 }
 
 async fn fresh(
-    desk: &Desk<'_>,
+    context: &CommandContext<'_>,
     syncs: &[&config::Sync],
     who: &str,
     raw: bool,
-) -> Result<Explained, Complaint> {
+) -> Result<Explained, CommandError> {
     if let Some(message) = unreadable_secrets(syncs) {
         return Err((message, exit::CONFIG));
     }
     // Nothing is half done where it is broken off, so a signal may simply end it.
     let (_running, not_interrupted) = watch::channel(false);
-    let interrupted = desk.daemon.map_or(not_interrupted, |daemon| daemon.stop());
-    let snapshot = desk.read().await?;
+    let interrupted = context.daemon.map_or(not_interrupted, |daemon| daemon.stop());
+    let snapshot = context.read().await?;
     let pacers = Pacers::new();
-    let (mut parts, mut complaints) = (Vec::new(), Vec::new());
+    let (mut parts, mut errors) = (Vec::new(), Vec::new());
     for sync in syncs {
-        let sides = desk.sides(sync, &pacers, &snapshot).await?;
-        match sides.explain(who, raw, &snapshot, interrupted.clone()).await {
+        let session = context.session(sync, &pacers, &snapshot).await?;
+        match crate::operations::explain::fresh(&session, who, raw, &snapshot, interrupted.clone()).await {
             Ok(part) => parts.push(part),
-            Err(error) => complaints.push(complaint(sync, &error)),
+            Err(error) => errors.push(error_of(sync, &error)),
         }
     }
-    Ok((parts, complaints))
+    Ok((parts, errors))
 }
 
 /// A side that does not answer; what is stored can still be told.
-fn complaint(sync: &config::Sync, error: &RunError) -> Complaint {
+fn error_of(sync: &config::Sync, error: &RunError) -> CommandError {
     let code = match error.result() {
         RunResult::SourceIncomplete | RunResult::SourceUnavailable => exit::SOURCE,
         RunResult::TargetUnavailable => exit::TARGET,

@@ -2,8 +2,8 @@
 //! pin away again, `--unsettled` gives up a write that nobody can settle, and without a person a sync that is configured
 //! no more is dropped. Nothing is sent to either side.
 
-use super::desk::Desk;
-use super::{Complaint, state_complaint};
+use super::command_context::CommandContext;
+use super::{CommandError, state_complaint};
 use crate::cli::ForgetOptions;
 use crate::core::normalize::fold_address;
 use crate::exit;
@@ -28,26 +28,26 @@ struct Pinned {
 }
 
 /// `rosterd forget`, in each of its forms.
-pub(super) async fn run(desk: &Desk<'_>, options: &ForgetOptions) -> u8 {
+pub(super) async fn run(context: &CommandContext<'_>, options: &ForgetOptions) -> u8 {
     let done = match (&options.who, options.lift, options.unsettled) {
-        (Some(who), true, _) => lifted(desk, who).await,
-        (Some(who), false, true) => given_up(desk, who, options.yes).await,
-        (Some(who), false, false) => forgotten(desk, who, options.yes).await,
-        (None, _, _) => drop_syncs(desk, options.yes).await,
+        (Some(who), true, _) => lifted(context, who).await,
+        (Some(who), false, true) => given_up(context, who, options.yes).await,
+        (Some(who), false, false) => forgotten(context, who, options.yes).await,
+        (None, _, _) => drop_syncs(context, options.yes).await,
     };
     match done {
         Ok(()) => exit::OK,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
 /// Gives up the writes of a person whose outcome nobody can tell.
-async fn given_up(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
-    let (sync, writes) = unsettled_of(desk, who).await?;
+async fn given_up(context: &CommandContext<'_>, who: &str, yes: bool) -> Result<(), CommandError> {
+    let (sync, writes) = unsettled_of(context, who).await?;
     let Some(first) = writes.first() else { return Ok(()) };
     let (id, name) = (first.source_id.clone(), visible(&sync).into_owned());
     for Unsettled { user, verb, sent_at, reason, .. } in &writes {
-        desk.console.say(&format!(
+        context.console.say(&format!(
             "the {} for {} ({id}) of sync \"{name}\", sent {}, is not settled: {}",
             verb.as_str(),
             visible(user),
@@ -55,16 +55,16 @@ async fn given_up(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint
             if reason.is_empty() { "nobody has looked yet".to_owned() } else { visible(reason).into_owned() }
         ));
     }
-    desk.console.say(
+    context.console.say(
         "whether it was done stays unknown; the next run looks at the workspace first, then plans afresh",
     );
-    if desk.cli.dry_run || (!yes && !desk.console.confirmed("Give this up?").await?) {
-        desk.console.say("nothing was given up");
+    if context.cli.dry_run || (!yes && !context.console.confirmed("Give this up?").await?) {
+        context.console.say("nothing was given up");
         return Ok(());
     }
-    let store = desk.write().await?;
+    let store = context.write().await?;
     let tenure = store.tenure(&sync).await.map_err(state_complaint)?;
-    let by = desk.console.who();
+    let by = context.console.who();
     let done = store.give_up_unsettled(&tenure, &id, &by, Millis::now()).await.map_err(state_complaint)?;
     if done == 0 {
         let text = format!(
@@ -74,21 +74,25 @@ async fn given_up(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint
     }
     tracing::info!(sync, source_id = id.as_str(), by, "an unsettled write was given up");
     store.close().await?;
-    desk.console
+    context
+        .console
         .say(&format!("given up for {id}; `rosterd --reconcile-now --user {id}` looks and plans at once"));
     Ok(())
 }
 
 /// The sync and the unsettled writes of the only person of this name.
-async fn unsettled_of(desk: &Desk<'_>, who: &str) -> Result<(String, Vec<Unsettled>), Complaint> {
-    let snapshot = desk.read().await?;
+async fn unsettled_of(
+    context: &CommandContext<'_>,
+    who: &str,
+) -> Result<(String, Vec<Unsettled>), CommandError> {
+    let snapshot = context.read().await?;
     let mut found: Vec<(String, Vec<Unsettled>)> = Vec::new();
     // A sync that is not configured any more may have left something, so the state's names are asked too.
-    let mut names: Vec<String> = match desk.cli.run.sync.as_slice() {
-        [] => desk.config.syncs.iter().map(|sync| sync.name.clone()).collect(),
+    let mut names: Vec<String> = match context.cli.run.sync.as_slice() {
+        [] => context.config.syncs.iter().map(|sync| sync.name.clone()).collect(),
         named => named.to_vec(),
     };
-    if desk.cli.run.sync.is_empty() {
+    if context.cli.run.sync.is_empty() {
         let left = snapshot.unconfigured(names.clone()).await.map_err(state_complaint)?;
         names.extend(left.into_iter().map(|sync| sync.name));
     }
@@ -117,16 +121,16 @@ async fn unsettled_of(desk: &Desk<'_>, who: &str) -> Result<(String, Vec<Unsettl
 }
 
 /// Drops what is left of syncs that are configured no more.
-async fn drop_syncs(desk: &Desk<'_>, yes: bool) -> Result<(), Complaint> {
-    if desk.cli.run.sync.is_empty() {
+async fn drop_syncs(context: &CommandContext<'_>, yes: bool) -> Result<(), CommandError> {
+    if context.cli.run.sync.is_empty() {
         let text = "nobody is named\nhelp: rosterd forget WHO; `rosterd forget --sync NAME` drops a sync that is \
                     configured no more";
         return Err((text.to_owned(), exit::USAGE));
     }
-    let configured: Vec<String> = desk.config.syncs.iter().map(|sync| sync.name.clone()).collect();
-    let left = desk.read().await?.unconfigured(configured.clone()).await.map_err(state_complaint)?;
+    let configured: Vec<String> = context.config.syncs.iter().map(|sync| sync.name.clone()).collect();
+    let left = context.read().await?.unconfigured(configured.clone()).await.map_err(state_complaint)?;
     let mut chosen = Vec::new();
-    for name in &desk.cli.run.sync {
+    for name in &context.cli.run.sync {
         let shown = visible(name);
         if configured.contains(name) {
             let text = format!(
@@ -145,23 +149,27 @@ async fn drop_syncs(desk: &Desk<'_>, yes: bool) -> Result<(), Complaint> {
         chosen.push(sync.clone());
     }
     for sync in &chosen {
-        drop_sync(desk, sync, yes).await?;
+        drop_sync(context, sync, yes).await?;
     }
     Ok(())
 }
 
-async fn drop_sync(desk: &Desk<'_>, sync: &UnconfiguredSync, yes: bool) -> Result<(), Complaint> {
+async fn drop_sync(
+    context: &CommandContext<'_>,
+    sync: &UnconfiguredSync,
+    yes: bool,
+) -> Result<(), CommandError> {
     let UnconfiguredSync { name, links, unsettled, leavers_with_access, .. } = sync;
     let shown = visible(name);
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "sync \"{shown}\": {links} links and {unsettled} unsettled writes are dropped; the accounts stay as they are, those \
          of {leavers_with_access} people who left and still have access among them; its history stays"
     ));
-    if desk.cli.dry_run || (!yes && !desk.console.confirmed("Drop this sync?").await?) {
-        desk.console.say("nothing was forgotten");
+    if context.cli.dry_run || (!yes && !context.console.confirmed("Drop this sync?").await?) {
+        context.console.say("nothing was forgotten");
         return Ok(());
     }
-    let store = desk.write().await?;
+    let store = context.write().await?;
     store.tenure(name).await.map_err(state_complaint)?;
     if store.snapshot().is_running(name).await.map_err(state_complaint)? {
         let text = format!("a run of sync \"{shown}\" is under way\nhelp: wait for its end, then repeat");
@@ -170,17 +178,17 @@ async fn drop_sync(desk: &Desk<'_>, sync: &UnconfiguredSync, yes: bool) -> Resul
     // A new tenure: nothing that began before writes any more, and nothing is on its way.
     store.give_up_tenure(name).await;
     let tenure = store.tenure(name).await.map_err(state_complaint)?;
-    let by = desk.console.who();
+    let by = context.console.who();
     let ForgottenSync { links, unsettled } =
         store.forget_sync(&tenure, &by, Millis::now()).await.map_err(state_complaint)?;
     tracing::info!(sync = name, links, unsettled, by, "a sync was dropped");
     store.close().await?;
-    desk.console.say(&format!("forgotten: sync \"{shown}\" with {links} links"));
+    context.console.say(&format!("forgotten: sync \"{shown}\" with {links} links"));
     Ok(())
 }
 
-async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complaint> {
-    let found = links_of(desk, who).await?;
+async fn forgotten(context: &CommandContext<'_>, who: &str, yes: bool) -> Result<(), CommandError> {
+    let found = links_of(context, who).await?;
     let Linked { sync, link } = one(
         found,
         |linked| &linked.sync,
@@ -194,19 +202,19 @@ async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complain
         },
     )?;
     let (login, account) = (visible(&link.user_name), &link.target_id);
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "{login} ({}) and account {account} of sync \"{}\": the link is dropped, the account stays as it is and is not \
          touched again until the source changes for this person",
         link.source_id,
         visible(&sync)
     ));
-    if desk.cli.dry_run || (!yes && !desk.console.confirmed("Forget this link?").await?) {
-        desk.console.say("nothing was forgotten");
+    if context.cli.dry_run || (!yes && !context.console.confirmed("Forget this link?").await?) {
+        context.console.say("nothing was forgotten");
         return Ok(());
     }
-    let store = desk.write().await?;
+    let store = context.write().await?;
     let tenure = store.tenure(&sync).await.map_err(state_complaint)?;
-    let by = desk.console.who();
+    let by = context.console.who();
     let done = store.forget(&tenure, &link.source_id, &by, Millis::now()).await.map_err(state_complaint)?;
     if !done {
         let text = format!(
@@ -218,7 +226,7 @@ async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complain
     }
     tracing::info!(sync, user = link.user_name, account = account.as_str(), by, "forgotten");
     store.close().await?;
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "forgotten: {login}; `rosterd forget --lift {}` lets rosterd plan for this person again",
         link.source_id
     ));
@@ -226,8 +234,8 @@ async fn forgotten(desk: &Desk<'_>, who: &str, yes: bool) -> Result<(), Complain
 }
 
 /// Takes the pin of a person away, whatever it came from.
-async fn lifted(desk: &Desk<'_>, who: &str) -> Result<(), Complaint> {
-    let found = pins_of(desk, who).await?;
+async fn lifted(context: &CommandContext<'_>, who: &str) -> Result<(), CommandError> {
+    let found = pins_of(context, who).await?;
     let Pinned { sync, source_id, reason } = one(
         found,
         |pinned| &pinned.sync,
@@ -240,27 +248,27 @@ async fn lifted(desk: &Desk<'_>, who: &str) -> Result<(), Complaint> {
         },
     )?;
     let (name, reason) = (visible(&sync), visible(&reason));
-    if desk.cli.dry_run {
-        desk.console.say(&format!("{source_id} of sync \"{name}\" stays pinned: {reason}"));
+    if context.cli.dry_run {
+        context.console.say(&format!("{source_id} of sync \"{name}\" stays pinned: {reason}"));
         return Ok(());
     }
-    let store = desk.write().await?;
+    let store = context.write().await?;
     let tenure = store.tenure(&sync).await.map_err(state_complaint)?;
-    let by = desk.console.who();
+    let by = context.console.who();
     store.lift(&tenure, &source_id, &by, Millis::now()).await.map_err(state_complaint)?;
     tracing::info!(sync, source_id = source_id.as_str(), by, "a pin was lifted");
     store.close().await?;
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "lifted for {source_id} of sync \"{name}\": {reason}; the next run plans for them again"
     ));
     Ok(())
 }
 
 /// The links that a login, a source id or an account id means, in the chosen syncs.
-async fn links_of(desk: &Desk<'_>, who: &str) -> Result<Vec<Linked>, Complaint> {
-    let snapshot = desk.read().await?;
+async fn links_of(context: &CommandContext<'_>, who: &str) -> Result<Vec<Linked>, CommandError> {
+    let snapshot = context.read().await?;
     let mut found: Vec<Linked> = Vec::new();
-    for sync in desk.chosen()? {
+    for sync in context.chosen()? {
         for link in in_sync(&snapshot, &sync.name, who).await? {
             let known =
                 found.iter().any(|other| other.sync == sync.name && other.link.source_id == link.source_id);
@@ -272,7 +280,7 @@ async fn links_of(desk: &Desk<'_>, who: &str) -> Result<Vec<Linked>, Complaint> 
     Ok(found)
 }
 
-async fn in_sync(snapshot: &Snapshot, sync: &str, who: &str) -> Result<Vec<Link>, Complaint> {
+async fn in_sync(snapshot: &Snapshot, sync: &str, who: &str) -> Result<Vec<Link>, CommandError> {
     let by = [
         snapshot.link(sync, &SourceId::new(who)).await.map_err(state_complaint)?,
         snapshot.link_by_account(sync, who).await.map_err(state_complaint)?,
@@ -282,10 +290,10 @@ async fn in_sync(snapshot: &Snapshot, sync: &str, who: &str) -> Result<Vec<Link>
 }
 
 /// The pins that a login, a source id or an account id means, in the chosen syncs.
-async fn pins_of(desk: &Desk<'_>, who: &str) -> Result<Vec<Pinned>, Complaint> {
-    let snapshot = desk.read().await?;
+async fn pins_of(context: &CommandContext<'_>, who: &str) -> Result<Vec<Pinned>, CommandError> {
+    let snapshot = context.read().await?;
     let mut found = Vec::new();
-    for sync in desk.chosen()? {
+    for sync in context.chosen()? {
         let linked: Vec<SourceId> =
             in_sync(&snapshot, &sync.name, who).await?.into_iter().map(|link| link.source_id).collect();
         for (source_id, pin) in snapshot.pins(&sync.name).await.map_err(state_complaint)? {
@@ -305,8 +313,8 @@ async fn pins_of(desk: &Desk<'_>, who: &str) -> Result<Vec<Pinned>, Complaint> {
 fn one<T>(
     mut found: Vec<T>,
     sync: impl Fn(&T) -> &String,
-    nobody: impl FnOnce() -> Complaint,
-) -> Result<T, Complaint> {
+    nobody: impl FnOnce() -> CommandError,
+) -> Result<T, CommandError> {
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(only),
         (None, _) => Err(nobody()),

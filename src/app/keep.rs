@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use super::desk::Desk;
+use super::command_context::CommandContext;
 use super::runs::unreadable_secrets;
-use super::{Complaint, state_complaint};
+use super::{CommandError, state_complaint};
 use crate::config;
 use crate::core::explain::Stored;
+use crate::engine::error::RunError;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::id::TargetId;
 use crate::model::plan::RemovalCause;
 use crate::model::time::Millis;
-use crate::reconcile::{CauseNow, RunError};
+use crate::operations::keep::CauseNow;
 use crate::report::visible;
 use crate::store::KeptAccount;
 
@@ -26,22 +27,32 @@ struct Leaver<'a> {
 }
 
 /// Keeps an account for so long.
-pub(super) async fn keep(desk: &Desk<'_>, who: &str, length: Duration, reason: Option<&str>) -> u8 {
-    match kept(desk, who, length, reason).await {
+pub(super) async fn keep(
+    context: &CommandContext<'_>,
+    who: &str,
+    length: Duration,
+    reason: Option<&str>,
+) -> u8 {
+    match kept(context, who, length, reason).await {
         Ok(()) => exit::OK,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn kept(desk: &Desk<'_>, who: &str, length: Duration, reason: Option<&str>) -> Result<(), Complaint> {
-    let Leaver { sync, person, user, account } = leaver(desk, who).await?;
+async fn kept(
+    context: &CommandContext<'_>,
+    who: &str,
+    length: Duration,
+    reason: Option<&str>,
+) -> Result<(), CommandError> {
+    let Leaver { sync, person, user, account } = leaver(context, who).await?;
     let (login, name) = (visible(&user).into_owned(), visible(&sync.name).into_owned());
-    let cause = cause_now(desk, sync, &person, &login).await?;
+    let cause = cause_now(context, sync, &person, &login).await?;
     let now = Millis::now();
     let until = Millis(now.0.saturating_add(i64::try_from(length.as_millis()).unwrap_or(i64::MAX)));
-    let store = desk.write().await?;
+    let store = context.write().await?;
     let tenure = store.tenure(&sync.name).await.map_err(state_complaint)?;
-    let by = desk.console.who();
+    let by = context.console.who();
     let kept = KeptAccount {
         source_id: person.source_id.clone(),
         user,
@@ -53,7 +64,7 @@ async fn kept(desk: &Desk<'_>, who: &str, length: Duration, reason: Option<&str>
     store.keep_account(&tenure, kept, &by, now).await.map_err(state_complaint)?;
     tracing::info!(sync = sync.name, source_id = person.source_id.as_str(), by, "an account is kept");
     store.close().await?;
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "kept: the account of {login} ({}) in sync \"{name}\" stays until {}, although this person is {}; another cause \
          removes it all the same, and `rosterd forget --lift {}` ends this",
         person.source_id,
@@ -65,10 +76,10 @@ async fn kept(desk: &Desk<'_>, who: &str, length: Duration, reason: Option<&str>
 }
 
 /// The only person of this name whose removal is owed or held.
-async fn leaver<'a>(desk: &'a Desk<'_>, who: &str) -> Result<Leaver<'a>, Complaint> {
-    let snapshot = desk.read().await?;
+async fn leaver<'a>(context: &'a CommandContext<'_>, who: &str) -> Result<Leaver<'a>, CommandError> {
+    let snapshot = context.read().await?;
     let (mut found, mut known) = (Vec::new(), None);
-    for sync in desk.chosen()? {
+    for sync in context.chosen()? {
         let stored = snapshot.explained(&sync.name, who, Millis::now()).await.map_err(state_complaint)?;
         for person in stored.people {
             let owed = person.owed.iter().find(|change| change.is_removal());
@@ -111,16 +122,16 @@ async fn leaver<'a>(desk: &'a Desk<'_>, who: &str) -> Result<Leaver<'a>, Complai
 
 /// Asks the identity provider why the person left.
 async fn cause_now(
-    desk: &Desk<'_>,
+    context: &CommandContext<'_>,
     sync: &config::Sync,
     person: &Stored,
     login: &str,
-) -> Result<RemovalCause, Complaint> {
+) -> Result<RemovalCause, CommandError> {
     if let Some(message) = unreadable_secrets(&[sync]) {
         return Err((message, exit::CONFIG));
     }
-    let snapshot = desk.read().await?;
-    let sides = desk.sides(sync, &Pacers::new(), &snapshot).await?;
+    let snapshot = context.read().await?;
+    let session = context.session(sync, &Pacers::new(), &snapshot).await?;
     let unanswered = |why: &str| {
         let text = format!(
             "nothing is kept, because why {login} left could not be asked: {}\nhelp: repeat this once the identity \
@@ -129,7 +140,7 @@ async fn cause_now(
         );
         (text, exit::SOURCE)
     };
-    match sides.cause_now(&person.source_id).await {
+    match session.cause_now(&person.source_id).await {
         Ok(CauseNow::Left(cause)) => Ok(cause),
         Ok(CauseNow::HasNotLeft) => {
             let text = format!(

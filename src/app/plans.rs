@@ -3,49 +3,56 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::Complaint;
-use super::desk::Desk;
-use super::runs::{Orders, carry_out, runs};
+use super::CommandError;
+use super::command_context::CommandContext;
+use super::runs::{RunBatch, carry_out, runs};
+use crate::engine::binding::bound_to;
+use crate::engine::selection::Selection;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::report::{Outcome, Trigger};
 use crate::model::saved_plan::{SavedPlan, SavedSync};
 use crate::model::time::Millis;
-use crate::reconcile::{Who, bound_to};
 use crate::report::SyncReport;
 
 /// Far beyond a plan for a million people.
 const LARGEST_BYTES: u64 = 4 << 30;
 
 /// Makes a dry run, shows it and saves it.
-pub(super) async fn plan(desk: &Desk<'_>, out: &Path) -> u8 {
-    match saved(desk, out).await {
+pub(super) async fn plan(context: &CommandContext<'_>, out: &Path) -> u8 {
+    match saved(context, out).await {
         Ok(code) => code,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn saved(desk: &Desk<'_>, out: &Path) -> Result<u8, Complaint> {
-    let syncs = desk.chosen()?;
-    let orders =
-        Orders { syncs, who: Who::Everybody, trigger: Trigger::PlanFile, dry: true, only: HashMap::new() };
-    let (mut reports, code) = runs(desk, &orders).await?;
-    let options = &desk.cli.run;
-    desk.console
+async fn saved(context: &CommandContext<'_>, out: &Path) -> Result<u8, CommandError> {
+    let syncs = context.chosen()?;
+    let batch = RunBatch {
+        syncs,
+        task: Selection::Everybody.into(),
+        trigger: Trigger::PlanFile,
+        dry: true,
+        saved_plans: HashMap::new(),
+    };
+    let (mut reports, code) = runs(context, &batch).await?;
+    let options = &context.cli.run;
+    context
+        .console
         .deliver(options.format, options.output.as_deref(), &mut reports)
         .await
         .map_err(|message| (message, exit::FAILURE))?;
     if code != exit::OK && code != exit::CHANGES_PENDING {
         return Err(("the plan was not saved, because it could not be made completely".to_owned(), code));
     }
-    let bindings = bindings(desk).await?;
+    let bindings = bindings(context).await?;
     let mut saved = Vec::new();
     for report in &mut reports {
         saved.push(saved_sync(report, &bindings)?);
     }
-    let plan = SavedPlan::new(Millis::now(), desk.config.digest.clone(), saved);
-    desk.console.save_plan(&plan, out).await.map_err(|message| (message, exit::FAILURE))?;
-    desk.console.say(&format!(
+    let plan = SavedPlan::new(Millis::now(), context.config.digest.clone(), saved);
+    context.console.save_plan(&plan, out).await.map_err(|message| (message, exit::FAILURE))?;
+    context.console.say(&format!(
         "saved to {}; `rosterd apply {}` carries out exactly this, within 24 hours",
         out.display(),
         out.display()
@@ -53,7 +60,10 @@ async fn saved(desk: &Desk<'_>, out: &Path) -> Result<u8, Complaint> {
     Ok(code)
 }
 
-fn saved_sync(report: &mut SyncReport, bindings: &HashMap<String, String>) -> Result<SavedSync, Complaint> {
+fn saved_sync(
+    report: &mut SyncReport,
+    bindings: &HashMap<String, String>,
+) -> Result<SavedSync, CommandError> {
     let failed = |error: std::io::Error| (format!("cannot read the plan back: {error}"), exit::FAILURE);
     let mut actions = Vec::new();
     for record in report.records.iter().map_err(failed)? {
@@ -68,30 +78,31 @@ fn saved_sync(report: &mut SyncReport, bindings: &HashMap<String, String>) -> Re
 }
 
 /// Carries a saved plan out.
-pub(super) async fn apply(desk: &Desk<'_>, file: &Path) -> u8 {
-    let plan = match read(desk, file).await {
+pub(super) async fn apply(context: &CommandContext<'_>, file: &Path) -> u8 {
+    let plan = match read(context, file).await {
         Ok(plan) => plan,
-        Err(complaint) => return desk.complain(complaint),
+        Err(error) => return context.report_error(error),
     };
-    let only: HashMap<_, _> = plan.syncs.into_iter().map(|saved| (saved.sync, saved.actions)).collect();
-    let syncs = desk.config.syncs.iter().filter(|sync| only.contains_key(&sync.name)).collect();
-    let (who, dry) = (Who::Everybody, desk.cli.dry_run);
-    carry_out(desk, Orders { syncs, who, trigger: Trigger::PlanFile, dry, only }).await
+    let saved_plans: HashMap<_, _> =
+        plan.syncs.into_iter().map(|saved| (saved.sync, saved.actions)).collect();
+    let syncs = context.config.syncs.iter().filter(|sync| saved_plans.contains_key(&sync.name)).collect();
+    let (task, dry) = (Selection::Everybody.into(), context.cli.dry_run);
+    carry_out(context, RunBatch { syncs, task, trigger: Trigger::PlanFile, dry, saved_plans }).await
 }
 
-async fn read(desk: &Desk<'_>, file: &Path) -> Result<SavedPlan, Complaint> {
+async fn read(context: &CommandContext<'_>, file: &Path) -> Result<SavedPlan, CommandError> {
     let help = "help: make and read a new one with `rosterd plan --out FILE`";
     let refuse = |why: String| (format!("cannot apply {}: {why}\n{help}", file.display()), exit::HELD);
-    let bytes = desk
+    let bytes = context
         .console
         .read_file(file, LARGEST_BYTES)
         .map_err(|error| (format!("cannot read {}: {error}\n{help}", file.display()), exit::USAGE))?;
     let plan: SavedPlan =
         serde_json::from_slice(&bytes).map_err(|error| refuse(format!("it is no plan: {error}")))?;
-    if let Some(problem) = plan.problem(&desk.config.digest, Millis::now()) {
+    if let Some(problem) = plan.problem(&context.config.digest, Millis::now()) {
         return Err(refuse(problem));
     }
-    let bindings = bindings(desk).await?;
+    let bindings = bindings(context).await?;
     for saved in &plan.syncs {
         match bindings.get(&saved.sync) {
             None => return Err(refuse(format!("there is no sync \"{}\" here", saved.sync))),
@@ -105,13 +116,13 @@ async fn read(desk: &Desk<'_>, file: &Path) -> Result<SavedPlan, Complaint> {
 }
 
 /// What each sync is bound to.
-async fn bindings(desk: &Desk<'_>) -> Result<HashMap<String, String>, Complaint> {
-    let snapshot = desk.read().await?;
+async fn bindings(context: &CommandContext<'_>) -> Result<HashMap<String, String>, CommandError> {
+    let snapshot = context.read().await?;
     let pacers = Pacers::new();
     let mut bindings = HashMap::new();
-    for sync in &desk.config.syncs {
-        let sides = desk.sides(sync, &pacers, &snapshot).await?;
-        bindings.insert(sync.name.clone(), bound_to(&sides.source, sync));
+    for sync in &context.config.syncs {
+        let session = context.session(sync, &pacers, &snapshot).await?;
+        bindings.insert(sync.name.clone(), bound_to(&session.source, sync));
     }
     Ok(bindings)
 }

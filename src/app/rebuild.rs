@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::desk::{Desk, Reading, Writing};
-use super::{Complaint, runs, state_complaint};
+use super::command_context::{CommandContext, Reading, Writing};
+use super::{CommandError, runs, state_complaint};
 use crate::cli::ListFormat;
 use crate::config;
+use crate::engine::context::target_url;
+use crate::engine::error::RunError;
+use crate::engine::session::{SyncSession, vendor};
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::history::EventKind;
 use crate::model::id::Vendor;
 use crate::model::report::Mode;
 use crate::model::time::Millis;
-use crate::reconcile::rebuild::{Rebuild, RebuildRequest, Taken, plan_rebuild, store_rebuild, taken};
-use crate::reconcile::{RunError, Sides, target_url, vendor};
+use crate::operations::rebuild::{Rebuild, RebuildRequest, Taken, plan_rebuild, store_rebuild, taken};
 use crate::report::{RebuildReport, write_rebuilds, write_rebuilds_json};
 use crate::store::{NewEvent, Restored, Snapshot, Store, StoreError, counted, set_aside};
 
@@ -22,43 +24,47 @@ use crate::store::{NewEvent, Restored, Snapshot, Store, StoreError, counted, set
 pub(super) static UNDER_WAY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// `rosterd rebuild`.
-pub(super) async fn run(desk: &Desk<'_>, yes: bool) -> u8 {
-    rebuild(desk, yes).await.unwrap_or_else(|complaint| desk.complain(complaint))
+pub(super) async fn run(context: &CommandContext<'_>, yes: bool) -> u8 {
+    rebuild(context, yes).await.unwrap_or_else(|error| context.report_error(error))
 }
 
-async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
-    desk.list_format()?;
+async fn rebuild(context: &CommandContext<'_>, yes: bool) -> Result<u8, CommandError> {
+    context.list_format()?;
     let _alone = alone()?;
-    let syncs = desk.chosen()?;
+    let syncs = context.chosen()?;
     if let Some(message) = runs::unreadable_secrets(&syncs) {
         return Err((message, exit::CONFIG));
     }
-    if desk.cli.dry_run {
-        let snapshot = read_or_empty(desk).await?;
-        let mut found = look(desk, &syncs, &snapshot).await?;
-        deliver(desk, &mut found).await?;
+    if context.cli.dry_run {
+        let snapshot = read_or_empty(context).await?;
+        let mut found = look(context, &syncs, &snapshot).await?;
+        deliver(context, &mut found).await?;
         let pending = found.iter().any(|(_, rebuild)| rebuild.facts.linked > 0);
-        return Ok(if pending && desk.cli.run.detailed_exitcode { exit::CHANGES_PENDING } else { exit::OK });
+        return Ok(if pending && context.cli.run.detailed_exitcode {
+            exit::CHANGES_PENDING
+        } else {
+            exit::OK
+        });
     }
-    let Some((store, was_damaged)) = write_or_set_aside(desk, yes).await? else {
-        return Ok(desk.console.complain("nothing was moved and nothing rebuilt", exit::HELD));
+    let Some((store, was_damaged)) = write_or_set_aside(context, yes).await? else {
+        return Ok(context.console.report_error("nothing was moved and nothing rebuilt", exit::HELD));
     };
-    let mut found = look(desk, &syncs, store.snapshot()).await?;
+    let mut found = look(context, &syncs, store.snapshot()).await?;
     if found.iter().any(|(_, rebuild)| rebuild.facts.linked > 0) && !yes {
         let mut text = Vec::new();
         let mut reports = reports(&mut found);
         let written = write_rebuilds(&mut reports, &mut text);
         give_back(&mut found, reports);
         written.map_err(|error| (format!("cannot show the links: {error}"), exit::FAILURE))?;
-        desk.console.say(String::from_utf8_lossy(&text).trim_end());
-        if !desk.console.confirmed("Store these links?").await? {
-            return Ok(desk.console.complain("no link was stored", exit::HELD));
+        context.console.say(String::from_utf8_lossy(&text).trim_end());
+        if !context.console.confirmed("Store these links?").await? {
+            return Ok(context.console.report_error("no link was stored", exit::HELD));
         }
     }
-    for (sides, rebuild) in &mut found {
-        let restored = store_rebuild(&store, &sides.config, &sides.source, rebuild)
+    for (session, rebuild) in &mut found {
+        let restored = store_rebuild(&store, &session.config, &session.source, rebuild)
             .await
-            .map_err(|error| run_complaint(&sides.config.name, error))?;
+            .map_err(|error| run_complaint(&session.config.name, error))?;
         rebuild.facts.mode = Mode::Apply;
         rebuild.facts.linked = restored.stored;
         if restored.taken > 0 {
@@ -66,12 +72,12 @@ async fn rebuild(desk: &Desk<'_>, yes: bool) -> Result<u8, Complaint> {
                 format!("{} were linked by somebody else meanwhile and stay as they are", restored.taken);
             rebuild.facts.notes.push(note);
         }
-        let by = desk.console.who();
-        tracing::info!(sync = sides.config.name, links = restored.stored, by, "rebuilt");
-        note(&store, by, &sides.config.name, restored, was_damaged).await?;
+        let by = context.console.who();
+        tracing::info!(sync = session.config.name, links = restored.stored, by, "rebuilt");
+        note(&store, by, &session.config.name, restored, was_damaged).await?;
     }
     store.close().await?;
-    deliver(desk, &mut found).await?;
+    deliver(context, &mut found).await?;
     Ok(exit::OK)
 }
 
@@ -82,7 +88,7 @@ async fn note(
     sync: &str,
     restored: Restored,
     was_damaged: bool,
-) -> Result<(), Complaint> {
+) -> Result<(), CommandError> {
     let Restored { stored, taken: _ } = restored;
     if stored == 0 && !was_damaged {
         return Ok(());
@@ -94,55 +100,59 @@ async fn note(
 }
 
 /// The guard of [`UNDER_WAY`].
-pub(super) fn alone() -> Result<tokio::sync::MutexGuard<'static, ()>, Complaint> {
+pub(super) fn alone() -> Result<tokio::sync::MutexGuard<'static, ()>, CommandError> {
     UNDER_WAY.try_lock().map_err(|_| {
         let text = "another rebuild or transfer is under way\nhelp: wait for its end, then repeat";
         (text.to_owned(), exit::BUSY)
     })
 }
 
-type Found = Vec<(Arc<Sides>, Rebuild)>;
+type Found = Vec<(Arc<SyncSession>, Rebuild)>;
 
 /// Looks for the links of each sync. What one finds is no other's.
-async fn look(desk: &Desk<'_>, syncs: &[&config::Sync], snapshot: &Snapshot) -> Result<Found, Complaint> {
+async fn look(
+    context: &CommandContext<'_>,
+    syncs: &[&config::Sync],
+    snapshot: &Snapshot,
+) -> Result<Found, CommandError> {
     let pacers = Pacers::new();
     let mut found = Vec::new();
     let mut taken_by_workspace: HashMap<String, Taken> = HashMap::new();
     for sync in syncs {
-        let complaint = |error: RunError| run_complaint(&sync.name, error);
-        let sides = desk.sides(sync, &pacers, snapshot).await?;
+        let error = |error: RunError| run_complaint(&sync.name, error);
+        let session = context.session(sync, &pacers, snapshot).await?;
         let workspace = target_url(&sync.target);
         let mut known = match taken_by_workspace.remove(&workspace) {
             Some(known) => known,
-            None => taken(snapshot, sync).await.map_err(complaint)?,
+            None => taken(snapshot, sync).await.map_err(error)?,
         };
-        let progress = desk.console.progress(desk.cli.global.quiet);
+        let progress = context.console.progress(context.cli.global.quiet);
         let request = RebuildRequest {
-            config: &sides.config,
-            mapping: &sides.mapping,
-            source: &sides.source,
-            target: &sides.target,
+            config: &session.config,
+            mapping: &session.mapping,
+            source: &session.source,
+            target: &session.target,
             snapshot,
-            others: vendors_of_others(desk, sync),
+            others: vendors_of_others(context, sync),
             watcher: progress.as_ref(),
         };
-        let rebuild = plan_rebuild(&request, &mut known).await.map_err(complaint)?;
+        let rebuild = plan_rebuild(&request, &mut known).await.map_err(error)?;
         taken_by_workspace.insert(workspace, known);
         let Some(rebuild) = rebuild else { return Err(cannot_list(&sync.name)) };
-        found.push((sides, rebuild));
+        found.push((session, rebuild));
     }
     Ok(found)
 }
 
 /// The vendors of other syncs into the same workspace.
-fn vendors_of_others(desk: &Desk<'_>, sync: &config::Sync) -> Vec<Vendor> {
+fn vendors_of_others(context: &CommandContext<'_>, sync: &config::Sync) -> Vec<Vendor> {
     let same = |other: &&config::Sync| {
         other.name != sync.name && target_url(&other.target) == target_url(&sync.target)
     };
-    desk.config.syncs.iter().filter(same).map(|other| vendor(&other.source)).collect()
+    context.config.syncs.iter().filter(same).map(|other| vendor(&other.source)).collect()
 }
 
-fn cannot_list(sync: &str) -> Complaint {
+fn cannot_list(sync: &str) -> CommandError {
     let text = format!(
         "sync \"{sync}\": the workspace does not list its accounts, so links cannot be found again from there\nhelp: \
          nothing is lost for whoever is assigned: the next run looks each person up and takes the account over; whoever \
@@ -152,7 +162,7 @@ fn cannot_list(sync: &str) -> Complaint {
 }
 
 /// What a run's error means for a command that is none.
-pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
+pub(super) fn run_complaint(sync: &str, error: RunError) -> CommandError {
     let code = match &error {
         RunError::Source(_) => exit::SOURCE,
         RunError::Target(_) => exit::TARGET,
@@ -180,11 +190,11 @@ pub(super) fn run_complaint(sync: &str, error: RunError) -> Complaint {
 }
 
 /// The state for a dry run; of a damaged one nothing is used.
-async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
-    if desk.daemon.is_some() {
-        return desk.read().await;
+async fn read_or_empty(context: &CommandContext<'_>) -> Result<Reading, CommandError> {
+    if context.daemon.is_some() {
+        return context.read().await;
     }
-    let directory = &desk.config.state_dir;
+    let directory = &context.config.state_dir;
     let why = match Snapshot::open(directory).await {
         Err(StoreError::Damaged { why, .. }) => why,
         Err(error) => return Err(state_complaint(error)),
@@ -193,7 +203,7 @@ async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
             None => return Ok(Reading::Own(snapshot)),
         },
     };
-    desk.console.say(&format!(
+    context.console.say(&format!(
         "the state database in {} is damaged: {why}\nwithout --dry-run it is moved aside",
         directory.display()
     ));
@@ -202,22 +212,25 @@ async fn read_or_empty(desk: &Desk<'_>) -> Result<Reading, Complaint> {
 
 /// The state for writing, and whether a damaged one was moved aside first, once that was confirmed. `None` = it was
 /// not.
-async fn write_or_set_aside(desk: &Desk<'_>, yes: bool) -> Result<Option<(Writing, bool)>, Complaint> {
-    if desk.daemon.is_some() {
-        return desk.write().await.map(|store| Some((store, false)));
+async fn write_or_set_aside(
+    context: &CommandContext<'_>,
+    yes: bool,
+) -> Result<Option<(Writing, bool)>, CommandError> {
+    if context.daemon.is_some() {
+        return context.write().await.map(|store| Some((store, false)));
     }
-    let directory = &desk.config.state_dir;
+    let directory = &context.config.state_dir;
     runs::refuse_root_in_somebody_elses_state(directory).map_err(|message| (message, exit::CONFIG))?;
-    let take_over = desk.cli.run.take_over;
+    let take_over = context.cli.run.take_over;
     match Store::open(directory, take_over).await {
         Err(StoreError::Damaged { path, why }) => {
-            desk.console.say(&format!("the state database {} is damaged: {why}", path.display()));
+            context.console.say(&format!("the state database {} is damaged: {why}", path.display()));
             let question = "Move it aside and begin with an empty state?";
-            if !yes && !desk.console.confirmed(question).await? {
+            if !yes && !context.console.confirmed(question).await? {
                 return Ok(None);
             }
             let aside = set_aside(directory, Millis::now()).map_err(state_complaint)?;
-            desk.console.say(&format!("moved aside, not deleted: {}", aside.display()));
+            context.console.say(&format!("moved aside, not deleted: {}", aside.display()));
             let store = Store::open(directory, take_over).await.map_err(state_complaint)?;
             Ok(Some((Writing::Own(store), true)))
         }
@@ -243,11 +256,12 @@ fn give_back(found: &mut Found, reports: Vec<RebuildReport>) {
     }
 }
 
-async fn deliver(desk: &Desk<'_>, found: &mut Found) -> Result<(), Complaint> {
+async fn deliver(context: &CommandContext<'_>, found: &mut Found) -> Result<(), CommandError> {
     let mut reports = reports(found);
-    let format = desk.list_format()?;
-    desk.console
-        .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
+    let format = context.list_format()?;
+    context
+        .console
+        .hand_out(format.into(), context.cli.run.output.as_deref(), &[], |out| match format {
             ListFormat::Text => write_rebuilds(&mut reports, out),
             ListFormat::Json => write_rebuilds_json(&mut reports, out),
         })

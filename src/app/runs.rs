@@ -9,46 +9,51 @@ use tokio::sync::watch;
 
 use super::caller::user_name;
 use super::check::secrets_of;
-use super::desk::{Desk, Writing};
+use super::command_context::{CommandContext, Writing};
 use super::signal::Signals;
-use super::{Complaint, secrets, state_complaint};
+use super::{CommandError, secrets, state_complaint};
 use crate::config;
 use crate::core::quarantine::Side;
 use crate::daemon::Done;
+use crate::engine::quarantine::put_off;
+use crate::engine::retention::clear_up;
+use crate::engine::run::{FinishedRun, RunRefusal};
+use crate::engine::selection::Selection;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::CheckLevel;
 use crate::model::report::{ActionRecord, RunResult, Trigger};
+use crate::model::run_event::RunWatcher;
 use crate::model::time::Millis;
-use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Refused, Who, clear_up, put_off};
+use crate::operations::run_task::RunSpec;
+use crate::operations::run_task::{RunTask, dry_run, live_run};
 use crate::report::{SyncReport, visible};
 use crate::store::Store;
 use crate::telemetry::log::LogWatcher;
 
 /// What is to be run, beyond what the command line says of reports.
-pub(super) struct Orders<'a> {
+pub(super) struct RunBatch<'a> {
     /// The syncs.
     pub syncs: Vec<&'a config::Sync>,
-    /// Whom it is about.
-    pub who: Who,
+    /// What it is for.
+    pub task: RunTask,
     /// What started it.
     pub trigger: Trigger,
     /// Whether nothing may be written.
     pub dry: bool,
     /// A saved plan's actions, by sync.
-    pub only: HashMap<String, Vec<ActionRecord>>,
+    pub saved_plans: HashMap<String, Vec<ActionRecord>>,
 }
 
-impl Orders<'_> {
-    fn of(&self, desk: &Desk<'_>, sync: &config::Sync) -> Order {
-        let unattended = desk.cli.run.unattended;
-        Order {
-            who: self.who.clone(),
+impl RunBatch<'_> {
+    fn of(&self, context: &CommandContext<'_>, sync: &config::Sync) -> RunSpec {
+        let unattended = context.cli.run.unattended;
+        RunSpec {
+            task: self.task.clone(),
             trigger: self.trigger,
             unattended,
-            by: (!unattended && !self.dry).then(|| desk.console.who()),
-            only: self.only.get(&sync.name).cloned(),
+            actor: (!unattended && !self.dry).then(|| context.console.who()),
+            saved_plan: self.saved_plans.get(&sync.name).cloned(),
         }
     }
 }
@@ -57,52 +62,57 @@ impl Orders<'_> {
 type Ended = (Vec<SyncReport>, Vec<u8>);
 
 /// `--reconcile-now` and `--dry-run`.
-pub(super) async fn run(desk: &Desk<'_>) -> u8 {
-    let cli = desk.cli;
-    let syncs = match desk.chosen() {
+pub(super) async fn run(context: &CommandContext<'_>) -> u8 {
+    let cli = context.cli;
+    let syncs = match context.chosen() {
         Ok(syncs) => syncs,
-        Err(complaint) => return desk.complain(complaint),
+        Err(error) => return context.report_error(error),
     };
-    let who = if cli.run.user.is_empty() { Who::Everybody } else { Who::Named(cli.run.user.clone()) };
+    let everybody = cli.run.user.is_empty();
+    let selection = if everybody { Selection::Everybody } else { Selection::Named(cli.run.user.clone()) };
+    let task = RunTask::Reconcile(selection);
     let trigger = if cli.run.unattended { Trigger::Schedule } else { Trigger::Manual };
-    carry_out(desk, Orders { syncs, who, trigger, dry: cli.dry_run, only: HashMap::new() }).await
+    carry_out(context, RunBatch { syncs, task, trigger, dry: cli.dry_run, saved_plans: HashMap::new() }).await
 }
 
 /// Carries orders out and delivers the report.
-pub(super) async fn carry_out(desk: &Desk<'_>, orders: Orders<'_>) -> u8 {
-    carry_out_all(desk, vec![orders]).await
+pub(super) async fn carry_out(context: &CommandContext<'_>, batch: RunBatch<'_>) -> u8 {
+    carry_out_all(context, vec![batch]).await
 }
 
 /// Carries several orders out, one after the other, and delivers one report of all.
-pub(super) async fn carry_out_all(desk: &Desk<'_>, all: Vec<Orders<'_>>) -> u8 {
+pub(super) async fn carry_out_all(context: &CommandContext<'_>, all: Vec<RunBatch<'_>>) -> u8 {
     let (mut reports, mut codes) = (Vec::new(), Vec::new());
-    for orders in &all {
-        match runs(desk, orders).await {
+    for batch in &all {
+        match runs(context, batch).await {
             Ok((ended, code)) => {
                 reports.extend(ended);
                 codes.push(code);
             }
-            Err(complaint) => return desk.complain(complaint),
+            Err(error) => return context.report_error(error),
         }
     }
     let code = exit::combine(codes);
-    let options = &desk.cli.run;
-    match desk.console.deliver(options.format, options.output.as_deref(), &mut reports).await {
+    let options = &context.cli.run;
+    match context.console.deliver(options.format, options.output.as_deref(), &mut reports).await {
         Ok(()) => code,
-        Err(message) => desk.complain((message, exit::FAILURE)),
+        Err(message) => context.report_error((message, exit::FAILURE)),
     }
 }
 
 /// Carries orders out: the reports, and the exit code.
-pub(super) async fn runs(desk: &Desk<'_>, orders: &Orders<'_>) -> Result<(Vec<SyncReport>, u8), Complaint> {
-    if let Some(message) = unreadable_secrets(&orders.syncs) {
+pub(super) async fn runs(
+    context: &CommandContext<'_>,
+    batch: &RunBatch<'_>,
+) -> Result<(Vec<SyncReport>, u8), CommandError> {
+    if let Some(message) = unreadable_secrets(&batch.syncs) {
         return Err((message, exit::CONFIG));
     }
-    let (signals, interrupted) = interruption(desk)?;
-    let (reports, codes) = if orders.dry {
-        dry(desk, orders, &interrupted).await?
+    let (signals, interrupted) = interruption(context)?;
+    let (reports, codes) = if batch.dry {
+        dry(context, batch, &interrupted).await?
     } else {
-        real(desk, orders, &interrupted).await?
+        real(context, batch, &interrupted).await?
     };
     let stopped = reports.iter().any(|report| report.facts.result == RunResult::Interrupted);
     let by_signal = signals.and_then(|signals| signals.exit_code()).filter(|_| stopped);
@@ -110,16 +120,18 @@ pub(super) async fn runs(desk: &Desk<'_>, orders: &Orders<'_>) -> Result<(Vec<Sy
 }
 
 /// What asks a run to stop: the daemon's end, or a signal.
-pub(super) fn interruption(desk: &Desk<'_>) -> Result<(Option<Signals>, watch::Receiver<bool>), Complaint> {
+pub(super) fn interruption(
+    context: &CommandContext<'_>,
+) -> Result<(Option<Signals>, watch::Receiver<bool>), CommandError> {
     // The daemon listens for its own signals; a client's are the client's.
-    let signals = match desk.daemon {
+    let signals = match context.daemon {
         Some(_) => None,
         None => Some(
             Signals::listen()
                 .map_err(|error| (format!("cannot listen for signals: {error}"), exit::FAILURE))?,
         ),
     };
-    let interrupted = match (desk.daemon, &signals) {
+    let interrupted = match (context.daemon, &signals) {
         (Some(daemon), _) => daemon.stop(),
         (None, Some(signals)) => signals.interrupted(),
         (None, None) => watch::channel(false).1,
@@ -143,53 +155,53 @@ pub(super) fn unreadable_secrets(syncs: &[&config::Sync]) -> Option<String> {
 }
 
 async fn dry(
-    desk: &Desk<'_>,
-    orders: &Orders<'_>,
+    context: &CommandContext<'_>,
+    batch: &RunBatch<'_>,
     interrupted: &watch::Receiver<bool>,
-) -> Result<Ended, Complaint> {
-    let snapshot = desk.read().await?;
+) -> Result<Ended, CommandError> {
+    let snapshot = context.read().await?;
     let pacers = Pacers::new();
     let mut ended = (Vec::new(), Vec::new());
-    for sync in &orders.syncs {
-        let sides = desk.sides(sync, &pacers, &snapshot).await?;
-        let order = orders.of(desk, sync);
-        let watcher = watcher(desk, sync);
-        let finished = sides.dry_run(&order, &snapshot, watcher.as_ref(), interrupted.clone()).await;
-        note(desk, done(finished), &mut ended);
+    for sync in &batch.syncs {
+        let session = context.session(sync, &pacers, &snapshot).await?;
+        let spec = batch.of(context, sync);
+        let watcher = watcher(context, sync);
+        let finished = dry_run(&session, &spec, &snapshot, watcher.as_ref(), interrupted.clone()).await;
+        note(context, done(finished), &mut ended);
     }
     Ok(ended)
 }
 
 async fn real(
-    desk: &Desk<'_>,
-    orders: &Orders<'_>,
+    context: &CommandContext<'_>,
+    batch: &RunBatch<'_>,
     interrupted: &watch::Receiver<bool>,
-) -> Result<Ended, Complaint> {
-    let store = desk.write().await?;
+) -> Result<Ended, CommandError> {
+    let store = context.write().await?;
     let mut ended = (Vec::new(), Vec::new());
     let mut syncs = Vec::new();
-    for sync in &orders.syncs {
-        match quarantined(&store, sync, orders).await? {
+    for sync in &batch.syncs {
+        match quarantined(&store, sync, batch).await? {
             Some((message, code)) => {
-                desk.console.say(&message);
+                context.console.say(&message);
                 ended.1.push(code);
             }
             None => syncs.push(*sync),
         }
     }
     match &store {
-        Writing::Shared(_) => by_the_daemon(desk, orders, &syncs, &mut ended).await?,
+        Writing::Shared(_) => by_the_daemon(context, batch, &syncs, &mut ended).await?,
         Writing::Own(store) => {
             let pacers = Pacers::new();
             for sync in syncs {
-                let sides = desk.sides(sync, &pacers, store.snapshot()).await?;
-                let order = orders.of(desk, sync);
-                let watcher = watcher(desk, sync);
-                let finished = sides.reconcile(&order, store, watcher.as_ref(), interrupted.clone()).await;
-                note(desk, done(finished), &mut ended);
+                let session = context.session(sync, &pacers, store.snapshot()).await?;
+                let spec = batch.of(context, sync);
+                let watcher = watcher(context, sync);
+                let finished = live_run(&session, &spec, store, watcher.as_ref(), interrupted.clone()).await;
+                note(context, done(finished), &mut ended);
             }
             if !*interrupted.borrow() {
-                clear_up(store, desk.config.keep_history).await;
+                clear_up(store, context.config.keep_history).await;
             }
         }
     }
@@ -199,23 +211,23 @@ async fn real(
 
 /// The daemon's loop runs them, all syncs at once.
 async fn by_the_daemon(
-    desk: &Desk<'_>,
-    orders: &Orders<'_>,
+    context: &CommandContext<'_>,
+    batch: &RunBatch<'_>,
     syncs: &[&config::Sync],
     ended: &mut Ended,
-) -> Result<(), Complaint> {
-    let Some(daemon) = desk.daemon else { return Ok(()) };
+) -> Result<(), CommandError> {
+    let Some(daemon) = context.daemon else { return Ok(()) };
     let runs = syncs.iter().map(|sync| {
-        let order = orders.of(desk, sync);
-        let progress = desk.console.progress(desk.cli.global.quiet);
-        async move { daemon.run(&sync.name, order, progress).await }
+        let spec = batch.of(context, sync);
+        let progress = context.console.progress(context.cli.global.quiet);
+        async move { daemon.run(&sync.name, spec, progress).await }
     });
     for done in futures_util::future::join_all(runs).await {
         let Some(done) = done else {
             let text = "the daemon ended before the run did\nhelp: what was sent is recorded; `rosterd history` shows it";
             return Err((text.to_owned(), exit::FAILURE));
         };
-        note(desk, done, ended);
+        note(context, done, ended);
     }
     Ok(())
 }
@@ -224,9 +236,9 @@ async fn by_the_daemon(
 async fn quarantined(
     store: &Store,
     sync: &config::Sync,
-    orders: &Orders<'_>,
-) -> Result<Option<Complaint>, Complaint> {
-    if orders.trigger != Trigger::Schedule {
+    batch: &RunBatch<'_>,
+) -> Result<Option<CommandError>, CommandError> {
+    if batch.trigger != Trigger::Schedule {
         return Ok(None);
     }
     let waits = put_off(store.snapshot(), sync, &secrets(), Millis::now()).await.map_err(state_complaint)?;
@@ -245,25 +257,25 @@ async fn quarantined(
     Ok(Some((text, code)))
 }
 
-fn note(desk: &Desk<'_>, Done { report, refused }: Done, (reports, codes): &mut Ended) {
-    let code = match refused {
-        Some(Refused::Binding) => exit::CONFIG,
-        Some(Refused::StalePlan) => exit::HELD,
-        None => exit::of_run(&report.facts, desk.cli.run.detailed_exitcode),
+fn note(context: &CommandContext<'_>, Done { report, refusal }: Done, (reports, codes): &mut Ended) {
+    let code = match refusal {
+        Some(RunRefusal::Binding) => exit::CONFIG,
+        Some(RunRefusal::StalePlan) => exit::HELD,
+        None => exit::of_run(&report.facts, context.cli.run.detailed_exitcode),
     };
     codes.push(code);
     reports.push(report);
 }
 
-fn done(finished: Finished) -> Done {
-    let Finished { facts, records, refused } = finished;
-    Done { report: SyncReport { facts, records }, refused }
+fn done(finished: FinishedRun) -> Done {
+    let FinishedRun { facts, records, refusal } = finished;
+    Done { report: SyncReport { facts, records }, refusal }
 }
 
 /// Tells the log and whoever watches the command.
-pub(super) fn watcher(desk: &Desk<'_>, sync: &config::Sync) -> Arc<dyn Watcher> {
-    let log: Arc<dyn Watcher> = Arc::new(LogWatcher::new(&sync.name));
-    Arc::new(crate::daemon::event::All(vec![log, desk.console.progress(desk.cli.global.quiet)]))
+pub(super) fn watcher(context: &CommandContext<'_>, sync: &config::Sync) -> Arc<dyn RunWatcher> {
+    let log: Arc<dyn RunWatcher> = Arc::new(LogWatcher::new(&sync.name));
+    Arc::new(crate::daemon::event::All(vec![log, context.console.progress(context.cli.global.quiet)]))
 }
 
 /// Files that root makes in another user's state directory would lock that user's service out.

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::command_context::CommandContext;
 use super::console::{to_file, to_stdout};
-use super::desk::Desk;
-use super::{Complaint, erase, state_complaint};
+use super::{CommandError, erase, state_complaint};
 use crate::cli::{HistoryOptions, ListFormat};
 use crate::core::status::status;
 use crate::exit;
@@ -15,37 +15,37 @@ use crate::store::Past;
 
 /// `rosterd status`: exit 1 where a removal waits although nobody wants it to, a sync is in quarantine, or its firings
 /// were missed; else 0.
-pub(super) async fn show(desk: &Desk<'_>) -> u8 {
-    let format = match desk.cli.run.format.of_list() {
+pub(super) async fn show(context: &CommandContext<'_>) -> u8 {
+    let format = match context.cli.run.format.of_list() {
         Ok(format) => format,
-        Err(message) => return desk.complain((message, exit::USAGE)),
+        Err(message) => return context.report_error((message, exit::USAGE)),
     };
-    match gathered(desk).await {
+    match gathered(context).await {
         Ok(status) => {
-            let written = write_out(desk, format, |out| match format {
+            let written = write_out(context, format, |out| match format {
                 ListFormat::Text => report::write_status(&status, out),
                 ListFormat::Json => report::write_status_json(&status, out),
             });
             match written {
                 Ok(()) if status.healthy => exit::OK,
                 Ok(()) => exit::FAILURE,
-                Err(message) => desk.complain((message, exit::FAILURE)),
+                Err(message) => context.report_error((message, exit::FAILURE)),
             }
         }
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn gathered(desk: &Desk<'_>) -> Result<Status, Complaint> {
-    let syncs = desk.chosen()?;
-    let snapshot = desk.read().await?;
+async fn gathered(context: &CommandContext<'_>) -> Result<Status, CommandError> {
+    let syncs = context.chosen()?;
+    let snapshot = context.read().await?;
     let now = Millis::now();
     let names = syncs.iter().map(|sync| sync.name.clone()).collect();
     let recorded = snapshot.recorded(names, now).await.map_err(state_complaint)?;
     // Whoever asks for one sync is told of that one.
-    let unconfigured = match desk.cli.run.sync.is_empty() {
+    let unconfigured = match context.cli.run.sync.is_empty() {
         true => snapshot
-            .unconfigured(desk.config.syncs.iter().map(|sync| sync.name.clone()).collect())
+            .unconfigured(context.config.syncs.iter().map(|sync| sync.name.clone()).collect())
             .await
             .map_err(state_complaint)?,
         false => Vec::new(),
@@ -54,35 +54,35 @@ async fn gathered(desk: &Desk<'_>) -> Result<Status, Complaint> {
 }
 
 /// `rosterd history`.
-pub(super) async fn history(desk: &Desk<'_>, options: &HistoryOptions) -> u8 {
+pub(super) async fn history(context: &CommandContext<'_>, options: &HistoryOptions) -> u8 {
     let told = match (&options.erase, options.run) {
-        (Some(who), _) => erase::erase(desk, who, options.yes).await,
-        (None, Some(run)) => again(desk, run).await,
-        (None, None) if options.verify => return verified(desk).await,
-        (None, None) => past(desk, options).await,
+        (Some(who), _) => erase::erase(context, who, options.yes).await,
+        (None, Some(run)) => again(context, run).await,
+        (None, None) if options.verify => return verified(context).await,
+        (None, None) => past(context, options).await,
     };
     match told {
         Ok(()) => exit::OK,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
 /// Looks at the whole journal: exit 0 where it fits, else 1.
-async fn verified(desk: &Desk<'_>) -> u8 {
-    match audited(desk).await {
+async fn verified(context: &CommandContext<'_>) -> u8 {
+    match audited(context).await {
         Ok(true) => exit::OK,
         Ok(false) => exit::FAILURE,
-        Err(complaint) => desk.complain(complaint),
+        Err(error) => context.report_error(error),
     }
 }
 
-async fn audited(desk: &Desk<'_>) -> Result<bool, Complaint> {
-    let format = desk.list_format()?;
-    let snapshot = desk.read().await?;
+async fn audited(context: &CommandContext<'_>) -> Result<bool, CommandError> {
+    let format = context.list_format()?;
+    let snapshot = context.read().await?;
     let chain = snapshot.audit().await.map_err(state_complaint)?;
     let intact = chain.intact;
     let history = History::Chain { chain };
-    write_out(desk, format, |out| match format {
+    write_out(context, format, |out| match format {
         ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
         ListFormat::Text => report::write_history(&history, out),
         ListFormat::Json => report::write_history_json(&history, Millis::now(), out),
@@ -91,28 +91,29 @@ async fn audited(desk: &Desk<'_>) -> Result<bool, Complaint> {
     Ok(intact)
 }
 
-async fn again(desk: &Desk<'_>, number: i64) -> Result<(), Complaint> {
-    let snapshot = desk.read().await?;
+async fn again(context: &CommandContext<'_>, number: i64) -> Result<(), CommandError> {
+    let snapshot = context.read().await?;
     let Some(run) = snapshot.run_again(number).await.map_err(state_complaint)? else {
         let message = format!("there is no run {number} on record\nhelp: `rosterd history` lists the runs");
         return Err((message, exit::USAGE));
     };
-    desk.console
-        .deliver(desk.cli.run.format, desk.cli.run.output.as_deref(), &mut [report::again(run)])
+    context
+        .console
+        .deliver(context.cli.run.format, context.cli.run.output.as_deref(), &mut [report::again(run)])
         .await
         .map_err(|message| (message, exit::FAILURE))
 }
 
-async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint> {
-    let format = desk.cli.run.format.of_list().map_err(|message| (message, exit::USAGE))?;
+async fn past(context: &CommandContext<'_>, options: &HistoryOptions) -> Result<(), CommandError> {
+    let format = context.cli.run.format.of_list().map_err(|message| (message, exit::USAGE))?;
     // A sync that is not configured any more has a history too, so the names are taken as they are.
     let past = Past {
-        syncs: desk.cli.run.sync.clone(),
+        syncs: context.cli.run.sync.clone(),
         since: options.since,
         failed: options.failed,
         limit: options.limit,
     };
-    let snapshot = desk.read().await?;
+    let snapshot = context.read().await?;
     let history = match &options.user {
         Some(user) => History::Attempts {
             user: user.clone(),
@@ -124,7 +125,7 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
             History::Runs { runs, events }
         }
     };
-    write_out(desk, format, |out| match format {
+    write_out(context, format, |out| match format {
         ListFormat::Text if !snapshot.exists() => writeln!(out, "no run yet: there is no state"),
         ListFormat::Text => report::write_history(&history, out),
         ListFormat::Json => report::write_history_json(&history, Millis::now(), out),
@@ -134,11 +135,11 @@ async fn past(desk: &Desk<'_>, options: &HistoryOptions) -> Result<(), Complaint
 
 /// Writes to stdout, or atomically to the file of `--output`. A reader that has seen enough is no error.
 fn write_out(
-    desk: &Desk<'_>,
+    context: &CommandContext<'_>,
     format: ListFormat,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), String> {
-    if let Some(path) = &desk.cli.run.output {
+    if let Some(path) = &context.cli.run.output {
         return to_file("the report", path, write);
     }
     to_stdout(format.into(), write)

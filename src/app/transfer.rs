@@ -1,48 +1,52 @@
 //! `rosterd transfer`: links are handed over to another sync, or to a source that moved.
 
-use super::desk::{Desk, Reading};
+use super::command_context::{CommandContext, Reading};
 use super::rebuild::{alone, run_complaint};
-use super::{Complaint, runs, state_complaint};
+use super::{CommandError, runs, state_complaint};
 use crate::cli::{ListFormat, TransferOptions};
 use crate::config;
+use crate::engine::session::SyncSession;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::history::EventKind;
 use crate::model::report::Mode;
 use crate::model::time::Millis;
-use crate::reconcile::Sides;
-use crate::reconcile::transfer::{Transfer, TransferError, TransferRequest, carry_out, plan_transfer};
+use crate::operations::transfer::{Transfer, TransferError, TransferRequest, carry_out, plan_transfer};
 use crate::report::{TransferReport, visible, write_transfer, write_transfer_json};
 use crate::store::{NewEvent, Snapshot, counted};
 
 /// `rosterd transfer`.
-pub(super) async fn run(desk: &Desk<'_>, options: &TransferOptions) -> u8 {
-    transfer(desk, options).await.unwrap_or_else(|complaint| desk.complain(complaint))
+pub(super) async fn run(context: &CommandContext<'_>, options: &TransferOptions) -> u8 {
+    transfer(context, options).await.unwrap_or_else(|error| context.report_error(error))
 }
 
-async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Complaint> {
-    desk.list_format()?;
+async fn transfer(context: &CommandContext<'_>, options: &TransferOptions) -> Result<u8, CommandError> {
+    context.list_format()?;
     let _alone = alone()?;
-    let to = taker(desk, options)?;
+    let to = taker(context, options)?;
     if let Some(message) = runs::unreadable_secrets(&[to]) {
         return Err((message, exit::CONFIG));
     }
     let pacers = Pacers::new();
-    if desk.cli.dry_run {
-        let snapshot: Reading = desk.read().await?;
-        let sides = desk.sides(to, &pacers, &snapshot).await?;
-        let progress = desk.console.progress(desk.cli.global.quiet);
-        let request = request(options, &sides, &snapshot, progress.as_ref());
-        let found = plan_transfer(&request).await.map_err(|error| complaint(options, error))?;
+    if context.cli.dry_run {
+        let snapshot: Reading = context.read().await?;
+        let session = context.session(to, &pacers, &snapshot).await?;
+        let progress = context.console.progress(context.cli.global.quiet);
+        let request = request(options, &session, &snapshot, progress.as_ref());
+        let found = plan_transfer(&request).await.map_err(|error| error_of(options, error))?;
         let pending = found.facts.handed_over > 0;
-        deliver(desk, found).await?;
-        return Ok(if pending && desk.cli.run.detailed_exitcode { exit::CHANGES_PENDING } else { exit::OK });
+        deliver(context, found).await?;
+        return Ok(if pending && context.cli.run.detailed_exitcode {
+            exit::CHANGES_PENDING
+        } else {
+            exit::OK
+        });
     }
-    let store = desk.write().await?;
-    let sides = desk.sides(to, &pacers, store.snapshot()).await?;
-    let progress = desk.console.progress(desk.cli.global.quiet);
-    let request = request(options, &sides, store.snapshot(), progress.as_ref());
-    let mut found = plan_transfer(&request).await.map_err(|error| complaint(options, error))?;
+    let store = context.write().await?;
+    let session = context.session(to, &pacers, store.snapshot()).await?;
+    let progress = context.console.progress(context.cli.global.quiet);
+    let request = request(options, &session, store.snapshot(), progress.as_ref());
+    let mut found = plan_transfer(&request).await.map_err(|error| error_of(options, error))?;
     let planned = found.facts.handed_over;
     if planned > 0 && !options.yes {
         let parked_as = found.parked_as.clone();
@@ -50,38 +54,40 @@ async fn transfer(desk: &Desk<'_>, options: &TransferOptions) -> Result<u8, Comp
         let mut text = Vec::new();
         write_transfer(&mut report, &mut text)
             .map_err(|error| (format!("cannot show the links: {error}"), exit::FAILURE))?;
-        desk.console.say(String::from_utf8_lossy(&text).trim_end());
-        if !desk.console.confirmed("Hand these links over?").await? {
-            return Ok(desk.console.complain("nothing was handed over", exit::HELD));
+        context.console.say(String::from_utf8_lossy(&text).trim_end());
+        if !context.console.confirmed("Hand these links over?").await? {
+            return Ok(context.console.report_error("nothing was handed over", exit::HELD));
         }
         let TransferReport { facts, links, left } = report;
         found = Transfer { facts, links, left, parked_as };
     }
     found.facts.mode = Mode::Apply;
     if planned > 0 {
-        let done =
-            carry_out(&request, &mut found, &store).await.map_err(|error| complaint(options, error))?;
+        let done = carry_out(&request, &mut found, &store).await.map_err(|error| error_of(options, error))?;
         found.facts.handed_over = done;
         if done < planned {
             let note = format!("{} changed meanwhile and stay as they are", planned - done);
             found.facts.notes.push(note);
         }
-        let by = desk.console.who();
+        let by = context.console.who();
         tracing::info!(from = options.from, to = options.to, links = done, by, "handed over");
         let detail = Some(format!("from \"{}\" to \"{}\"", options.from, options.to));
         let (kind, sync, at) = (EventKind::Transfer, Some(options.to.clone()), Millis::now());
         let event = NewEvent { kind, sync, by, at, counts: counted([("links", done)]), detail };
         store.note_event(event).await.map_err(state_complaint)?;
     }
-    drop(sides);
+    drop(session);
     store.close().await?;
-    deliver(desk, found).await?;
+    deliver(context, found).await?;
     Ok(exit::OK)
 }
 
 /// The sync that takes, which has to be configured.
-fn taker<'a>(desk: &Desk<'a>, options: &TransferOptions) -> Result<&'a config::Sync, Complaint> {
-    let config = desk.config;
+fn taker<'a>(
+    context: &CommandContext<'a>,
+    options: &TransferOptions,
+) -> Result<&'a config::Sync, CommandError> {
+    let config = context.config;
     config.syncs.iter().find(|sync| sync.name == options.to).ok_or_else(|| {
         let names: Vec<&str> = config.syncs.iter().map(|sync| sync.name.as_str()).collect();
         let text = format!(
@@ -95,23 +101,23 @@ fn taker<'a>(desk: &Desk<'a>, options: &TransferOptions) -> Result<&'a config::S
 
 fn request<'a>(
     options: &'a TransferOptions,
-    sides: &'a Sides,
+    session: &'a SyncSession,
     snapshot: &'a Snapshot,
-    watcher: &'a dyn crate::reconcile::event::Watcher,
-) -> TransferRequest<'a, crate::target::scim::ScimTarget> {
+    watcher: &'a dyn crate::model::run_event::RunWatcher,
+) -> TransferRequest<'a, crate::scim::adapter::ScimTarget> {
     TransferRequest {
         from: &options.from,
-        config: &sides.config,
-        mapping: &sides.mapping,
-        source: &sides.source,
-        target: &sides.target,
+        config: &session.config,
+        mapping: &session.mapping,
+        source: &session.source,
+        target: &session.target,
         snapshot,
         who: &options.who,
         watcher,
     }
 }
 
-fn complaint(options: &TransferOptions, error: TransferError) -> Complaint {
+fn error_of(options: &TransferOptions, error: TransferError) -> CommandError {
     match error {
         TransferError::Unfit(text) => (text, exit::USAGE),
         TransferError::Busy(_) => (error.to_string(), exit::BUSY),
@@ -124,11 +130,12 @@ fn report(found: Transfer) -> TransferReport {
     TransferReport { facts, links, left }
 }
 
-async fn deliver(desk: &Desk<'_>, found: Transfer) -> Result<(), Complaint> {
+async fn deliver(context: &CommandContext<'_>, found: Transfer) -> Result<(), CommandError> {
     let mut report = report(found);
-    let format = desk.list_format()?;
-    desk.console
-        .hand_out(format.into(), desk.cli.run.output.as_deref(), &[], |out| match format {
+    let format = context.list_format()?;
+    context
+        .console
+        .hand_out(format.into(), context.cli.run.output.as_deref(), &[], |out| match format {
             ListFormat::Text => write_transfer(&mut report, out),
             ListFormat::Json => write_transfer_json(&mut report, out),
         })

@@ -228,5 +228,4 @@ fn check_content(value: OsString, place: &str) -> Result<SecretString, SecretErr
 }
 
 #[cfg(test)]
-#[path = "secret_tests.rs"]
 mod tests;

@@ -70,3 +70,6 @@ pub fn creation(desired: &DesiredAccount) -> Vec<Change> {
 pub fn activation(from: Option<bool>, to: bool) -> Change {
     Change { path: AttributePath::active(), from: from.map(Scalar::Flag), to: Some(Scalar::Flag(to)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,10 @@
 //! is repaired. What must not: reading either side, policies, guards.
 
 use super::echo;
+use super::eligibility::Eligibility;
 use super::normalize::same_value;
 use super::planner::{removal_cause, removal_verb};
 use super::situation::LinkKind;
-use super::standing::Standing;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
@@ -120,23 +120,23 @@ pub fn compare(
 
 /// Compares somebody's access. `active` is what the target shows; `None` = it does not say, and nothing is judged.
 pub fn compare_access(
-    standing: &Standing,
+    eligibility: &Eligibility,
     state: LinkState,
     active: Option<bool>,
     policy: &LifecyclePolicy,
 ) -> AccessDrift {
     let Some(active) = active else { return AccessDrift::Unchanged };
     let link = LinkKind::from(Some(state));
-    match standing {
-        Standing::Qualifies(_) => match (link, active) {
+    match eligibility {
+        Eligibility::Qualifies(_) => match (link, active) {
             (LinkKind::Active, true) => AccessDrift::Unchanged,
             (LinkKind::Active, false) => AccessDrift::SwitchedOff,
             (LinkKind::Inactive | LinkKind::Gone | LinkKind::None, true | false) => {
                 AccessDrift::SourceChanged
             }
         },
-        Standing::Suspended | Standing::Leaver(_) | Standing::OutOfScope => {
-            let removes = removal_verb(removal_cause(standing), policy).is_some();
+        Eligibility::Suspended | Eligibility::Leaver(_) | Eligibility::OutOfScope => {
+            let removes = removal_verb(removal_cause(eligibility), policy).is_some();
             match (removes, link, active) {
                 (true, LinkKind::Active, true | false) => AccessDrift::SourceChanged,
                 (true, LinkKind::Inactive | LinkKind::Gone | LinkKind::None, true) => {
@@ -151,7 +151,7 @@ pub fn compare_access(
             }
         }
         // Whoever cannot be decided is not judged here either.
-        Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => AccessDrift::Unchanged,
+        Eligibility::Pending | Eligibility::Blocked(_) | Eligibility::Unknown(_) => AccessDrift::Unchanged,
     }
 }
 
@@ -197,3 +197,6 @@ fn is_same(path: &AttributePath, one: &Scalar, other: &Scalar) -> bool {
             Some(EchoKind::Ignored) => false,
         }
 }
+
+#[cfg(test)]
+mod tests;

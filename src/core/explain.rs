@@ -3,11 +3,11 @@
 //! What lives here: which fact means what for a reader, and what to do next. What must not: decisions (the line of the
 //! planner's own action is what is explained), reading (`store`, `reconcile`), layout (`report`).
 
+use super::eligibility::{Eligibility, lifecycle_of};
 use super::lifecycle::Lifecycle;
 use super::mapping::{InScope, Mapping};
 use super::protection::Protection;
 use super::quarantine::{Health, Quarantine, quarantine};
-use super::standing::{Standing, lifecycle_of};
 use super::status::interval;
 use crate::config::{self, SourceKind};
 use crate::model::account::Account;
@@ -115,7 +115,7 @@ pub struct Seen<'a> {
     /// The source's answer.
     pub read: &'a PointRead,
     /// Where the person stands; `None` where the source does not know them.
-    pub standing: Option<&'a Standing>,
+    pub eligibility: Option<&'a Eligibility>,
     /// The line of a run that may not write; `None` = unchanged.
     pub record: Option<ActionRecord>,
     /// Accounts at the target.
@@ -232,7 +232,7 @@ impl Explainer<'_> {
 
     /// One person, after both sides were asked.
     pub fn seen_person(&self, person: Stored, sync: &StoredSync, seen: Seen<'_>) -> PersonExplained {
-        let Seen { read, standing, record, matches, account, token_owner, limits, raw } = seen;
+        let Seen { read, eligibility, record, matches, account, token_owner, limits, raw } = seen;
         let linked = person.link.is_some();
         let identity = match &read.finding {
             Finding::Assigned(identity) | Finding::NotAssigned(identity) => Some(&**identity),
@@ -245,7 +245,7 @@ impl Explainer<'_> {
             .flatten();
         let mappings = identity.map_or_else(Vec::new, |identity| {
             let known = Known {
-                qualifies: matches!(standing, Some(Standing::Qualifies(_))),
+                qualifies: matches!(eligibility, Some(Eligibility::Qualifies(_))),
                 record: record.as_ref(),
                 link: person.link.as_ref(),
                 account,
@@ -265,7 +265,7 @@ impl Explainer<'_> {
             record: identity.map(|identity| source_record(identity, raw)),
             lifecycle: identity.zip(lifecycle).map(|(identity, word)| self.lifecycle(identity, word)),
             assignment: Some(self.assignment(read)),
-            scope: identity.map(|_| self.scope(names.as_ref(), standing)),
+            scope: identity.map(|_| self.scope(names.as_ref(), eligibility)),
             mappings,
             matches,
             ..self.begin(user, person, sync, record, token_owner)
@@ -408,7 +408,7 @@ impl Explainer<'_> {
         let status = &identity.status;
         let why = match (status, word) {
             (VendorStatus::Okta(None) | VendorStatus::OneLogin(None), _) | (_, Lifecycle::Unknown) => {
-                format!("{vendor} says {status}, which is held back and never taken for a leaving")
+                format!("{vendor} says {status}, which is blocked and never taken for a leaving")
             }
             (_, Lifecycle::Active) => {
                 format!("{vendor} says {status}; a locked account or an expired password stays active")
@@ -434,17 +434,21 @@ impl Explainer<'_> {
         Judged { value: value.to_owned(), why }
     }
 
-    fn scope(&self, names: Option<&super::expression::Names>, standing: Option<&Standing>) -> ScopeStep {
+    fn scope(
+        &self,
+        names: Option<&super::expression::Names>,
+        eligibility: Option<&Eligibility>,
+    ) -> ScopeStep {
         let filter = self.config.scope.filter.clone();
-        let (value, why) = match (self.mapping.in_scope(names), standing) {
-            (_, Some(Standing::HeldBack(why))) if why.contains(super::mapping::OUTSIDE_DOMAINS) => {
+        let (value, why) = match (self.mapping.in_scope(names), eligibility) {
+            (_, Some(Eligibility::Blocked(why))) if why.contains(super::mapping::OUTSIDE_DOMAINS) => {
                 ("out", why.clone())
             }
             (InScope::Yes, _) if filter.is_none() => {
                 ("in", "there is no scope.filter, so everybody is in".to_owned())
             }
             (InScope::Yes, _) => ("in", "scope.filter gives true".to_owned()),
-            (InScope::No, Some(Standing::OutOfScope)) => ("out", "scope.filter gives false".to_owned()),
+            (InScope::No, Some(Eligibility::OutOfScope)) => ("out", "scope.filter gives false".to_owned()),
             (InScope::No, _) => {
                 ("out", "scope.filter gives false, which is not what decides here".to_owned())
             }
@@ -541,3 +545,6 @@ fn link_explained(link: &Link, now: Millis) -> LinkExplained {
         remembered: echoes.chain(refusals).chain(withheld).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

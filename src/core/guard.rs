@@ -4,7 +4,7 @@
 //! send. Removals are judged in two kinds, the terminated first. A limit trips when it is strictly exceeded; what trips
 //! is held, the other classes and the other kind go on; what was approved does not count.
 //!
-//! *Invariant*: [`Approved`] is made only by [`Judgement::release`], and by a proof of a part of what it proved.
+//! *Invariant*: [`Approved`] is made only by [`GuardReport::release`], and by a proof of a part of what it proved.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -205,7 +205,7 @@ impl Intent {
                 self.counts.updates += if rewrites(action) { new(&sent.updates) } else { 0 };
                 self.counts.reactivations += if action.activate { new(&sent.reactivations) } else { 0 };
             }
-            Verb::HoldBack | Verb::Skip => {}
+            Verb::Block | Verb::Skip => {}
         }
     }
 
@@ -267,7 +267,7 @@ pub struct Released {
 
 /// The guards' verdict on one plan.
 #[derive(Debug, Clone, Default)]
-pub struct Judgement {
+pub struct GuardReport {
     facts: Vec<GuardFact>,
     held: BTreeMap<HoldClass, String>,
     filter: Option<String>,
@@ -277,7 +277,7 @@ pub struct Judgement {
     pub judged_alone: bool,
 }
 
-impl Judgement {
+impl GuardReport {
     /// The numbers, for the report.
     pub fn facts(&self) -> &[GuardFact] {
         &self.facts
@@ -290,8 +290,8 @@ impl Judgement {
 
     /// The verdict on two parts of one plan, each of which was judged when its turn came.
     #[must_use]
-    pub fn and(mut self, other: Judgement) -> Judgement {
-        let Judgement { facts, held, filter, approval, as_of, judged_alone: _ } = other;
+    pub fn and(mut self, other: GuardReport) -> GuardReport {
+        let GuardReport { facts, held, filter, approval, as_of, judged_alone: _ } = other;
         facts.into_iter().for_each(|fact| self.note_fact(fact));
         self.held.extend(held);
         self.filter = self.filter.or(filter);
@@ -377,58 +377,58 @@ impl Budget {
             Intent { unattended: self.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
         intent.add(action);
         // Who was sent the same in the last hour does not count twice, and is judged all the same.
-        let judgement = judge(&intent, ledger, &self.limits);
+        let guard_report = judge(&intent, ledger, &self.limits);
         let parts: Vec<HoldClass> = match action.verb {
             Verb::Adopt => vec![HoldClass::plain(Verb::Update), HoldClass::plain(Verb::Reactivate)],
             Verb::Create | Verb::Update | Verb::Reactivate | Verb::Deactivate | Verb::Delete => {
                 vec![HoldClass::of(action)]
             }
-            Verb::HoldBack | Verb::Skip => Vec::new(),
+            Verb::Block | Verb::Skip => Vec::new(),
         };
-        parts.into_iter().find_map(|class| judgement.held(class)).map(str::to_owned)
+        parts.into_iter().find_map(|class| guard_report.held(class)).map(str::to_owned)
     }
 }
 
 /// Judges a plan.
-pub fn judge(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
+pub fn judge(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> GuardReport {
     judge_removals(intent, ledger, limits).and(judge_others(intent, ledger, limits))
 }
 
 /// Judges everything in a plan but its removals.
-pub fn judge_others(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
-    let mut judgement =
-        Judgement { approval: limits.approval.clone(), as_of: ledger.as_of, ..Judgement::default() };
+pub fn judge_others(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> GuardReport {
+    let mut guard_report =
+        GuardReport { approval: limits.approval.clone(), as_of: ledger.as_of, ..GuardReport::default() };
     let updates = intent.counts.updates + intent.gone_from_hold(HoldClass::plain(Verb::Update));
-    let reasons = judgement.note(vec![update_check(intent, updates, ledger, limits)]);
-    judgement.hold(&[HoldClass::plain(Verb::Update)], &reasons);
+    let reasons = guard_report.note(vec![update_check(intent, updates, ledger, limits)]);
+    guard_report.hold(&[HoldClass::plain(Verb::Update)], &reasons);
     let class = HoldClass::plain(Verb::Reactivate);
-    let reasons = judgement.note(vec![count_check(
+    let reasons = guard_report.note(vec![count_check(
         "max_reactivations",
         "reactivations",
         intent.counts.reactivations + intent.gone_from_hold(class),
         ledger.hour.reactivations,
         limits.max_reactivations,
     )]);
-    judgement.hold(&[class], &reasons);
+    guard_report.hold(&[class], &reasons);
     if intent.unattended {
         let class = HoldClass::plain(Verb::Create);
-        let reasons = judgement.note(vec![count_check(
+        let reasons = guard_report.note(vec![count_check(
             "max_creates",
             "creations",
             intent.counts.creates + intent.gone_from_hold(class),
             ledger.hour.creates,
             limits.max_creates,
         )]);
-        judgement.hold(&[class], &reasons);
+        guard_report.hold(&[class], &reasons);
     }
-    judgement
+    guard_report
 }
 
 /// Removals in two kinds, one after the other: each with what was sent, and the second with the first where that goes.
 /// Together they never exceed a limit.
-pub fn judge_removals(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> Judgement {
-    let mut judgement =
-        Judgement { approval: limits.approval.clone(), as_of: ledger.as_of, ..Judgement::default() };
+pub fn judge_removals(intent: &Intent, ledger: &Ledger, limits: &config::Guard) -> GuardReport {
+    let mut guard_report =
+        GuardReport { approval: limits.approval.clone(), as_of: ledger.as_of, ..GuardReport::default() };
     let classes = |kind| [Verb::Deactivate, Verb::Delete].map(|verb| HoldClass { verb, kind: Some(kind) });
     let nobody = "nobody else is listed to compare with, so a removal needs approval";
     let terminated = intent.terminated + intent.gone_from_holds_of(RemovalKind::Terminated);
@@ -437,25 +437,25 @@ pub fn judge_removals(intent: &Intent, ledger: &Ledger, limits: &config::Guard) 
     let mut going = 0;
     for (kind, planned) in [(RemovalKind::Terminated, terminated), (RemovalKind::Unassigned, unassigned)] {
         let checks = removal_checks(planned, going, ledger, limits);
-        let mut reasons = judgement.note_kind(checks, kind == RemovalKind::Terminated && planned == 0);
+        let mut reasons = guard_report.note_kind(checks, kind == RemovalKind::Terminated && planned == 0);
         if planned > 0 && intent.nobody_to_compare {
             reasons.push(nobody.to_owned());
         }
         if reasons.is_empty() {
             going += planned;
         }
-        judgement.hold(&classes(kind), &reasons);
+        guard_report.hold(&classes(kind), &reasons);
     }
     if !intent.scope_names_nobody_has.is_empty() {
-        judgement.filter = Some(format!(
+        guard_report.filter = Some(format!(
             "scope.filter uses {}, which nobody has at the source: a renamed attribute would empty the workspace",
             intent.scope_names_nobody_has.join(", ")
         ));
     }
-    judgement
+    guard_report
 }
 
-impl Judgement {
+impl GuardReport {
     /// Notes the numbers; gives the first reason in full and the names of the others, which say the same in other
     /// words.
     fn note(&mut self, checks: Vec<Check>) -> Vec<String> {
@@ -495,3 +495,6 @@ impl Judgement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -323,3 +323,6 @@ fn parse_path(text: &str) -> Result<AttributePath, MappingError> {
 fn compile(expressions: &mut Expressions, place: &str, text: &str) -> Result<ExpressionId, MappingError> {
     expressions.compile(text).map_err(|problem| MappingError { place: place.to_owned(), problem })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Order of renames: a login is released before it is taken; people who swap logins are held back.
+//! Order of renames: a login is released before it is taken; people who swap logins are blocked.
 
 use std::collections::{HashMap, HashSet};
 

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::diff::{self, Difference};
+use super::eligibility::Eligibility;
 use super::mapping::{Mapped, Mapping};
-use super::situation::{LinkKind, MatchKind, StandingKind, situation};
-use super::standing::Standing;
+use super::situation::{EligibilityKind, LinkKind, MatchKind, situation};
 use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
@@ -43,7 +43,7 @@ pub struct Person<'a> {
     /// The login, or the best name there is.
     pub user: &'a str,
     /// Where the person stands.
-    pub standing: &'a Standing,
+    pub eligibility: &'a Eligibility,
     /// The link.
     pub link: Option<&'a Link>,
     /// What the ladder found; [`Match::None`] where nobody needed to look.
@@ -135,9 +135,12 @@ pub enum Decision {
 /// Plans one person.
 pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let state = person.link.map(|link| link.state);
-    let situation =
-        situation(StandingKind::from(person.standing), LinkKind::from(state), MatchKind::from(person.hits));
-    if let (Match::Unreadable(why), Standing::Qualifies(_)) = (person.hits, person.standing) {
+    let situation = situation(
+        EligibilityKind::from(person.eligibility),
+        LinkKind::from(state),
+        MatchKind::from(person.hits),
+    );
+    if let (Match::Unreadable(why), Eligibility::Qualifies(_)) = (person.hits, person.eligibility) {
         return not_looked_up(person, policy, why);
     }
     match situation {
@@ -153,30 +156,28 @@ pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
             situation,
             "the account was deleted at the target and lifecycle.recreate is on",
         ),
-        Situation::Missing => hold_back(
+        Situation::Missing => block(
             person,
             situation,
             "the account was deleted at the target; lifecycle.recreate = true would create it again"
                 .to_owned(),
         ),
-        Situation::Ambiguous | Situation::TakenElsewhere => {
-            hold_back(person, situation, match_text(person.hits))
-        }
-        Situation::HeldBack => match person.standing {
-            Standing::HeldBack(reason) => hold_back(person, situation, reason.clone()),
-            Standing::Unknown(reason) => undecidable(person, situation, reason.clone()),
-            Standing::Qualifies(_)
-            | Standing::Pending
-            | Standing::Suspended
-            | Standing::Leaver(_)
-            | Standing::OutOfScope => hold_back(person, situation, "undecided".to_owned()),
+        Situation::Ambiguous | Situation::TakenElsewhere => block(person, situation, match_text(person.hits)),
+        Situation::Blocked => match person.eligibility {
+            Eligibility::Blocked(reason) => block(person, situation, reason.clone()),
+            Eligibility::Unknown(reason) => undecidable(person, situation, reason.clone()),
+            Eligibility::Qualifies(_)
+            | Eligibility::Pending
+            | Eligibility::Suspended
+            | Eligibility::Leaver(_)
+            | Eligibility::OutOfScope => block(person, situation, "undecided".to_owned()),
         },
         Situation::Waiting if person.link.is_some() => Decision::Unchanged { refresh: None },
         Situation::Waiting => {
             skip(person, situation, "not activated at the source yet (lifecycle.on_pending = \"wait\")")
         }
         Situation::Suspended | Situation::Leaver | Situation::OutOfScope => {
-            removal(person, policy, situation, removal_cause(person.standing))
+            removal(person, policy, situation, removal_cause(person.eligibility))
         }
         Situation::Gone => gone(person, policy, now),
     }
@@ -203,7 +204,7 @@ pub fn removal_verb(cause: RemovalCause, policy: &LifecyclePolicy) -> Option<Ver
 }
 
 fn confirmed(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
-    let (Standing::Qualifies(mapped), Some(link)) = (person.standing, person.link) else {
+    let (Eligibility::Qualifies(mapped), Some(link)) = (person.eligibility, person.link) else {
         return Decision::Unchanged { refresh: None };
     };
     let difference = diff::difference(&mapped.desired, &link.acknowledged, &link.memory, now);
@@ -216,7 +217,7 @@ fn confirmed(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
         return act(action);
     }
     if let (true, Some(problem)) = (difference.changes.is_empty(), &mapped.user_type_problem) {
-        return hold_back(person, Situation::Confirmed, format!("{problem}, so it stays as it is"));
+        return block(person, Situation::Confirmed, format!("{problem}, so it stays as it is"));
     }
     if difference.changes.is_empty() {
         let settled = difference.refused.is_empty();
@@ -230,7 +231,7 @@ fn confirmed(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
 }
 
 fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
-    let (Standing::Qualifies(mapped), Some(link)) = (person.standing, person.link) else {
+    let (Eligibility::Qualifies(mapped), Some(link)) = (person.eligibility, person.link) else {
         return Decision::Unchanged { refresh: None };
     };
     let mut action = action(person, Verb::Reactivate, Situation::Returning, policy, Some(mapped));
@@ -259,11 +260,11 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
         | Match::LinkedToGone { account, by, .. }
         | Match::UnknownMark { account, by, .. } => (account, *by),
         Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => {
-            return hold_back(person, situation, match_text(person.hits));
+            return block(person, situation, match_text(person.hits));
         }
     };
-    let Standing::Qualifies(mapped) = person.standing else {
-        return hold_back(person, situation, "does not qualify".to_owned());
+    let Eligibility::Qualifies(mapped) = person.eligibility else {
+        return block(person, situation, "does not qualify".to_owned());
     };
     let mut action = action(person, Verb::Adopt, situation, policy, Some(mapped));
     action.target_id = Some(account.id.clone());
@@ -343,11 +344,11 @@ fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> St
 }
 
 fn creation(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, reason: &str) -> Decision {
-    let Standing::Qualifies(mapped) = person.standing else {
-        return hold_back(person, situation, "does not qualify".to_owned());
+    let Eligibility::Qualifies(mapped) = person.eligibility else {
+        return block(person, situation, "does not qualify".to_owned());
     };
     if let Some(problem) = &mapped.user_type_problem {
-        return hold_back(person, situation, problem.clone());
+        return block(person, situation, problem.clone());
     }
     let mut action = action(person, Verb::Create, situation, policy, Some(mapped));
     mapped.desired.user_name().clone_into(&mut action.user);
@@ -384,14 +385,14 @@ fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause
 /// Somebody who left and has no active account: nothing, or the second step of a two-step leave.
 fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let Some(link) = person.link else {
-        let left = match person.standing {
-            Standing::OutOfScope => "out of scope by scope.filter",
-            Standing::Suspended => "suspended at the source",
-            Standing::Leaver(_)
-            | Standing::Qualifies(_)
-            | Standing::Pending
-            | Standing::HeldBack(_)
-            | Standing::Unknown(_) => "left",
+        let left = match person.eligibility {
+            Eligibility::OutOfScope => "out of scope by scope.filter",
+            Eligibility::Suspended => "suspended at the source",
+            Eligibility::Leaver(_)
+            | Eligibility::Qualifies(_)
+            | Eligibility::Pending
+            | Eligibility::Blocked(_)
+            | Eligibility::Unknown(_) => "left",
         };
         return skip(person, Situation::Gone, &format!("{left}{NO_ACCOUNT_OF_OURS}"));
     };
@@ -423,14 +424,15 @@ pub fn removal_reason(cause: RemovalCause) -> &'static str {
 }
 
 /// Why somebody of this standing would be removed.
-pub fn removal_cause(standing: &Standing) -> RemovalCause {
-    match standing {
-        Standing::Suspended => RemovalCause::Suspended,
-        Standing::Leaver(cause) => *cause,
-        Standing::OutOfScope => RemovalCause::OutOfScope,
-        Standing::Qualifies(_) | Standing::Pending | Standing::HeldBack(_) | Standing::Unknown(_) => {
-            RemovalCause::NotListed
-        }
+pub fn removal_cause(eligibility: &Eligibility) -> RemovalCause {
+    match eligibility {
+        Eligibility::Suspended => RemovalCause::Suspended,
+        Eligibility::Leaver(cause) => *cause,
+        Eligibility::OutOfScope => RemovalCause::OutOfScope,
+        Eligibility::Qualifies(_)
+        | Eligibility::Pending
+        | Eligibility::Blocked(_)
+        | Eligibility::Unknown(_) => RemovalCause::NotListed,
     }
 }
 
@@ -472,20 +474,20 @@ fn bare(person: &Person<'_>, verb: Verb, situation: Situation, reason: String) -
     }
 }
 
-fn hold_back(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
-    act(bare(person, Verb::HoldBack, situation, reason))
+fn block(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
+    act(bare(person, Verb::Block, situation, reason))
 }
 
 /// Somebody whose login could not be asked for: that person waits, and nobody else.
 fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decision {
-    let mapped = match person.standing {
-        Standing::Qualifies(mapped) => Some(&**mapped),
-        Standing::Pending
-        | Standing::Suspended
-        | Standing::Leaver(_)
-        | Standing::OutOfScope
-        | Standing::HeldBack(_)
-        | Standing::Unknown(_) => None,
+    let mapped = match person.eligibility {
+        Eligibility::Qualifies(mapped) => Some(&**mapped),
+        Eligibility::Pending
+        | Eligibility::Suspended
+        | Eligibility::Leaver(_)
+        | Eligibility::OutOfScope
+        | Eligibility::Blocked(_)
+        | Eligibility::Unknown(_) => None,
     };
     let mut action = action(person, Verb::Create, Situation::Absent, policy, mapped);
     action.reason = format!("whether there is an account cannot be told: {why}");
@@ -496,7 +498,7 @@ fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decisio
 
 /// Somebody whom nobody can judge. With an active account it may be a leaver who is hidden, so a look is owed.
 fn undecidable(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
-    let mut action = bare(person, Verb::HoldBack, situation, reason);
+    let mut action = bare(person, Verb::Block, situation, reason);
     let has_access = person.link.is_some_and(|link| link.state == LinkState::Active);
     action.kept_from = has_access.then_some(Verb::Deactivate);
     act(action)
@@ -513,7 +515,7 @@ pub(super) fn switched(mut action: PlannedAction, on: bool) -> PlannedAction {
         Verb::Update | Verb::Adopt => "update",
         Verb::Reactivate => "reactivate",
         Verb::Deactivate | Verb::Delete => "deactivate",
-        Verb::HoldBack | Verb::Skip => return action,
+        Verb::Block | Verb::Skip => return action,
     };
     if !on && action.disposition == Disposition::Send {
         action.disposition = Disposition::Disabled(format!("lifecycle.{switch} = false"));
@@ -570,3 +572,6 @@ fn day(time: Millis) -> String {
 pub fn changes_login(changes: &[Change]) -> bool {
     changes.iter().any(|change| change.path == AttributePath::user_name())
 }
+
+#[cfg(test)]
+mod tests;

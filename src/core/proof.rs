@@ -1,16 +1,16 @@
 //! Proof that a removal is right: absence is a question, a fresh point read is the answer.
 //!
 //! *Invariant*: [`Proven`] is made only by [`prove`], from an [`Approved`] action and a fresh point read at the source,
-//! and by [`prove_return`], from an [`Approved`] action that a person's `undo` asked for, the [`Deed`] that it takes
+//! and by [`prove_return`], from an [`Approved`] action that a person's `undo` asked for, the [`JournaledWrite`] that it takes
 //! back and a fresh read of the account. Neither `Proven` nor `Approved` can be deserialized. A provisioner's
 //! `deactivate` and `delete` take nothing else. An ordinary run cannot reach `prove_return`: its plan never has the
 //! cause [`RemovalCause::Undone`], and without that cause nothing is proven there.
 
+use super::eligibility::{Eligibility, ScopeNames, eligibility};
 use super::guard::Approved;
 use super::mapping::Mapping;
 use super::planner::{removal_reason, removal_verb};
-use super::standing::{ScopeNames, Standing, standing};
-use super::undo::Deed;
+use super::undo::JournaledWrite;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
@@ -167,7 +167,7 @@ impl Proven {
 
 /// The verdict on one removal.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum ProofOutcome {
     /// It may be sent.
     Proven(Box<Proven>),
     /// What was proven leads to another policy, which keeps the account.
@@ -187,27 +187,27 @@ pub fn prove(
     witness: DeletionWitness,
     mapping: &Mapping,
     policy: &LifecyclePolicy,
-) -> Verdict {
+) -> ProofOutcome {
     let mut action = approved.into_action();
     let kind = match what_is_shown(read, witness, mapping, policy) {
         Ok(kind) => kind,
-        Err(Shown::StillAssigned(text)) => return Verdict::StillAssigned(action, text),
-        Err(Shown::Nothing(text)) => return Verdict::Unproven(action, text),
+        Err(Shown::StillAssigned(text)) => return ProofOutcome::StillAssigned(action, text),
+        Err(Shown::Nothing(text)) => return ProofOutcome::Unproven(action, text),
     };
     let Some(target_id) = action.target_id.clone() else {
-        return Verdict::Unproven(action, "there is no account to remove".to_owned());
+        return ProofOutcome::Unproven(action, "there is no account to remove".to_owned());
     };
     let cause = kind.cause();
     // The second step of a two-step leave stays what it is; anything else follows what was proven.
     if action.cause != Some(RemovalCause::DeleteAfter) {
         let Some(verb) = removal_verb(cause, policy) else {
-            return Verdict::Kept(action, format!("{}: the account is kept", removal_reason(cause)));
+            return ProofOutcome::Kept(action, format!("{}: the account is kept", removal_reason(cause)));
         };
         if verb == Verb::Delete && action.verb != Verb::Delete {
             let why = format!("{}: the configuration deletes such accounts", removal_reason(cause));
             action.verb = Verb::Delete;
             action.changes.clear();
-            return Verdict::Stronger(action, why);
+            return ProofOutcome::Stronger(action, why);
         }
         if verb != action.verb {
             action.changes = vec![super::diff::activation(Some(true), false)];
@@ -218,19 +218,19 @@ pub fn prove(
     }
     let needs_person = kind == ProofKind::Deleted && witness == DeletionWitness::TwoReadsBeforeLog;
     let observation = read.observation;
-    Verdict::Proven(Box::new(Proven { action, target_id, kind, observation, needs_person }))
+    ProofOutcome::Proven(Box::new(Proven { action, target_id, kind, observation, needs_person }))
 }
 
 /// Judges the deactivation that an undo asks for, by what the undone run did and a fresh read of the account
 /// (`None` = 404). Only a deactivation, never a deletion, and only of an account that the run made active.
 pub fn prove_return(
     approved: Approved,
-    deed: Option<&Deed>,
+    deed: Option<&JournaledWrite>,
     shown: Option<&Account>,
     observation: Observation,
-) -> Verdict {
+) -> ProofOutcome {
     let action = approved.into_action();
-    let unproven = |action: PlannedAction, why: &str| Verdict::Unproven(action, why.to_owned());
+    let unproven = |action: PlannedAction, why: &str| ProofOutcome::Unproven(action, why.to_owned());
     if action.cause != Some(RemovalCause::Undone) || action.verb != Verb::Deactivate {
         return unproven(action, "nobody asked to take this back");
     }
@@ -244,7 +244,7 @@ pub fn prove_return(
     }
     match (action.target_id.clone(), shown) {
         (Some(target_id), Some(account)) if account.id == target_id && account.active() != Some(false) => {
-            Verdict::Proven(Box::new(Proven {
+            ProofOutcome::Proven(Box::new(Proven {
                 action,
                 target_id,
                 kind: ProofKind::Undone,
@@ -289,14 +289,17 @@ fn what_is_shown(
         Finding::Inconclusive(text) => return Err(Shown::Nothing(text.clone())),
     };
     // The same order as everywhere: lifecycle and assignment, then scope.
-    match standing(identity, true, mapping, policy, &mut ScopeNames::new(mapping)) {
-        Standing::Leaver(RemovalCause::Disabled) => Ok(ProofKind::Disabled),
-        Standing::Leaver(_) => Ok(ProofKind::NotAssigned),
-        Standing::Suspended => Ok(ProofKind::Suspended),
-        Standing::OutOfScope => Ok(ProofKind::OutOfScope),
-        Standing::Qualifies(_) | Standing::Pending => {
+    match eligibility(identity, true, mapping, policy, &mut ScopeNames::new(mapping)) {
+        Eligibility::Leaver(RemovalCause::Disabled) => Ok(ProofKind::Disabled),
+        Eligibility::Leaver(_) => Ok(ProofKind::NotAssigned),
+        Eligibility::Suspended => Ok(ProofKind::Suspended),
+        Eligibility::OutOfScope => Ok(ProofKind::OutOfScope),
+        Eligibility::Qualifies(_) | Eligibility::Pending => {
             Err(Shown::StillAssigned("a fresh look finds the person assigned".to_owned()))
         }
-        Standing::HeldBack(reason) | Standing::Unknown(reason) => Err(Shown::Nothing(reason)),
+        Eligibility::Blocked(reason) | Eligibility::Unknown(reason) => Err(Shown::Nothing(reason)),
     }
 }
+
+#[cfg(test)]
+mod tests;

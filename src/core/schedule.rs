@@ -349,5 +349,4 @@ impl FieldKind {
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
 mod tests;

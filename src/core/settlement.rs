@@ -12,7 +12,7 @@ use crate::model::time::Millis;
 
 /// A write that was acknowledged.
 #[derive(Debug)]
-pub struct Written<'a> {
+pub struct AcknowledgedWrite<'a> {
     /// What was sent.
     pub action: &'a PlannedAction,
     /// The link before.
@@ -29,7 +29,7 @@ pub struct Written<'a> {
 
 /// The link to store, and the attributes that the target turned out to ignore.
 #[derive(Debug, PartialEq)]
-pub struct Settled {
+pub struct SettledLink {
     /// To be stored.
     pub link: Link,
     /// Newly found to be ignored.
@@ -37,8 +37,8 @@ pub struct Settled {
 }
 
 /// Settles an acknowledged creation, adoption, update or reactivation.
-pub fn settle_write(written: &Written<'_>) -> Settled {
-    let Written { action, link, target_id, account, refused, now } = *written;
+pub fn settle_write(written: &AcknowledgedWrite<'_>) -> SettledLink {
+    let AcknowledgedWrite { action, link, target_id, account, refused, now } = *written;
     let before: Attributes = match (&action.found, link) {
         (Some(found), _) => found.values.clone(),
         (None, Some(link)) => link.acknowledged.clone(),
@@ -104,7 +104,7 @@ pub fn settle_write(written: &Written<'_>) -> Settled {
         cause: None,
         observation: action.observation,
     };
-    Settled { link, ignored }
+    SettledLink { link, ignored }
 }
 
 fn user_name_of(acknowledged: &Attributes, action: &PlannedAction) -> String {
@@ -135,8 +135,11 @@ fn state_after(action: &PlannedAction, link: Option<&Link>) -> LinkState {
             Some(found) if !found.active && !action.activate => LinkState::Inactive,
             Some(_) | None => LinkState::Active,
         },
-        Verb::Update | Verb::Deactivate | Verb::Delete | Verb::HoldBack | Verb::Skip => {
+        Verb::Update | Verb::Deactivate | Verb::Delete | Verb::Block | Verb::Skip => {
             link.map_or(LinkState::Active, |link| link.state)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,11 @@
 use crate::model::link::LinkState;
 use crate::model::plan::Situation;
 
-use super::standing::Standing;
+use super::eligibility::Eligibility;
 
 /// A standing without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StandingKind {
+pub enum EligibilityKind {
     /// Assigned, active, in scope, mappable.
     Qualifies,
     /// Not yet activated.
@@ -19,18 +19,18 @@ pub enum StandingKind {
     /// Out by the filter.
     OutOfScope,
     /// Undecidable.
-    HeldBack,
+    Blocked,
 }
 
-impl From<&Standing> for StandingKind {
-    fn from(standing: &Standing) -> StandingKind {
-        match standing {
-            Standing::Qualifies(_) => StandingKind::Qualifies,
-            Standing::Pending => StandingKind::Pending,
-            Standing::Suspended => StandingKind::Suspended,
-            Standing::Leaver(_) => StandingKind::Leaver,
-            Standing::OutOfScope => StandingKind::OutOfScope,
-            Standing::HeldBack(_) | Standing::Unknown(_) => StandingKind::HeldBack,
+impl From<&Eligibility> for EligibilityKind {
+    fn from(eligibility: &Eligibility) -> EligibilityKind {
+        match eligibility {
+            Eligibility::Qualifies(_) => EligibilityKind::Qualifies,
+            Eligibility::Pending => EligibilityKind::Pending,
+            Eligibility::Suspended => EligibilityKind::Suspended,
+            Eligibility::Leaver(_) => EligibilityKind::Leaver,
+            Eligibility::OutOfScope => EligibilityKind::OutOfScope,
+            Eligibility::Blocked(_) | Eligibility::Unknown(_) => EligibilityKind::Blocked,
         }
     }
 }
@@ -75,31 +75,31 @@ pub enum MatchKind {
 }
 
 /// The situation of one person.
-pub fn situation(standing: StandingKind, link: LinkKind, hits: MatchKind) -> Situation {
-    match (standing, link, hits) {
-        (StandingKind::HeldBack, _, _) => Situation::HeldBack,
-        (StandingKind::Pending, _, _) => Situation::Waiting,
-        (StandingKind::Suspended, LinkKind::Active, _) => Situation::Suspended,
-        (StandingKind::Leaver, LinkKind::Active, _) => Situation::Leaver,
-        (StandingKind::OutOfScope, LinkKind::Active, _) => Situation::OutOfScope,
+pub fn situation(eligibility: EligibilityKind, link: LinkKind, hits: MatchKind) -> Situation {
+    match (eligibility, link, hits) {
+        (EligibilityKind::Blocked, _, _) => Situation::Blocked,
+        (EligibilityKind::Pending, _, _) => Situation::Waiting,
+        (EligibilityKind::Suspended, LinkKind::Active, _) => Situation::Suspended,
+        (EligibilityKind::Leaver, LinkKind::Active, _) => Situation::Leaver,
+        (EligibilityKind::OutOfScope, LinkKind::Active, _) => Situation::OutOfScope,
         (
-            StandingKind::Suspended | StandingKind::Leaver | StandingKind::OutOfScope,
+            EligibilityKind::Suspended | EligibilityKind::Leaver | EligibilityKind::OutOfScope,
             LinkKind::None | LinkKind::Inactive | LinkKind::Gone,
             _,
         ) => Situation::Gone,
-        (StandingKind::Qualifies, LinkKind::Active, _) => Situation::Confirmed,
-        (StandingKind::Qualifies, LinkKind::Inactive, _) => Situation::Returning,
-        (StandingKind::Qualifies, LinkKind::None, MatchKind::None) => Situation::Absent,
-        (StandingKind::Qualifies, LinkKind::None, MatchKind::One) => Situation::Found,
-        (StandingKind::Qualifies, LinkKind::Gone, MatchKind::None) => Situation::Missing,
-        (StandingKind::Qualifies, LinkKind::Gone, MatchKind::One) => Situation::Relink,
-        (StandingKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::Several) => {
+        (EligibilityKind::Qualifies, LinkKind::Active, _) => Situation::Confirmed,
+        (EligibilityKind::Qualifies, LinkKind::Inactive, _) => Situation::Returning,
+        (EligibilityKind::Qualifies, LinkKind::None, MatchKind::None) => Situation::Absent,
+        (EligibilityKind::Qualifies, LinkKind::None, MatchKind::One) => Situation::Found,
+        (EligibilityKind::Qualifies, LinkKind::Gone, MatchKind::None) => Situation::Missing,
+        (EligibilityKind::Qualifies, LinkKind::Gone, MatchKind::One) => Situation::Relink,
+        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::Several) => {
             Situation::Ambiguous
         }
-        (StandingKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedElsewhere) => {
+        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedElsewhere) => {
             Situation::TakenElsewhere
         }
-        (StandingKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedToGone) => {
+        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedToGone) => {
             Situation::Successor
         }
     }
@@ -111,9 +111,9 @@ mod tests {
 
     #[test]
     fn the_table_is_the_documented_one() {
+        use EligibilityKind as S;
         use LinkKind as L;
         use MatchKind as M;
-        use StandingKind as S;
         let table = [
             (S::Qualifies, L::Active, M::None, Situation::Confirmed),
             (S::Qualifies, L::Inactive, M::None, Situation::Returning),
@@ -132,23 +132,23 @@ mod tests {
             (S::Suspended, L::None, M::None, Situation::Gone),
             (S::Leaver, L::Inactive, M::None, Situation::Gone),
             (S::OutOfScope, L::Gone, M::None, Situation::Gone),
-            (S::HeldBack, L::Active, M::None, Situation::HeldBack),
+            (S::Blocked, L::Active, M::None, Situation::Blocked),
         ];
-        for (standing, link, hits, expected) in table {
-            assert_eq!(situation(standing, link, hits), expected, "{standing:?} {link:?} {hits:?}");
+        for (eligibility, link, hits, expected) in table {
+            assert_eq!(situation(eligibility, link, hits), expected, "{eligibility:?} {link:?} {hits:?}");
         }
     }
 
     #[test]
     fn nobody_who_does_not_qualify_is_ever_created_adopted_or_reactivated() {
-        use StandingKind::{HeldBack, Leaver, OutOfScope, Pending, Suspended};
-        for standing in [Pending, Suspended, Leaver, OutOfScope, HeldBack] {
+        use EligibilityKind::{Blocked, Leaver, OutOfScope, Pending, Suspended};
+        for eligibility in [Pending, Suspended, Leaver, OutOfScope, Blocked] {
             for link in [LinkKind::None, LinkKind::Active, LinkKind::Inactive, LinkKind::Gone] {
                 for hits in [MatchKind::None, MatchKind::One, MatchKind::Several] {
-                    let found = situation(standing, link, hits);
+                    let found = situation(eligibility, link, hits);
                     let gives =
                         [Situation::Absent, Situation::Found, Situation::Returning, Situation::Relink];
-                    assert!(!gives.contains(&found), "{standing:?} {link:?} {hits:?}");
+                    assert!(!gives.contains(&found), "{eligibility:?} {link:?} {hits:?}");
                 }
             }
         }

@@ -345,5 +345,4 @@ fn seconds(millis: i64) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "status_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 //! not: reading either, guards, the proof of a deactivation (`proof`).
 //!
 //! *Invariant*: an action with the cause [`RemovalCause::Undone`] is made only by [`take_back`], and only of a
-//! [`Deed`] that made the account active.
+//! [`JournaledWrite`] that made the account active.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Situa
 
 /// What one run did to one account, as far as the target acknowledged it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Deed {
+pub struct JournaledWrite {
     run: i64,
     source_id: SourceId,
     user: String,
@@ -55,12 +55,12 @@ pub struct Present<'a> {
     pub source_digest: Option<Digest>,
 }
 
-impl Deed {
+impl JournaledWrite {
     /// Adds up what a run did to one person, from its acknowledged actions in the order in which they were sent.
     /// `None` where that is nothing.
-    pub fn of(run: i64, applied: &[PlannedAction]) -> Option<Deed> {
+    pub fn of(run: i64, applied: &[PlannedAction]) -> Option<JournaledWrite> {
         let last = applied.last()?;
-        let mut deed = Deed {
+        let mut write = JournaledWrite {
             run,
             source_id: last.source_id.clone(),
             user: last.user.clone(),
@@ -71,11 +71,11 @@ impl Deed {
             values: Vec::new(),
         };
         for action in applied {
-            deed.add(action);
+            write.add(action);
         }
-        deed.values.retain(|change| change.from != change.to);
-        deed.active = deed.active.filter(|active| active.before != active.after);
-        Some(deed)
+        write.values.retain(|change| change.from != change.to);
+        write.active = write.active.filter(|active| active.before != active.after);
+        Some(write)
     }
 
     /// The run.
@@ -112,7 +112,7 @@ impl Deed {
             Verb::Delete => self.deleted = true,
             Verb::Reactivate => self.switch(true),
             Verb::Adopt if action.activate => self.switch(true),
-            Verb::Adopt | Verb::Update | Verb::HoldBack | Verb::Skip => {}
+            Verb::Adopt | Verb::Update | Verb::Block | Verb::Skip => {}
         }
         if action.verb.is_removal() || action.verb == Verb::Create {
             return;
@@ -141,24 +141,24 @@ pub fn written_paths(action: &PlannedAction) -> Vec<AttributePath> {
 }
 
 /// The action that takes a deed back, as far as the account still holds what the run wrote. What cannot come back is
-/// a hold-back that says why; what is back already is a skip.
-pub fn take_back(deed: &Deed, present: &Present<'_>, policy: &LifecyclePolicy) -> PlannedAction {
-    let run = deed.run;
-    if deed.deleted {
+/// a block that says why; what is back already is a skip.
+pub fn take_back(write: &JournaledWrite, present: &Present<'_>, policy: &LifecyclePolicy) -> PlannedAction {
+    let run = write.run;
+    if write.deleted {
         return told(
-            deed,
+            write,
             present,
-            Verb::HoldBack,
+            Verb::Block,
             format!("run {run} deleted the account: it cannot come back"),
         );
     }
     let Some(link) = present.link else {
         let why = format!("not linked any more since run {run}, so the account is not touched");
-        return told(deed, present, Verb::HoldBack, why);
+        return told(write, present, Verb::Block, why);
     };
-    if deed.target_id.as_ref().is_some_and(|id| *id != link.target_id) {
+    if write.target_id.as_ref().is_some_and(|id| *id != link.target_id) {
         let why = format!("linked to another account since run {run}");
-        return told(deed, present, Verb::HoldBack, why);
+        return told(write, present, Verb::Block, why);
     }
     let Some(account) = present.account else {
         let why = match link.state {
@@ -167,11 +167,11 @@ pub fn take_back(deed: &Deed, present: &Present<'_>, policy: &LifecyclePolicy) -
             }
             LinkState::Active | LinkState::Gone(_) => "the account is gone at the target",
         };
-        return told(deed, present, Verb::HoldBack, why.to_owned());
+        return told(write, present, Verb::Block, why.to_owned());
     };
     let mut moved = Vec::new();
-    let active = active_back(deed, account, present, &mut moved);
-    let mut changes = values_back(deed, link, account, present, &mut moved);
+    let active = active_back(write, account, present, &mut moved);
+    let mut changes = values_back(write, link, account, present, &mut moved);
     if let Some(to) = active {
         changes.insert(0, activation(Some(!to), to));
     }
@@ -180,14 +180,14 @@ pub fn take_back(deed: &Deed, present: &Present<'_>, policy: &LifecyclePolicy) -
         (Some(false), _, _) => Verb::Deactivate,
         (None, false, _) => Verb::Update,
         (None, true, false) => {
-            return told(deed, present, Verb::HoldBack, moved_on(&moved));
+            return told(write, present, Verb::Block, moved_on(&moved));
         }
         (None, true, true) => {
-            return told(deed, present, Verb::Skip, format!("is as it was before run {run} already"));
+            return told(write, present, Verb::Skip, format!("is as it was before run {run} already"));
         }
     };
     let mut reason = match verb {
-        Verb::Deactivate if deed.created => {
+        Verb::Deactivate if write.created => {
             format!("run {run} created the account; it is deactivated, not deleted")
         }
         _ => format!("takes back what run {run} changed"),
@@ -195,7 +195,7 @@ pub fn take_back(deed: &Deed, present: &Present<'_>, policy: &LifecyclePolicy) -
     if !moved.is_empty() {
         reason.push_str(&format!("; {}", moved_on(&moved)));
     }
-    let mut action = told(deed, present, verb, reason);
+    let mut action = told(write, present, verb, reason);
     action.situation = Situation::Confirmed;
     action.changes = changes;
     action.activate = verb == Verb::Reactivate;
@@ -212,18 +212,18 @@ fn is_on(verb: Verb, policy: &LifecyclePolicy) -> bool {
         Verb::Reactivate => policy.reactivate,
         Verb::Deactivate | Verb::Delete => policy.deactivate,
         Verb::Create => policy.create,
-        Verb::HoldBack | Verb::Skip => true,
+        Verb::Block | Verb::Skip => true,
     }
 }
 
 /// What `active` has to become, where the run changed it and it is still so.
 fn active_back(
-    deed: &Deed,
+    write: &JournaledWrite,
     account: &Account,
     present: &Present<'_>,
     moved: &mut Vec<String>,
 ) -> Option<bool> {
-    let Switch { before, after } = deed.active?;
+    let Switch { before, after } = write.active?;
     let shown = account.active() != Some(false);
     if shown != after {
         return None;
@@ -238,7 +238,7 @@ fn active_back(
 }
 
 fn values_back(
-    deed: &Deed,
+    write: &JournaledWrite,
     link: &Link,
     account: &Account,
     present: &Present<'_>,
@@ -246,14 +246,14 @@ fn values_back(
 ) -> Vec<Change> {
     let mut back = Vec::new();
     // A created account is deactivated as it is.
-    for Change { path, from, to } in deed.values.iter().filter(|_| !deed.created) {
+    for Change { path, from, to } in write.values.iter().filter(|_| !write.created) {
         let shown = account.value(path);
         if shown == *from {
             continue;
         }
         if !holds(path, to.as_ref(), shown.as_ref(), &link.memory) {
             if !holds(path, from.as_ref(), shown.as_ref(), &link.memory) {
-                moved.push(format!("{path} is {} now, run {} wrote {}", word(&shown), deed.run, word(to)));
+                moved.push(format!("{path} is {} now, run {} wrote {}", word(&shown), write.run, word(to)));
             }
             continue;
         }
@@ -294,14 +294,17 @@ fn moved_on(moved: &[String]) -> String {
     format!("moved on: {}", moved.join(", "))
 }
 
-fn told(deed: &Deed, present: &Present<'_>, verb: Verb, reason: String) -> PlannedAction {
-    let situation = if verb == Verb::HoldBack { Situation::HeldBack } else { Situation::Confirmed };
-    let user = present.link.map_or_else(|| deed.user.clone(), |link| link.user_name.clone());
+fn told(write: &JournaledWrite, present: &Present<'_>, verb: Verb, reason: String) -> PlannedAction {
+    let situation = if verb == Verb::Block { Situation::Blocked } else { Situation::Confirmed };
+    let user = present.link.map_or_else(|| write.user.clone(), |link| link.user_name.clone());
     PlannedAction {
         verb,
         situation,
         reason,
-        target_id: present.link.map(|link| link.target_id.clone()).or_else(|| deed.target_id.clone()),
-        ..PlannedAction::blank(deed.source_id.clone(), user, present.observation)
+        target_id: present.link.map(|link| link.target_id.clone()).or_else(|| write.target_id.clone()),
+        ..PlannedAction::blank(write.source_id.clone(), user, present.observation)
     }
 }
+
+#[cfg(test)]
+mod tests;

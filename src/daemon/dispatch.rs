@@ -10,22 +10,27 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::agenda::Agenda;
-use super::event::{All, Done, Ended, Event, Loaded, Wish, is_same_wish, reply_to};
-use super::looking::{bystanders, pause_after};
+use super::event::{All, Done, Ended, Event, Loaded, RunRequest, is_same_wish, reply_to};
 use super::notify::Notifier;
 use super::notify::notices::Lasting;
-use super::pausing::Retired;
-use super::turn::Turn;
 use crate::core::quarantine::{LONGEST_WAIT, REFUSED_PAUSE_MILLIS};
+use crate::daemon::due_times::DueTimes;
+use crate::daemon::looks::{pause_after, unlinked_people};
+use crate::daemon::pause::Retired;
+use crate::daemon::sync_schedule::SyncSchedule;
+use crate::engine::quarantine::{is_secret_changed, put_off, quarantine_of};
+use crate::engine::retention::clear_up;
+use crate::engine::run::FinishedRun;
+use crate::engine::selection::Selection;
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::order::OrderNumber;
 use crate::model::owed::{OwedChange, WaitMeaning};
 use crate::model::report::{RunFacts, Trigger};
+use crate::model::run_event::RunWatcher;
 use crate::model::time::Millis;
-use crate::reconcile::event::Watcher;
-use crate::reconcile::{Finished, Order, Who, clear_up, is_secret_changed, put_off, quarantine_of};
+use crate::operations::run_task::RunSpec;
+use crate::operations::run_task::{RunTask, live_run};
 use crate::report::visible;
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
@@ -38,8 +43,8 @@ const DEBOUNCE_MILLIS: i64 = 5_000;
 const LEAVERS_SEEN_MILLIS: i64 = 60_000;
 
 pub(super) struct Queued {
-    pub order: Order,
-    pub watchers: Vec<Arc<dyn Watcher>>,
+    pub spec: RunSpec,
+    pub watchers: Vec<Arc<dyn RunWatcher>>,
     pub replies: Vec<oneshot::Sender<Done>>,
 }
 
@@ -76,7 +81,7 @@ pub(super) struct Dispatcher {
     pub metrics: Metrics,
     pub(super) retired: Retired,
     secrets: ResolveSecret,
-    pub turns: BTreeMap<String, Turn>,
+    pub turns: BTreeMap<String, SyncSchedule>,
     running: BTreeMap<u64, Running>,
     next_id: u64,
     /// One sentence about the last run, for `systemctl status`.
@@ -110,9 +115,9 @@ impl Dispatcher {
     /// When the next thing is due.
     pub(super) fn next_at(&self) -> Option<Millis> {
         let turns = self.turns.values();
-        let due = |turn: &Turn| {
-            let verification = turn.verifying.agenda.as_ref().and_then(Agenda::next_at);
-            [turn.agenda.next_at(), turn.full_at, turn.look_at, turn.paused_until, verification]
+        let due = |turn: &SyncSchedule| {
+            let verification = turn.verifying.due_times.as_ref().and_then(DueTimes::next_at);
+            [turn.due_times.next_at(), turn.full_at, turn.look_at, turn.paused_until, verification]
         };
         turns.flat_map(due).flatten().min()
     }
@@ -128,18 +133,18 @@ impl Dispatcher {
             let waits = self.turns.get(&sync).is_some_and(|turn| turn.refused);
             let waits_no_more = waits && self.is_secret_changed(&sync).await?;
             let Some(turn) = self.turns.get_mut(&sync) else { continue };
-            turn.agenda.look_at_the_clock(now);
+            turn.due_times.look_at_the_clock(now);
             if waits_no_more {
                 turn.refused = false;
-                turn.agenda.soon(now);
+                turn.due_times.soon(now);
                 turn.look_at = Some(now);
             }
             let leavers = now.since(turn.leavers_seen_at).abs() >= LEAVERS_SEEN_MILLIS;
             let owed = turn.is_full_run_due(now);
-            let (due, look) = (turn.agenda.is_due(now), turn.look_at.is_some_and(|at| at <= now));
-            let verify = turn.verifying.agenda.as_mut().is_some_and(|agenda| {
-                agenda.look_at_the_clock(now);
-                agenda.is_due(now)
+            let (due, look) = (turn.due_times.is_due(now), turn.look_at.is_some_and(|at| at <= now));
+            let verify = turn.verifying.due_times.as_mut().is_some_and(|due_times| {
+                due_times.look_at_the_clock(now);
+                due_times.is_due(now)
             });
             if leavers {
                 self.look_at_what_lasts(&sync, now).await?;
@@ -162,45 +167,50 @@ impl Dispatcher {
     async fn due(&mut self, sync: &str, now: Millis) -> Result<(), StoreError> {
         let put_off = self.put_off(sync, now).await?;
         let Some(turn) = self.turns.get_mut(sync) else { return Ok(()) };
-        turn.agenda.dealt_with(now);
+        turn.due_times.dealt_with(now);
         if let Some(until) = put_off {
-            turn.agenda.soon(until);
+            turn.due_times.soon(until);
             return Ok(());
         }
         turn.refused = false;
-        let order =
-            Order { who: Who::Everybody, trigger: Trigger::Schedule, unattended: true, by: None, only: None };
-        self.enqueue(sync, Queued { order, watchers: Vec::new(), replies: Vec::new() });
+        let spec = RunSpec {
+            task: Selection::Everybody.into(),
+            trigger: Trigger::Schedule,
+            unattended: true,
+            actor: None,
+            saved_plan: None,
+        };
+        self.enqueue(sync, Queued { spec, watchers: Vec::new(), replies: Vec::new() });
         Ok(())
     }
 
     /// Until when credentials that were refused rest; a changed secret, a reload or something decided by hand ends that.
     pub(super) async fn put_off(&self, sync: &str, now: Millis) -> Result<Option<Millis>, StoreError> {
         let loaded = self.loaded.borrow().clone();
-        let Some(sides) = loaded.sides.get(sync) else { return Ok(None) };
+        let Some(session) = loaded.session.get(sync) else { return Ok(None) };
         let cleared = self.turns.get(sync).is_some_and(|turn| turn.cleared);
         if cleared {
             return Ok(None);
         }
-        let resting = put_off(self.store.snapshot(), &sides.config, &self.secrets, now).await?;
+        let resting = put_off(self.store.snapshot(), &session.config, &self.secrets, now).await?;
         Ok(resting.map(|resting| resting.until))
     }
 
     /// Whether a secret is another one than the one that was refused.
     async fn is_secret_changed(&self, sync: &str) -> Result<bool, StoreError> {
         let loaded = self.loaded.borrow().clone();
-        let Some(sides) = loaded.sides.get(sync) else { return Ok(false) };
-        is_secret_changed(self.store.snapshot(), &sides.config, &self.secrets).await
+        let Some(session) = loaded.session.get(sync) else { return Ok(false) };
+        is_secret_changed(self.store.snapshot(), &session.config, &self.secrets).await
     }
 
     /// Somebody wants a run.
-    pub(super) fn asked(&mut self, wish: Wish) {
-        let Wish { sync, order, watcher, reply } = wish;
+    pub(super) fn asked(&mut self, wish: RunRequest) {
+        let RunRequest { sync, spec, watcher, reply } = wish;
         if !self.turns.contains_key(&sync) {
             return;
         }
-        let queued = Queued { order, watchers: vec![watcher], replies: vec![reply] };
-        if queued.order.who == Who::Everybody {
+        let queued = Queued { spec, watchers: vec![watcher], replies: vec![reply] };
+        if queued.spec.task.is_full() {
             self.enqueue(&sync, queued);
         } else {
             self.start(&sync, queued);
@@ -241,9 +251,9 @@ impl Dispatcher {
         let Some(turn) = self.turns.get_mut(sync) else { return };
         // A saved plan does less than a full run. A full run by hand does what a scheduled one would, whichever of the
         // two was wanted first.
-        let is_whole = |queued: &Queued| queued.order.only.is_none();
+        let is_whole = |queued: &Queued| queued.spec.saved_plan.is_none();
         let fulfilled = turn.queue.iter().any(is_whole);
-        match turn.queue.iter_mut().find(|other| is_same_wish(&other.order, &queued.order)) {
+        match turn.queue.iter_mut().find(|other| is_same_wish(&other.spec, &queued.spec)) {
             Some(other) => {
                 other.watchers.extend(queued.watchers);
                 other.replies.extend(queued.replies);
@@ -294,13 +304,13 @@ impl Dispatcher {
 
     pub(super) fn start(&mut self, sync: &str, queued: Queued) -> Option<u64> {
         let loaded = self.loaded.borrow().clone();
-        let sides = loaded.sides.get(sync)?.clone();
-        let Queued { order, watchers, replies } = queued;
+        let session = loaded.session.get(sync)?.clone();
+        let Queued { spec, watchers, replies } = queued;
         let id = self.new_id(Running { replies });
-        if let Some(turn) = self.turns.get_mut(sync).filter(|_| is_whole(&order)) {
+        if let Some(turn) = self.turns.get_mut(sync).filter(|_| spec.is_whole()) {
             turn.whole = Some(id);
         }
-        let mut all: Vec<Arc<dyn Watcher>> =
+        let mut all: Vec<Arc<dyn RunWatcher>> =
             vec![Arc::new(LogWatcher::new(sync)), Arc::new(self.metrics.watcher(sync))];
         all.extend(watchers);
         #[cfg(feature = "sim")]
@@ -311,20 +321,20 @@ impl Dispatcher {
         tokio::spawn(async move {
             let (began_at, began) = (Millis::now(), OrderNumber::next());
             let watchers = All(all);
-            let run = sides.reconcile(&order, &store, &watchers, interrupted);
+            let run = live_run(&session, &spec, &store, &watchers, interrupted);
             let finished = AssertUnwindSafe(run).catch_unwind().await.ok();
-            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, order, began_at, began, finished })));
+            let _ = events.send(Event::Ended(Box::new(Ended { id, sync, spec, began_at, began, finished })));
         });
         Some(id)
     }
 
     /// Takes in the end of a run.
     pub(super) async fn ended(&mut self, ended: Ended, now: Millis) -> Result<(), StoreError> {
-        let Ended { id, sync, order, began_at, began, finished } = ended;
+        let Ended { id, sync, spec, began_at, began, finished } = ended;
         let replies = self.let_go(id, &sync);
-        let looked = match (&order.who, order.trigger) {
-            (Who::Ids(ids), Trigger::Watch) => Some(ids.clone()),
-            (Who::Ids(_) | Who::Named(_) | Who::Everybody | Who::ReturnOf { .. }, _) => None,
+        let looked = match (&spec.task, spec.trigger) {
+            (RunTask::Reconcile(Selection::Ids(ids)), Trigger::Watch) => Some(ids.clone()),
+            (RunTask::Reconcile(_) | RunTask::Undo { .. }, _) => None,
         };
         if let Some(turn) = self.turns.get_mut(&sync) {
             turn.whole = turn.whole.filter(|whole| *whole != id);
@@ -338,7 +348,7 @@ impl Dispatcher {
         }
         match finished {
             Some(mut finished) => {
-                self.take_note(&sync, &order, (began_at, began), looked.as_deref(), &mut finished, now)
+                self.take_note(&sync, &spec, (began_at, began), looked.as_deref(), &mut finished, now)
                     .await?;
                 reply_to(replies, finished);
             }
@@ -370,7 +380,7 @@ impl Dispatcher {
         let before = turn.queue.len();
         turn.queue.retain(|queued| !queued.replies.is_empty());
         if turn.queue.len() < before {
-            turn.agenda.soon(until);
+            turn.due_times.soon(until);
         }
         Ok(())
     }
@@ -387,16 +397,16 @@ impl Dispatcher {
     async fn take_note(
         &mut self,
         sync: &str,
-        order: &Order,
+        spec: &RunSpec,
         (began_at, began): (Millis, OrderNumber),
         looked: Option<&[SourceId]>,
-        finished: &mut Finished,
+        finished: &mut FinishedRun,
         now: Millis,
     ) -> Result<(), StoreError> {
         let facts = finished.facts.clone();
         let well = facts.result.reached_both_sides();
         // Who loses an account because a run is taken back has not left.
-        if order.trigger != Trigger::Undo {
+        if spec.trigger != Trigger::Undo {
             let millis = self.tell_revocations(sync, looked.is_some(), finished, now).await?;
             if !millis.is_empty() {
                 let tenure = self.store.tenure(sync).await?;
@@ -405,7 +415,7 @@ impl Dispatcher {
                 millis.iter().for_each(|millis| self.metrics.revoked(sync, *millis as f64 / 1000.0));
             }
         }
-        let whole = is_whole(order);
+        let whole = spec.is_whole();
         if whole || looked.is_some() {
             self.end_looks(sync, began, looked, finished, now).await?;
         }
@@ -415,13 +425,13 @@ impl Dispatcher {
             turn.refused = refused;
             if refused && !lasting.quarantined {
                 // Once more, as soon as they have rested: then it is known to last.
-                turn.agenda.soon(Millis(now.0.saturating_add(REFUSED_PAUSE_MILLIS)));
+                turn.due_times.soon(Millis(now.0.saturating_add(REFUSED_PAUSE_MILLIS)));
             }
             // What a run left owed, and whom the watch heard of meanwhile.
             turn.look_at = Some(now);
             if well && whole {
                 turn.last_well = Some(began_at);
-                turn.bystanders = bystanders(finished);
+                turn.unlinked_people = unlinked_people(finished);
             }
             match (looked, well) {
                 (Some(_), false) => turn.look_rest.failed(now),
@@ -447,8 +457,8 @@ impl Dispatcher {
         now: Millis,
     ) -> Result<Lasting, StoreError> {
         let loaded = self.loaded.borrow().clone();
-        let quarantined = match loaded.sides.get(sync) {
-            Some(sides) => quarantine_of(self.store.snapshot(), &sides.config).await?.is_some(),
+        let quarantined = match loaded.session.get(sync) {
+            Some(session) => quarantine_of(self.store.snapshot(), &session.config).await?.is_some(),
             None => false,
         };
         let owed = self.store.snapshot().owed(sync).await?;
@@ -476,7 +486,7 @@ impl Dispatcher {
         let hourly = Millis(now.0.saturating_add(LONGEST_WAIT.as_millis() as i64));
         let pause = if well { DEBOUNCE_MILLIS } else { pause_after(turn.full_tries.saturating_sub(1)) };
         match (quarantined, owed) {
-            (true, _) => turn.agenda.soon(hourly),
+            (true, _) => turn.due_times.soon(hourly),
             (false, true) => turn.owes_full_run(Millis(now.0.saturating_add(pause))),
             (false, false) => {}
         }
@@ -485,7 +495,7 @@ impl Dispatcher {
 
     /// One line for `systemctl status`.
     pub(super) async fn status_line(&self, now: Millis) -> String {
-        let next = self.turns.values().filter_map(|turn| turn.agenda.next_at()).min();
+        let next = self.turns.values().filter_map(|turn| turn.due_times.next_at()).min();
         let next = match next {
             Some(at) if at > now => format!("next run at {}", at.rfc3339()),
             Some(_) => "a run is due".to_owned(),
@@ -505,11 +515,6 @@ impl Dispatcher {
         };
         format!("{going_on}{}; {next}{held}", self.last)
     }
-}
-
-/// Whether an order is about everybody and everything.
-fn is_whole(order: &Order) -> bool {
-    order.who == Who::Everybody && order.only.is_none()
 }
 
 /// A run that failed is logged with its reason and what to do about it.

@@ -5,28 +5,31 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::pausing::Retired;
-use super::verifying::{VerifyEnded, VerifyWish};
 use crate::config::Config;
+use crate::daemon::pause::Retired;
+use crate::daemon::verification::{VerifyEnded, VerifyRequest};
+use crate::engine::run::{FinishedRun, RunRefusal};
+use crate::engine::session::SyncSession;
 use crate::model::order::OrderNumber;
+use crate::model::run_event::{RunEvent, RunWatcher};
 use crate::model::time::Millis;
-use crate::reconcile::event::{RunEvent, Watcher};
-use crate::reconcile::{Finished, Order, Refused, Sides, Who};
+use crate::operations::run_task::RunSpec;
 use crate::report::SyncReport;
-use crate::store::{Spool, Store};
+use crate::spool::Spool;
+use crate::store::Store;
 
 /// What the loop reacts to.
 pub enum Event {
     /// Somebody wants a run and waits for its end.
-    Asked(Wish),
+    Asked(RunRequest),
     /// A run ended.
     Ended(Box<Ended>),
     /// Somebody wants a verification and waits for its end.
-    AskedToVerify(VerifyWish),
+    AskedToVerify(VerifyRequest),
     /// A verification ended.
     Verified(Box<VerifyEnded>),
     /// The watch stored people to look at.
-    Heard {
+    LookOwed {
         /// The sync.
         sync: String,
     },
@@ -54,13 +57,13 @@ pub enum Event {
 }
 
 /// A run that somebody wants.
-pub struct Wish {
+pub struct RunRequest {
     /// The sync.
     pub sync: String,
     /// What is to be run.
-    pub order: Order,
+    pub spec: RunSpec,
     /// Who is told while it runs.
-    pub watcher: Arc<dyn Watcher>,
+    pub watcher: Arc<dyn RunWatcher>,
     /// Who waits for its end.
     pub reply: oneshot::Sender<Done>,
 }
@@ -71,7 +74,7 @@ pub struct Done {
     /// The report.
     pub report: SyncReport,
     /// Why the run was refused before it wrote anything.
-    pub refused: Option<Refused>,
+    pub refusal: Option<RunRefusal>,
 }
 
 /// A run's end, as the loop gets it.
@@ -81,13 +84,13 @@ pub struct Ended {
     /// The sync.
     pub sync: String,
     /// What was run.
-    pub order: Order,
+    pub spec: RunSpec,
     /// When it began.
     pub began_at: Millis,
     /// When it began, in the order of things.
     pub began: OrderNumber,
     /// How it ended; `None` = it broke off by a defect of the program.
-    pub finished: Option<Finished>,
+    pub finished: Option<FinishedRun>,
 }
 
 /// Everything that a configuration file stands for, opened.
@@ -96,7 +99,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     /// Its syncs, opened.
-    pub sides: BTreeMap<String, Arc<Sides>>,
+    pub session: BTreeMap<String, Arc<SyncSession>>,
 }
 
 /// How others reach the loop.
@@ -126,9 +129,9 @@ impl Handle {
     }
 
     /// Has the loop run something and waits for its end; `None` where the daemon ends first.
-    pub async fn run(&self, sync: &str, order: Order, watcher: Arc<dyn Watcher>) -> Option<Done> {
+    pub async fn run(&self, sync: &str, spec: RunSpec, watcher: Arc<dyn RunWatcher>) -> Option<Done> {
         let (reply, done) = oneshot::channel();
-        self.events.send(Event::Asked(Wish { sync: sync.to_owned(), order, watcher, reply })).ok()?;
+        self.events.send(Event::Asked(RunRequest { sync: sync.to_owned(), spec, watcher, reply })).ok()?;
         done.await.ok()
     }
 
@@ -139,27 +142,27 @@ impl Handle {
 }
 
 /// Tells several.
-pub struct All(pub Vec<Arc<dyn Watcher>>);
+pub struct All(pub Vec<Arc<dyn RunWatcher>>);
 
-impl Watcher for All {
+impl RunWatcher for All {
     fn tell(&self, event: &RunEvent) {
         self.0.iter().for_each(|watcher| watcher.tell(event));
     }
 }
 
 /// Whether two wishes are fulfilled by one run.
-pub(super) fn is_same_wish(one: &Order, other: &Order) -> bool {
-    one == other && one.who == Who::Everybody && one.only.is_none()
+pub(super) fn is_same_wish(one: &RunSpec, other: &RunSpec) -> bool {
+    one == other && one.is_whole()
 }
 
 /// Gives a run's end to everybody who waits for it. Nobody's report is taken from another.
-pub(super) fn reply_to(waiting: Vec<oneshot::Sender<Done>>, finished: Finished) {
-    let Finished { facts, mut records, refused } = finished;
+pub(super) fn reply_to(waiting: Vec<oneshot::Sender<Done>>, finished: FinishedRun) {
+    let FinishedRun { facts, mut records, refusal } = finished;
     let mut waiting = waiting.into_iter().peekable();
     while let Some(reply) = waiting.next() {
         let own = if waiting.peek().is_some() { copy(&mut records) } else { std::mem::take(&mut records) };
         // Who does not wait any more has lost interest in the report only.
-        let _ = reply.send(Done { report: SyncReport { facts: facts.clone(), records: own }, refused });
+        let _ = reply.send(Done { report: SyncReport { facts: facts.clone(), records: own }, refusal });
     }
 }
 

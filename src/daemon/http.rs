@@ -18,14 +18,14 @@ use axum::{Router, serve as serve_connections};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use self::door::Door;
-use super::pulse::Pulse;
 use crate::config::Config;
+use crate::daemon::heartbeat::Heartbeat;
+use crate::daemon::http::connection_limit::ConnectionLimit;
 use crate::store::Snapshot;
 use crate::telemetry::metrics::Metrics;
 
 mod answers;
-mod door;
+mod connection_limit;
 mod pages;
 
 /// An answer that takes longer is not worth waiting for.
@@ -47,7 +47,7 @@ pub struct HttpState {
     /// The configuration as it is now.
     pub config: watch::Receiver<Arc<Config>>,
     /// Whether the loop turns.
-    pub pulse: Arc<Pulse>,
+    pub heartbeat: Arc<Heartbeat>,
 }
 
 #[derive(Clone)]
@@ -103,7 +103,8 @@ pub async fn serve(
         .fallback(pages::nowhere)
         .layer(from_fn_with_state(shared.clone(), guarded))
         .with_state(shared);
-    let server = serve_connections(Door::new(listener), router).with_graceful_shutdown(stopped(stop.clone()));
+    let server = serve_connections(ConnectionLimit::new(listener), router)
+        .with_graceful_shutdown(stopped(stop.clone()));
     tokio::select! {
         ended = server.into_future() => ended.map_err(|error| format!("the status page ended: {error}")),
         () = async { stopped(stop).await; tokio::time::sleep(FAREWELL).await } => Ok(()),

@@ -36,9 +36,9 @@ pub(super) fn hold_still_for_tests() {}
 pub(super) struct Defect;
 
 #[cfg(feature = "sim")]
-impl crate::reconcile::event::Watcher for Defect {
-    fn tell(&self, event: &crate::reconcile::event::RunEvent) {
-        let is_read = matches!(event, crate::reconcile::event::RunEvent::ReadComplete { .. });
+impl crate::model::run_event::RunWatcher for Defect {
+    fn tell(&self, event: &crate::model::run_event::RunEvent) {
+        let is_read = matches!(event, crate::model::run_event::RunEvent::ReadComplete { .. });
         let file = std::env::var_os("ROSTERD_SIM_PANIC_WHILE").filter(|_| is_read);
         if file.is_some_and(|file| std::path::Path::new(&file).exists()) {
             std::panic::panic_any("a defect that a test asked for");

@@ -21,11 +21,11 @@ use super::clock::{ClockWitness, Hearing};
 use super::connect;
 use super::counters::{Counters, Counting, Traffic};
 use super::credentials::Credentials;
-use super::discreet::Sent;
 use super::pacer::{KeptBack, LONGEST_WAIT, Pacer};
 use super::ratelimit::RateSignals;
 use super::write_gate::WriteGate;
 use super::{Answer, HttpError, Replay, Request};
+use crate::http::redact::Sent;
 use crate::model::order::Observation;
 use crate::model::time::Millis;
 

@@ -93,7 +93,7 @@ pub struct Handover {
     /// What a reader should know of it.
     pub note: Option<String>,
     /// Where the person stands at the new source: a pin goes along with it.
-    pub standing: super::digest::Digest,
+    pub eligibility: super::digest::Digest,
 }
 
 /// Everything about one transfer but the lists.

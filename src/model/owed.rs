@@ -35,7 +35,7 @@ impl OwedClass {
             Verb::Deactivate | Verb::Delete => Some(OwedClass::Removal),
             Verb::Create | Verb::Adopt | Verb::Reactivate => Some(OwedClass::Access),
             Verb::Update => Some(OwedClass::Attributes),
-            Verb::HoldBack | Verb::Skip => None,
+            Verb::Block | Verb::Skip => None,
         }
     }
 

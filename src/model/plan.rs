@@ -44,7 +44,7 @@ pub enum Situation {
     /// Left in any way, and there is nothing to remove (any more).
     Gone,
     /// Could not be decided or may not be written.
-    HeldBack,
+    Blocked,
 }
 
 impl Situation {
@@ -65,7 +65,7 @@ impl Situation {
             Situation::Leaver => "leaver",
             Situation::OutOfScope => "out_of_scope",
             Situation::Gone => "gone",
-            Situation::HeldBack => "held_back",
+            Situation::Blocked => "blocked",
         }
     }
 }
@@ -87,7 +87,7 @@ pub enum Verb {
     /// POST.
     Create,
     /// Could not be decided or may not be written: listed with the reason.
-    HoldBack,
+    Block,
     /// A lasting decision to do nothing.
     Skip,
 }
@@ -101,7 +101,7 @@ impl Verb {
         Verb::Reactivate,
         Verb::Adopt,
         Verb::Create,
-        Verb::HoldBack,
+        Verb::Block,
         Verb::Skip,
     ];
 
@@ -114,7 +114,7 @@ impl Verb {
             Verb::Reactivate => "reactivate",
             Verb::Adopt => "adopt",
             Verb::Create => "create",
-            Verb::HoldBack => "hold-back",
+            Verb::Block => "block",
             Verb::Skip => "skip",
         }
     }
@@ -123,16 +123,14 @@ impl Verb {
     pub fn is_removal(self) -> bool {
         match self {
             Verb::Deactivate | Verb::Delete => true,
-            Verb::Update | Verb::Reactivate | Verb::Adopt | Verb::Create | Verb::HoldBack | Verb::Skip => {
-                false
-            }
+            Verb::Update | Verb::Reactivate | Verb::Adopt | Verb::Create | Verb::Block | Verb::Skip => false,
         }
     }
 
     /// Whether it sends anything to the target.
     pub fn is_write(self) -> bool {
         match self {
-            Verb::HoldBack | Verb::Skip => false,
+            Verb::Block | Verb::Skip => false,
             Verb::Deactivate
             | Verb::Delete
             | Verb::Update
@@ -412,6 +410,6 @@ pub enum Disposition {
     Paused(String),
     /// Waits for a date, or for a clock that can be trusted. The text says which.
     Dated(String),
-    /// Nothing to send: a hold-back or a skip.
+    /// Nothing to send: a block or a skip.
     Nothing,
 }

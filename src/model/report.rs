@@ -139,7 +139,7 @@ pub struct Summary {
     /// Waiting for an approval or a seat.
     pub held: u64,
     /// Undecidable, or may not be written.
-    pub held_back: u64,
+    pub blocked: u64,
     /// Refused.
     pub failed: u64,
     /// Waiting for a retry, a proof or time.
@@ -157,7 +157,7 @@ impl Summary {
                 Verb::Reactivate => &mut self.reactivate,
                 Verb::Deactivate => &mut self.deactivate,
                 Verb::Delete => &mut self.delete,
-                Verb::HoldBack => &mut self.held_back,
+                Verb::Block => &mut self.blocked,
                 Verb::Skip => &mut self.skipped,
             },
             Outcome::Failed => &mut self.failed,
@@ -165,7 +165,7 @@ impl Summary {
             Outcome::Deferred => &mut self.deferred,
             Outcome::Disabled => &mut self.skipped,
             Outcome::Skipped => match verb {
-                Verb::HoldBack => &mut self.held_back,
+                Verb::Block => &mut self.blocked,
                 Verb::Create
                 | Verb::Adopt
                 | Verb::Update

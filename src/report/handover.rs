@@ -11,7 +11,7 @@ use super::visible;
 use crate::model::handover::{Handover, Left, Proposal, RebuildFacts, TransferFacts};
 use crate::model::link::LinkState;
 use crate::model::report::Mode;
-use crate::store::Spool;
+use crate::spool::Spool;
 
 /// Lines of one kind that a text shows before it is cut; JSON has them all.
 const SHOWN: usize = 200;
@@ -98,7 +98,7 @@ pub fn write_transfer(report: &mut TransferReport, out: &mut dyn Write) -> io::R
         number(*people, "person", "people")
     )?;
     let shown = links.iter()?.map(|handover| {
-        let Handover { link, new_id, by, note, standing: _ } = handover?;
+        let Handover { link, new_id, by, note, eligibility: _ } = handover?;
         let note = note.map(|note| format!("; {}", visible(&note))).unwrap_or_default();
         let (old, new) =
             (visible(link.source_id.as_str()).into_owned(), visible(new_id.as_str()).into_owned());

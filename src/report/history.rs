@@ -24,7 +24,7 @@ const RED: Style = AnsiColor::Red.on_default();
 const FROM_THE_RECORD: &str = "put together again from what is on record";
 /// And where only the journal has something of it: it was cut off, or failed before it had a plan.
 const FROM_THE_JOURNAL: &str = "put together from the journal: the people to whom something was sent are listed; who \
-                                was held, held back, deferred or skipped is counted only";
+                                was held, blocked, deferred or skipped is counted only";
 
 /// A list of runs, or of attempts.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -19,7 +19,7 @@ use self::page::{Head, Row, Section};
 use super::SyncReport;
 use crate::model::report::{ActionRecord, RunFacts};
 use crate::model::time::Millis;
-use crate::store::Spool;
+use crate::spool::Spool;
 
 mod page;
 

@@ -12,7 +12,7 @@ use super::SyncReport;
 use super::safe::is_steering;
 use crate::model::report::RunFacts;
 use crate::model::time::Millis;
-use crate::store::Spool;
+use crate::spool::Spool;
 
 const SCHEMA: &str = "rosterd.report/1";
 

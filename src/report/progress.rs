@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::reconcile::event::{RunEvent, Watcher};
+use crate::model::run_event::{RunEvent, RunWatcher};
 
 /// Bars on stderr where it is a terminal; nothing elsewhere.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Progress {
     }
 }
 
-impl Watcher for Progress {
+impl RunWatcher for Progress {
     fn tell(&self, event: &RunEvent) {
         if !self.enabled {
             return;

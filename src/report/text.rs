@@ -59,7 +59,7 @@ pub(super) fn write_sync(report: &mut SyncReport, length: Length, out: &mut dyn 
 /// Whether a line is one of those that a diff is read for.
 fn weighs(record: &ActionRecord) -> bool {
     let removes = match record.action {
-        Verb::Deactivate | Verb::Delete | Verb::HoldBack => true,
+        Verb::Deactivate | Verb::Delete | Verb::Block => true,
         Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate | Verb::Skip => false,
     };
     removes || matches!(record.outcome, Outcome::Failed | Outcome::Held)
@@ -150,7 +150,7 @@ fn write_record(record: &ActionRecord, facts: &RunFacts, out: &mut dyn io::Write
     let style = match record.outcome {
         Outcome::Failed => RED,
         Outcome::Held | Outcome::Deferred => YELLOW,
-        Outcome::Disabled | Outcome::Skipped if record.action == Verb::HoldBack => YELLOW,
+        Outcome::Disabled | Outcome::Skipped if record.action == Verb::Block => YELLOW,
         Outcome::Disabled | Outcome::Skipped => DIM,
         Outcome::Planned | Outcome::Applied => style(record.action),
     };
@@ -189,7 +189,7 @@ pub(super) fn sign(verb: Verb) -> char {
         Verb::Reactivate => '^',
         Verb::Deactivate => '-',
         Verb::Delete => 'x',
-        Verb::HoldBack => '!',
+        Verb::Block => '!',
         Verb::Skip => '.',
     }
 }
@@ -198,7 +198,7 @@ fn style(verb: Verb) -> Style {
     match verb {
         Verb::Create | Verb::Reactivate => GREEN,
         Verb::Adopt => CYAN,
-        Verb::Update | Verb::HoldBack => YELLOW,
+        Verb::Update | Verb::Block => YELLOW,
         Verb::Deactivate | Verb::Delete => RED,
         Verb::Skip => DIM,
     }
@@ -246,7 +246,7 @@ pub(super) fn word(record: &ActionRecord, mode: Mode) -> &'static str {
         Verb::Reactivate if done => "reactivated",
         Verb::Deactivate if done => "deactivated",
         Verb::Delete if done => "deleted",
-        Verb::HoldBack => "held back",
+        Verb::Block => "blocked",
         Verb::Skip => "skipped",
         Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate | Verb::Deactivate | Verb::Delete => {
             record.action.as_str()
@@ -403,7 +403,7 @@ pub(super) fn counts(summary: &Summary, mode: Mode) -> [(u64, &'static str); 11]
         unchanged: _,
         skipped,
         held,
-        held_back,
+        blocked,
         failed,
         deferred,
     } = *summary;
@@ -416,7 +416,7 @@ pub(super) fn counts(summary: &Summary, mode: Mode) -> [(u64, &'static str); 11]
         (deactivate, words("to deactivate", "deactivated")),
         (delete, words("to delete", "deleted")),
         (held, "held for approval or a seat"),
-        (held_back, "held back"),
+        (blocked, "blocked"),
         (failed, "failed"),
         (deferred, "deferred"),
         (skipped, "skipped"),
@@ -425,14 +425,14 @@ pub(super) fn counts(summary: &Summary, mode: Mode) -> [(u64, &'static str); 11]
 
 /// `1 to create, 2 to update, 119 unchanged`, or `1 created, …`; what is zero is left out.
 pub fn summary_text(summary: &Summary, mode: Mode) -> String {
-    let Summary { unchanged, held, held_back, failed, deferred, .. } = *summary;
+    let Summary { unchanged, held, blocked, failed, deferred, .. } = *summary;
     let told: Vec<String> = counts(summary, mode)
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, words)| format!("{number} {words}"))
         .collect();
     let text = told.join(", ");
-    if summary.writes() + held + held_back + failed + deferred == 0 {
+    if summary.writes() + held + blocked + failed + deferred == 0 {
         let rest = if text.is_empty() { String::new() } else { format!(", {text}") };
         return format!("nothing to do, {unchanged} unchanged{rest}.");
     }

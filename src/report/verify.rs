@@ -13,7 +13,7 @@ use super::{Length, SyncReport, visible};
 use crate::model::attributes::Scalar;
 use crate::model::drift::{DriftCounts, DriftFinding, DriftedAttribute, FindingKind, VerifyFacts};
 use crate::model::report::RunResult;
-use crate::store::Spool;
+use crate::spool::Spool;
 
 const SCHEMA: &str = "rosterd.verify/1";
 

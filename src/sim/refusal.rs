@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RetryAfter {
     /// It does not.
-    Silent,
+    SilentWatcher,
     /// `Retry-After` in seconds.
     Seconds(i64),
     /// `Retry-After` as an HTTP date so many seconds from now.
@@ -85,7 +85,7 @@ pub fn scim_rate_limited(retry_after: RetryAfter) -> Effect {
     Effect::AnswerWith(Arc::new(move |world| {
         let reply = scim_error(429, None, "too many requests");
         match retry_after {
-            RetryAfter::Silent => reply,
+            RetryAfter::SilentWatcher => reply,
             RetryAfter::Seconds(seconds) => reply.with("Retry-After", seconds.to_string()),
             RetryAfter::Date(seconds) => {
                 reply.with("Retry-After", http_date(world.now() + chrono::Duration::seconds(seconds)))

@@ -8,7 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, registry};
 
 use crate::model::report::Outcome;
-use crate::reconcile::event::{RunEvent, Watcher};
+use crate::model::run_event::{RunEvent, RunWatcher};
 use crate::report::visible;
 
 /// How log lines look.
@@ -85,7 +85,7 @@ impl LogWatcher {
     }
 }
 
-impl Watcher for LogWatcher {
+impl RunWatcher for LogWatcher {
     fn tell(&self, event: &RunEvent) {
         let sync = self.sync.as_str();
         match event {

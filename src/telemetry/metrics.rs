@@ -21,9 +21,9 @@ use crate::http::counters::Traffic;
 use crate::model::owed::{OwedClass, WaitsFor};
 use crate::model::plan::Verb;
 use crate::model::report::{Mode, Outcome, RunFacts, RunResult};
+use crate::model::run_event::{RunEvent, RunWatcher};
 use crate::model::status::{Accounts, CredentialAges, OwedCount, SeatCount, SyncStatus};
 use crate::model::time::Millis;
-use crate::reconcile::event::{RunEvent, Watcher};
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -428,7 +428,7 @@ pub struct MetricsWatcher {
     sync: String,
 }
 
-impl Watcher for MetricsWatcher {
+impl RunWatcher for MetricsWatcher {
     fn tell(&self, event: &RunEvent) {
         match event {
             // A dry run does nothing for anybody.
@@ -464,5 +464,4 @@ fn whole(number: u64) -> i64 {
 }
 
 #[cfg(test)]
-#[path = "metrics_tests.rs"]
 mod tests;

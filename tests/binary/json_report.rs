@@ -5,8 +5,7 @@ use crate::support::{Access, Ran, Stage, action_of, count, line_of};
 use rosterd::sim::{Effect, Fault, Peer, html_page, scim_error};
 use serde_json::{Map, Value, json};
 
-const VERBS: [&str; 8] =
-    ["create", "adopt", "update", "reactivate", "deactivate", "delete", "hold-back", "skip"];
+const VERBS: [&str; 8] = ["create", "adopt", "update", "reactivate", "deactivate", "delete", "block", "skip"];
 const OUTCOMES: [&str; 7] = ["planned", "applied", "failed", "held", "deferred", "disabled", "skipped"];
 const SITUATIONS: [&str; 15] = [
     "confirmed",
@@ -23,7 +22,7 @@ const SITUATIONS: [&str; 15] = [
     "leaver",
     "out_of_scope",
     "gone",
-    "held_back",
+    "blocked",
 ];
 const RESULTS: [&str; 8] = [
     "ok",
@@ -46,7 +45,7 @@ const SUMMARY: [&str; 12] = [
     "unchanged",
     "skipped",
     "held",
-    "held_back",
+    "blocked",
     "failed",
     "deferred",
 ];
@@ -210,7 +209,7 @@ fn valid_action(line: &Value) {
             "said to be done without an answer: {line:#}"
         );
     }
-    if action["action"] == "hold-back" {
+    if action["action"] == "block" {
         assert_eq!(action["outcome"], "skipped");
     }
 }
@@ -225,7 +224,7 @@ fn agrees(sync: &Value) {
         let name = match outcome {
             "planned" | "applied" => action,
             "failed" | "held" | "deferred" => outcome,
-            _ if action == "hold-back" => "held_back",
+            _ if action == "block" => "blocked",
             _ => "skipped",
         };
         *counted.get_mut(name).unwrap() += 1;
@@ -295,7 +294,7 @@ fn every_verb_has_its_line_with_old_and_new() {
         ("dan@acme.example", "reactivate", "returning"),
         ("eve@acme.example", "create", "absent"),
         ("gus@acme.example", "skip", "waiting"),
-        ("hal@elsewhere.example", "hold-back", "held_back"),
+        ("hal@elsewhere.example", "block", "blocked"),
     ] {
         let (planned, applied) = (line_of(&plan, user), line_of(&done, user));
         assert_eq!(

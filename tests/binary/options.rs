@@ -73,7 +73,7 @@ fn several_syncs_run_one_after_the_other_and_report_together() {
     assert_eq!((syncs[0]["sync"].as_str(), count(&syncs[0], "create")), (Some("first"), 2));
     // An account is linked once per target over all syncs.
     assert_eq!(
-        (syncs[1]["sync"].as_str(), count(&syncs[1], "held_back")),
+        (syncs[1]["sync"].as_str(), count(&syncs[1], "blocked")),
         (Some("second"), 2),
         "{:#}",
         syncs[1]

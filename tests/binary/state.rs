@@ -326,11 +326,11 @@ fn root_does_not_write_into_another_users_state() {
 #[test]
 fn a_dry_run_sends_only_get_from_whatever_state_it_starts() {
     // Nobody linked, so that the workspace is listed or searched; with a target that needs learning.
-    for habits in rosterd::sim::ScimHabits::presets() {
+    for habits in rosterd::sim::ScimQuirks::presets() {
         let stage = Stage::new();
         stage.hire_all(&["Ann", "Ben", "Cleo", "Dan"]);
         let token = stage.sim.scim_token();
-        stage.sim.scim(|scim| *scim = rosterd::sim::ScimHabits { token, ..habits.1.clone() });
+        stage.sim.scim(|scim| *scim = rosterd::sim::ScimQuirks { token, ..habits.1.clone() });
         stage.sim.world().add_account(&serde_json::json!({"userName": "ben@acme.example", "active": true,
             "emails": [{"value": "ben@acme.example", "primary": true}]}));
         let ran = stage.run(&["--dry-run", "--format", "json"]).exits(0);

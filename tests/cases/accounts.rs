@@ -6,13 +6,13 @@ mod successors;
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::{SourceId, Vendor};
 use rosterd::model::link::{Link, LinkState};
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{ActionRecord, Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, Peer, PersonId, Reply, World, okta_error};
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ pub(crate) fn assert_line_of(
     assert_eq!((line.action, line.situation, line.outcome), expected, "{ended:#?}");
 }
 
-const TAKEN: (Verb, Situation, Outcome) = (Verb::HoldBack, Situation::TakenElsewhere, Outcome::Skipped);
+const TAKEN: (Verb, Situation, Outcome) = (Verb::Block, Situation::TakenElsewhere, Outcome::Skipped);
 const ADOPTED: (Verb, Situation, Outcome) = (Verb::Adopt, Situation::Found, Outcome::Applied);
 const ADOPTION_HELD: (Verb, Situation, Outcome) = (Verb::Adopt, Situation::Found, Outcome::Held);
 const SUCCESSION_HELD: (Verb, Situation, Outcome) = (Verb::Adopt, Situation::Successor, Outcome::Held);
@@ -86,7 +86,7 @@ pub(crate) async fn approve(bench: &Bench) -> Decided {
 /// Approves the one open hold and runs what it releases.
 pub(crate) async fn approve_and_run(bench: &Bench) -> Ended {
     let decided = approve(bench).await;
-    bench.run_who(Who::Ids(decided.people)).await
+    bench.run_who(Selection::Ids(decided.people)).await
 }
 
 async fn link_of(bench: &Bench, id: &SourceId) -> Option<Link> {
@@ -189,7 +189,7 @@ async fn two_people_who_reach_one_account_by_their_addresses_are_ambiguous_and_e
             let ended = bench.run().await;
             ended.assert_end(exit::OK, RunResult::Ok);
             for person in [ann, ben] {
-                let expected = (Verb::HoldBack, Situation::Ambiguous, Outcome::Skipped);
+                let expected = (Verb::Block, Situation::Ambiguous, Outcome::Skipped);
                 assert_line_of(&ended, &bench, person, expected);
             }
             assert_eq!(whole(&bench, &id), before);
@@ -223,10 +223,10 @@ async fn two_syncs_give_each_joiner_one_account_and_the_second_one_says_taken_el
     let text = two_syncs(&mut bench);
     bench.crowd(12);
     for first in [true, false] {
-        let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+        let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
         assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
         assert_eq!(ended[0].facts.summary.create, if first { 12 } else { 0 });
-        assert_eq!(ended[1].facts.summary.held_back, 12, "{ended:#?}");
+        assert_eq!(ended[1].facts.summary.blocked, 12, "{ended:#?}");
         assert!(ended[1].records.iter().all(|line| line.situation == Situation::TakenElsewhere));
         assert_eq!(bench.accounts().len(), 12);
     }
@@ -242,12 +242,12 @@ async fn two_syncs_at_once_give_each_joiner_one_account_in_a_workspace_that_take
     let ended = bench.all_at_once(&text).await;
     assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
     let sums = ended.iter().map(|ended| ended.facts.summary);
-    let (created, taken): (Vec<u64>, Vec<u64>) = sums.map(|sum| (sum.create, sum.held_back)).unzip();
+    let (created, taken): (Vec<u64>, Vec<u64>) = sums.map(|sum| (sum.create, sum.blocked)).unzip();
     assert_eq!((created.iter().sum::<u64>(), taken.iter().sum::<u64>()), (40, 40), "{ended:#?}");
     assert_eq!(bench.accounts().len(), 40);
-    let held = ended.iter().flat_map(|ended| &ended.records).filter(|line| line.action == Verb::HoldBack);
+    let held = ended.iter().flat_map(|ended| &ended.records).filter(|line| line.action == Verb::Block);
     assert!(held.into_iter().all(|line| line.situation == Situation::TakenElsewhere));
-    let again = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let again = bench.all(&text, Selection::Everybody, Mode::Real).await;
     assert!(
         again.iter().all(|ended| ended.code == exit::OK && ended.facts.summary.writes() == 0),
         "{again:#?}"
@@ -335,7 +335,7 @@ async fn a_login_that_two_syncs_give_at_the_same_time_is_given_once() {
             person.extra_onelogin.insert("email".to_owned(), json!(other));
         });
     }
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     assert!(ended.iter().all(|ended| ended.facts.summary.create == 2), "{ended:#?}");
     bench.world().edit(ann, |person| person.app_username = Some("lead@acme.example".to_owned()));
     bench.world().edit(ben, |person| {
@@ -349,9 +349,9 @@ async fn a_login_that_two_syncs_give_at_the_same_time_is_given_once() {
         bench.world().accounts().iter().filter(|account| account.user_name() == "lead@acme.example").count()
     };
     assert_eq!(leads(), 1, "{ended:#?}");
-    assert_eq!(ended.iter().map(|ended| ended.facts.summary.held_back).sum::<u64>(), 1, "{ended:#?}");
+    assert_eq!(ended.iter().map(|ended| ended.facts.summary.blocked).sum::<u64>(), 1, "{ended:#?}");
     bench.sim.faults().clear();
-    let again = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let again = bench.all(&text, Selection::Everybody, Mode::Real).await;
     assert!(again.iter().all(|ended| ended.code == exit::OK), "{again:#?}");
     assert_eq!(leads(), 1, "{again:#?}");
 }
@@ -372,13 +372,13 @@ async fn the_login_of_a_creation_that_nobody_can_tell_about_stays_claimed() {
         });
     });
     bench.sim.faults().add(Fault::on(Peer::Scim).method("GET").then(empty));
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     assert_eq!(ended[0].code, exit::PARTIAL, "{ended:#?}");
-    assert_eq!((ended[1].code, ended[1].facts.summary.held_back), (exit::OK, 1), "{ended:#?}");
+    assert_eq!((ended[1].code, ended[1].facts.summary.blocked), (exit::OK, 1), "{ended:#?}");
     assert_eq!(bench.accounts().len(), 1);
     bench.sim.faults().clear();
     for _ in 0..2 {
-        let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+        let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
         assert!(ended.iter().all(|ended| ended.code == exit::OK), "{ended:#?}");
         assert_eq!(bench.accounts().len(), 1, "{ended:#?}");
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::SourceId;
 use rosterd::model::owed::WaitsFor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Effect, Fault, Peer, PersonId};
 use rosterd::store::{Hold, Snapshot, Store, Waiting};
 
@@ -109,10 +109,11 @@ async fn a_run_that_was_planned_before_a_hold_opened_does_not_send_who_waits_in_
         let slow = Effect::Delay(Duration::from_millis(2500));
         bench.sim.faults().add(Fault::on(Peer::Okta).path(&alone).nth(2).then(slow));
         let shared = bench.open().await;
-        let (named, full) = tokio::join!(shared.run(Who::Ids(vec![bench.source_id(crowd[0])])), async {
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            shared.run(Who::Everybody).await
-        });
+        let (named, full) =
+            tokio::join!(shared.run(Selection::Ids(vec![bench.source_id(crowd[0])])), async {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                shared.run(Selection::Everybody).await
+            });
         shared.close().await;
         assert_eq!((full.code, full.facts.summary.held), (exit::HELD, 20), "{full:#?}");
         assert_eq!(named.facts.summary.deactivate, 0, "{named:#?}");
@@ -172,7 +173,7 @@ async fn people_approved_while_their_cause_was_not_known_go_when_the_proofs_say_
     bench.sim.faults().clear();
     let hold = the_hold(&bench).await;
     let people = approve(&bench, hold.number, hold.revision).await;
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.deactivate), (exit::OK, 20), "{ended:#?}");
     assert_eq!(inactive(&bench), 20);
     bench.assert_quiet().await;
@@ -229,7 +230,7 @@ async fn fifty_joiners_in_runs_of_named_people_get_no_more_than_the_seats_there_
     let shared = bench.open().await;
     // Five at a time at once, each run of two.
     for wave in ids.chunks(10) {
-        let runs = wave.chunks(2).map(|pair| shared.run(Who::Ids(pair.to_vec())));
+        let runs = wave.chunks(2).map(|pair| shared.run(Selection::Ids(pair.to_vec())));
         for ended in futures_util::future::join_all(runs).await {
             assert!([exit::OK, exit::HELD].contains(&ended.code), "{ended:#?}");
         }
@@ -248,7 +249,7 @@ async fn a_pause_while_a_run_writes_lets_no_further_write_through() {
     let slow = Effect::Delay(Duration::from_millis(40));
     bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(slow));
     let shared = bench.open().await;
-    let (ended, at_pause) = tokio::join!(shared.run(Who::Everybody), async {
+    let (ended, at_pause) = tokio::join!(shared.run(Selection::Everybody), async {
         while bench.writes().len() < 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -331,7 +332,7 @@ async fn a_change_of_what_waits_is_a_new_revision_and_an_approval_of_the_old_one
     }
     let now = the_hold(&bench).await;
     let people = approve(&bench, now.number, now.revision).await;
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.update), (exit::OK, 1), "{ended:#?}");
     assert_eq!(bench.account("ann").at("/title"), "Owner");
 }
@@ -342,13 +343,13 @@ async fn an_approval_does_not_send_what_the_person_has_turned_into_since() {
     let hold = the_hold(&bench).await;
     let people = approve(&bench, hold.number, hold.revision).await;
     bench.world().edit(ann, |person| person.title = Some("Owner".to_owned()));
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.update), (exit::HELD, 0), "{ended:#?}");
     assert_eq!(bench.account("ann").at("/title"), "Engineer");
     // Where it turns back, the approval is for it again, or it waits: nothing else is ever sent.
     let hold = the_hold(&bench).await;
     let people = approve(&bench, hold.number, hold.revision).await;
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.update), (exit::OK, 1), "{ended:#?}");
     assert_eq!(bench.account("ann").at("/title"), "Owner");
 }
@@ -364,7 +365,7 @@ async fn a_write_that_did_nothing_gives_its_approval_back() {
             "application/json",
             "{}",
         )));
-        let ended = bench.run_who(Who::Ids(people)).await;
+        let ended = bench.run_who(Selection::Ids(people)).await;
         assert_eq!((ended.code, ended.facts.summary.deactivate), (exit::PARTIAL, 0), "{ended:#?}");
         bench.sim.faults().clear();
         // Nobody has to approve it again.
@@ -388,10 +389,10 @@ async fn an_approved_update_that_was_refused_once_is_sent_by_the_next_run_that_t
         "text/plain",
         "down",
     )));
-    let ended = bench.run_who(Who::Ids(people.clone())).await;
+    let ended = bench.run_who(Selection::Ids(people.clone())).await;
     assert_eq!(ended.code, exit::PARTIAL, "{ended:#?}");
     bench.sim.faults().clear();
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.update), (exit::OK, 1), "{ended:#?}");
 }
 
@@ -402,7 +403,7 @@ async fn creations_that_somebody_ran_by_hand_do_not_count_for_the_next_joiners()
     bench.begin().await;
     bench.unattended = true;
     let two = bench.staff(["eve", "finn"]);
-    let ended = bench.run_who(Who::Ids(two.map(|person| bench.source_id(person)).to_vec())).await;
+    let ended = bench.run_who(Selection::Ids(two.map(|person| bench.source_id(person)).to_vec())).await;
     assert_eq!((ended.code, ended.facts.summary.create), (exit::OK, 2), "{ended:#?}");
     // What nobody stood behind counts, over all runs.
     bench.staff(["gail", "hugo", "ida", "jack"]);

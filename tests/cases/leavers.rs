@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::SourceId;
 use rosterd::model::owed::{OwedChange, WaitsFor};
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Cut, Effect, Fault, Peer, PersonId};
 use rosterd::store::{Hold, Snapshot, Store};
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn approve_and_run(bench: &Bench) -> Ended {
     let holds = open_holds(bench).await;
     assert_eq!(holds.len(), 1, "{holds:#?}");
     let people = approve(bench, &holds[0]).await;
-    bench.run_who(Who::Ids(people)).await
+    bench.run_who(Selection::Ids(people)).await
 }
 
 /// Answers every PATCH of these accounts so, and no other request.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::link::LinkState;
 use rosterd::model::owed::WaitsFor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::Who;
 use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, Peer, PersonId, html_page, okta_error, scim_error};
 use rosterd::store::Snapshot;
 use serde_json::json;
@@ -182,11 +182,11 @@ async fn a_record_that_fails_alone_is_its_persons_and_the_leavers_of_the_same_ba
             bench.world().unassign(ann);
             bench.world().unassign(cleo);
             let ids = [ann, ben, cleo].map(|person| bench.source_id(person)).to_vec();
-            let ended = bench.run_who(Who::Ids(ids)).await;
+            let ended = bench.run_who(Selection::Ids(ids)).await;
             ended.assert_end(exit::PARTIAL, RunResult::Partial);
             ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
             ended.assert_line("cleo", Verb::Deactivate, Outcome::Applied);
-            assert_eq!(line_of(&ended, &bench, ben).action, Verb::HoldBack, "{ended:#?}");
+            assert_eq!(line_of(&ended, &bench, ben).action, Verb::Block, "{ended:#?}");
             assert!(bench.is_active("ben"));
             bench.sim.faults().clear();
             bench.run().await.assert_end(exit::OK, RunResult::Ok);
@@ -207,7 +207,7 @@ async fn an_approval_of_four_people_is_carried_out_for_the_three_whose_records_a
             assert_eq!((ended.code, ended.facts.summary.held), (exit::HELD, 4), "{ended:#?}");
             let decided = approve(&bench).await;
             break_record(&bench, crowd[1], trouble);
-            let ended = bench.run_who(Who::Ids(decided.people)).await;
+            let ended = bench.run_who(Selection::Ids(decided.people)).await;
             assert_eq!(ended.facts.summary.deactivate, 3, "{ended:#?}");
             assert_eq!(ended.code, exit::PARTIAL, "{ended:#?}");
             bench.sim.faults().clear();
@@ -356,7 +356,7 @@ async fn a_joiner_whom_the_source_cannot_be_searched_for_delays_no_leaver_of_the
         let dan = bench.hire("dan");
         let number = refuse_searches_for(&bench, source_of(vendor), "o'hara");
         let ids = [ohara, ann, ben, dan].map(|person| bench.source_id(person)).to_vec();
-        let ended = bench.run_who(Who::Ids(ids.clone())).await;
+        let ended = bench.run_who(Selection::Ids(ids.clone())).await;
         assert!(bench.sim.faults().fired(number) > 0, "{ended:#?}");
         ended.assert_end(exit::PARTIAL, RunResult::Partial);
         ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
@@ -365,7 +365,7 @@ async fn a_joiner_whom_the_source_cannot_be_searched_for_delays_no_leaver_of_the
         assert_eq!(line_of(&ended, &bench, ohara).outcome, Outcome::Failed, "{ended:#?}");
         assert_eq!(waits_of(&bench, ohara).await, [WaitsFor::Retry]);
         bench.sim.faults().clear();
-        let ended = bench.run_who(Who::Ids(ids)).await;
+        let ended = bench.run_who(Selection::Ids(ids)).await;
         assert_eq!((ended.code, ended.facts.summary.create), (exit::OK, 1), "{ended:#?}");
         bench.assert_quiet().await;
     }

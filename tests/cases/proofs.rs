@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::Who;
 use rosterd::sim::{Fault, GroupId, Peer, PersonId, RetryAfter, Visibility, scim_rate_limited};
 
 use crate::accounts::BOTH;
@@ -88,12 +88,12 @@ async fn a_group_that_was_made_anew_under_its_name_removes_nobody_by_its_old_id(
         let (bench, group, people) = staffed(vendor).await;
         let shared = bench.open().await;
         // The process knows the group by its old id.
-        shared.run(Who::Everybody).await;
+        shared.run(Selection::Everybody).await;
         make_anew(&bench, group, &people);
         let ids = people[..2].iter().map(|person| bench.source_id(*person)).collect();
-        let ended = shared.run(Who::Ids(ids)).await;
+        let ended = shared.run(Selection::Ids(ids)).await;
         assert_eq!((ended.code, ended.facts.summary.writes()), (exit::OK, 0), "{vendor:?} {ended:#?}");
-        let ended = shared.run(Who::Everybody).await;
+        let ended = shared.run(Selection::Everybody).await;
         assert_eq!((ended.code, ended.facts.summary.writes()), (exit::OK, 0), "{vendor:?} {ended:#?}");
         shared.close().await;
         assert!(bench.world().accounts().iter().all(|account| account.active()));
@@ -107,7 +107,7 @@ async fn who_is_no_member_of_the_group_that_was_made_anew_is_removed() {
         let (bench, group, people) = staffed(vendor).await;
         make_anew(&bench, group, &people[1..]);
         let ids = people[..2].iter().map(|person| bench.source_id(*person)).collect();
-        let ended = bench.run_who(Who::Ids(ids)).await;
+        let ended = bench.run_who(Selection::Ids(ids)).await;
         ended.assert_end(exit::OK, RunResult::Ok);
         ended.assert_line("person0@acme.example", Verb::Deactivate, Outcome::Applied);
         assert_eq!(ended.of("person0@acme.example").situation, Situation::OutOfScope);
@@ -121,7 +121,7 @@ async fn a_group_that_is_gone_removes_nobody() {
         let (bench, group, people) = staffed(vendor).await;
         bench.world().delete_group(group);
         let ids = people[..2].iter().map(|person| bench.source_id(*person)).collect();
-        let ended = bench.run_who(Who::Ids(ids)).await;
+        let ended = bench.run_who(Selection::Ids(ids)).await;
         assert_ne!(ended.code, exit::OK, "{vendor:?} {ended:#?}");
         assert_ne!(bench.run().await.code, exit::OK);
         assert!(bench.world().accounts().iter().all(|account| account.active()), "{vendor:?} {ended:#?}");
@@ -141,7 +141,7 @@ async fn somebody_whom_a_narrowed_role_hides_is_never_taken_for_deleted_while_th
             ended.assert_end(exit::PARTIAL, RunResult::Partial);
             ended.assert_line("ann", Verb::Deactivate, Outcome::Deferred);
             assert!(ended.words_of("ann").contains("log"), "{vendor:?} {ended:#?}");
-            let by_name = bench.run_who(Who::Ids(vec![bench.source_id(ann)])).await;
+            let by_name = bench.run_who(Selection::Ids(vec![bench.source_id(ann)])).await;
             by_name.assert_end(exit::PARTIAL, RunResult::Partial);
             assert!(bench.is_active("ann"), "{vendor:?} after {hours} hours: {ended:#?}");
         }

@@ -5,7 +5,7 @@ use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{
-    Cut, Effect, Fault, PagingHabit, PatchHabit, Peer, RetryAfter, ScimHabits, scim_error, scim_rate_limited,
+    Cut, Effect, Fault, PagingHabit, PatchHabit, Peer, RetryAfter, ScimQuirks, scim_error, scim_rate_limited,
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::support::{Bench, NO_LIMITS, account_by_hand};
 
 #[tokio::test]
 async fn listings_of_every_kind_are_read_to_their_end() {
-    let rows: [(&str, fn(&mut ScimHabits)); 8] = [
+    let rows: [(&str, fn(&mut ScimQuirks)); 8] = [
         ("B28 at most five a page", |habits| habits.page_cap = Some(5)),
         ("B30 the first page again behind the end", |habits| {
             habits.paging = PagingHabit::FirstPageBeyondEnd;
@@ -49,7 +49,7 @@ async fn c35_a_create_that_was_limited_and_then_lost_gives_one_account() {
     let bench = Bench::okta().await;
     bench.hire("ann");
     let post = || Fault::on(Peer::Scim).method("POST");
-    bench.sim.faults().add(post().nth(1).then(scim_rate_limited(RetryAfter::Silent)));
+    bench.sim.faults().add(post().nth(1).then(scim_rate_limited(RetryAfter::SilentWatcher)));
     bench.sim.faults().add(post().nth(2).then(Effect::Cut(Cut::LostReply)));
     bench.run().await.assert_line("ann", Verb::Create, Outcome::Applied);
     assert_eq!(bench.accounts().len(), 1);
@@ -66,7 +66,7 @@ async fn d49_one_conflict_stops_nobody_else() {
         bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").nth(1).then(Effect::Answer(conflict)));
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        assert_eq!((ended.facts.summary.create, ended.facts.summary.held_back), (4, 1), "{ended:?}");
+        assert_eq!((ended.facts.summary.create, ended.facts.summary.blocked), (4, 1), "{ended:?}");
         assert!(ended.words_of("person0@acme.example").contains("exists but not visible"));
         assert_eq!(bench.run().await.facts.summary.create, 1, "and the next run goes on");
     }
@@ -98,7 +98,7 @@ async fn d57_a_rename_that_cannot_be_done_fails_nobody_else() {
     bench.world().rename(ann, "taken@acme.example");
     bench.world().edit(ben, |person| person.title = Some("Lead".to_owned()));
     let ended = bench.run().await;
-    ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+    ended.assert_line("ann", Verb::Block, Outcome::Skipped);
     ended.assert_line("ben", Verb::Update, Outcome::Applied);
     ended.assert_end(exit::OK, RunResult::Ok);
 }

@@ -9,7 +9,7 @@ use rosterd::model::report::{
 };
 use rosterd::model::time::Millis;
 use rosterd::report::{Format, Length, Screen, SyncReport, Wrapped, write};
-use rosterd::store::Spool;
+use rosterd::spool::Spool;
 use std::io::Write;
 
 /// 2026-11-22T10:00:00Z
@@ -136,7 +136,7 @@ pub(crate) fn person(user: &str, action: Verb, reason: &str, changes: Vec<Change
         Verb::Update => Situation::Confirmed,
         Verb::Reactivate => Situation::Returning,
         Verb::Deactivate | Verb::Delete => Situation::Leaver,
-        Verb::HoldBack => Situation::HeldBack,
+        Verb::Block => Situation::Blocked,
         Verb::Skip => Situation::Waiting,
     };
     let outcome = if action.is_write() { Outcome::Applied } else { Outcome::Skipped };
@@ -144,7 +144,7 @@ pub(crate) fn person(user: &str, action: Verb, reason: &str, changes: Vec<Change
         action,
         user: user.to_owned(),
         source_id: Some(SourceId::new(format!("00u{}", user.chars().count()))),
-        target_id: (action != Verb::HoldBack).then(|| TargetId::new(format!("KUA{}", user.chars().count()))),
+        target_id: (action != Verb::Block).then(|| TargetId::new(format!("KUA{}", user.chars().count()))),
         situation,
         reason: reason.to_owned(),
         changes,

@@ -68,7 +68,7 @@ fn mixed() -> Made {
         joiner("fatima@acme.example", "Fatima", "Zahra", "Recruiter"),
         person(
             "gus@elsewhere.example",
-            Verb::HoldBack,
+            Verb::Block,
             "gus@elsewhere.example is outside scope.domains",
             vec![],
         ),

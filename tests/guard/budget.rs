@@ -1,8 +1,8 @@
 //! The rolling budgets, counted over runs and triggers from the journal.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::report::Trigger;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Effect, Fault, Peer};
 
 use crate::support::{Bench, mail};
@@ -55,7 +55,10 @@ async fn approved_removals_do_not_use_up_the_budget() {
     let hold = store.snapshot().open_holds(None, now).await.unwrap().remove(0);
     let people = store.approve(hold.number, hold.revision, "uid 0", now).await.unwrap().people;
     store.close().await.unwrap();
-    assert_eq!(bench.run_who(rosterd::reconcile::Who::Ids(people)).await.facts.summary.deactivate, 6);
+    assert_eq!(
+        bench.run_who(rosterd::engine::selection::Selection::Ids(people)).await.facts.summary.deactivate,
+        6
+    );
     let snapshot = rosterd::store::Snapshot::open(&state).await.unwrap();
     let ledger = snapshot.ledger("default", rosterd::model::time::Millis::now()).await.unwrap();
     assert_eq!((ledger.hour.removals, ledger.day.removals), (0, 0));
@@ -95,7 +98,7 @@ async fn runs_that_overlap_share_one_budget() {
     bench.sim.faults().add(reads);
     let shared = bench.open().await;
     let ids = |range: std::ops::Range<usize>| {
-        Who::Ids(crowd[range].iter().map(|id| bench.source_id(*id)).collect())
+        Selection::Ids(crowd[range].iter().map(|id| bench.source_id(*id)).collect())
     };
     let (one, other) = tokio::join!(shared.run(ids(0..3)), shared.run(ids(3..6)));
     let removed = one.facts.summary.deactivate + other.facts.summary.deactivate;
@@ -115,7 +118,7 @@ async fn every_trigger_counts_for_the_same_hour() {
     for (person, trigger) in crowd.iter().zip(triggers) {
         bench.trigger = Some(trigger);
         bench.world().unassign(*person);
-        let ended = bench.run_who(Who::Ids(vec![bench.source_id(*person)])).await;
+        let ended = bench.run_who(Selection::Ids(vec![bench.source_id(*person)])).await;
         removed += ended.facts.summary.deactivate;
         assert_eq!(ended.facts.trigger, trigger);
     }

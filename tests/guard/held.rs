@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::Outcome;
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Effect, Fault, Peer};
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 
@@ -72,7 +72,7 @@ async fn an_approval_releases_exactly_the_listed_people_and_only_once() {
     let hold = open_holds(&bench, Millis::now()).await.remove(0);
     let decided = approve(&bench, &hold).await;
     assert_eq!(decided.people.len(), 5);
-    let ended = bench.run_who(Who::Ids(decided.people)).await;
+    let ended = bench.run_who(Selection::Ids(decided.people)).await;
     assert_eq!((ended.code, ended.facts.summary.deactivate), (exit::OK, 5), "{ended:#?}");
     // The next mass leave is a new question.
     for person in &crowd[5..10] {
@@ -89,7 +89,7 @@ async fn somebody_who_came_back_before_the_approval_keeps_the_account() {
     let hold = open_holds(&bench, Millis::now()).await.remove(0);
     bench.world().assign(crowd[0]);
     let decided = approve(&bench, &hold).await;
-    let ended = bench.run_who(Who::Ids(decided.people)).await;
+    let ended = bench.run_who(Selection::Ids(decided.people)).await;
     assert_eq!(ended.facts.summary.deactivate, 4, "{ended:#?}");
     assert!(bench.is_active("person0@acme.example"));
     let ended = bench.run().await;
@@ -106,7 +106,7 @@ async fn people_who_join_a_hold_later_stay_held() {
     assert_eq!(ended.facts.holds[0].revision, 2, "{ended:#?}");
     let decided = approve(&bench, &first).await;
     assert_eq!(decided.people.len(), 5, "the revision that was shown had five");
-    bench.run_who(Who::Ids(decided.people)).await;
+    bench.run_who(Selection::Ids(decided.people)).await;
     assert!(bench.is_active("person5@acme.example"));
 }
 
@@ -152,7 +152,7 @@ async fn an_approval_outlives_a_workspace_that_is_down_and_is_dropped_after_a_da
         let hold = open_holds(&bench, Millis::now()).await.remove(0);
         let decided = approve(&bench, &hold).await;
         bench.sim.faults().add(Fault::on(Peer::Scim).then(Effect::answer(503, "text/plain", "down")));
-        let ended = bench.run_who(Who::Ids(decided.people)).await;
+        let ended = bench.run_who(Selection::Ids(decided.people)).await;
         assert_eq!(ended.facts.summary.deactivate, 0, "{ended:#?}");
         bench.sim.faults().clear();
         bench.pass(Duration::from_secs(hours * 3600));
@@ -176,7 +176,7 @@ async fn a_first_contact_that_would_rewrite_everybody_stores_the_links_and_holds
     assert_eq!((again.code, again.facts.summary.held), (exit::HELD, 12), "{again:#?}");
     assert_eq!(open_holds(&bench, Millis::now()).await[0].digest, hold.digest, "the same hold");
     let decided = approve(&bench, &hold).await;
-    let ended = bench.run_who(Who::Ids(decided.people)).await;
+    let ended = bench.run_who(Selection::Ids(decided.people)).await;
     assert_eq!((ended.code, ended.facts.summary.update), (exit::OK, 12), "{ended:#?}");
     bench.assert_quiet().await;
 }
@@ -244,7 +244,7 @@ async fn a_class_in_guard_approval_always_waits() {
     assert_eq!((ended.code, ended.facts.summary.held), (exit::HELD, 1), "{ended:#?}");
     let hold = open_holds(&bench, Millis::now()).await.remove(0);
     let decided = approve(&bench, &hold).await;
-    let ended = bench.run_who(Who::Ids(decided.people)).await;
+    let ended = bench.run_who(Selection::Ids(decided.people)).await;
     assert_eq!((ended.code, ended.facts.summary.create), (exit::OK, 1), "{ended:#?}");
 }
 

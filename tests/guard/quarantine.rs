@@ -1,7 +1,7 @@
 //! Quarantine: entered, told once, left by itself.
 
 use rosterd::core::quarantine::quarantine;
-use rosterd::reconcile::Who;
+use rosterd::engine::selection::Selection;
 use rosterd::sim::{Effect, Fault, Peer, okta_error, scim_error};
 use rosterd::store::Snapshot;
 use rusqlite::Connection;
@@ -44,7 +44,7 @@ async fn credentials_refused_in_two_runs_a_minute_apart_lead_into_quarantine_and
     age_refusals(&bench, 2);
     // Whatever run is refused counts, also one of named people.
     let ended =
-        bench.run_who(Who::Ids(vec![bench.source_id(bench.world().find(&mail("ann")).unwrap())])).await;
+        bench.run_who(Selection::Ids(vec![bench.source_id(bench.world().find(&mail("ann")).unwrap())])).await;
     assert!(begins(&ended), "{ended:#?}");
     assert!(is_quarantined(&bench).await);
     let again = bench.run().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rosterd::config;
-use rosterd::core::guard::{Budget, Intent, Judgement, judge};
+use rosterd::core::guard::{Budget, GuardReport, Intent, judge};
 use rosterd::model::attributes::Attributes;
 use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::{AttributeMemory, Link, LinkState};
@@ -14,7 +14,7 @@ use rosterd::model::order::{Observation, OrderNumber};
 use rosterd::model::plan::{Disposition, PlannedAction, Situation, Verb};
 use rosterd::model::report::Trigger;
 use rosterd::model::time::Millis;
-use rosterd::store::{Binding, DoorTerms, LinkWrite, Settled, Settlement, Store};
+use rosterd::store::{Binding, DoorTerms, IntentOutcome, IntentSettlement, LinkWrite, Store};
 
 const MINUTE: i64 = 60_000;
 const PEOPLE: u64 = 60;
@@ -80,7 +80,7 @@ fn link(person: u64, state: LinkState) -> Link {
 async fn write(store: &Store, action: PlannedAction, link: Link, at: Millis) {
     let tenure = store.seize("default").await.unwrap();
     let run = store.begin_run(&tenure, Trigger::Schedule, false, true, at).await.unwrap();
-    let permit = Judgement::default().release(action, false).unwrap().approved;
+    let permit = GuardReport::default().release(action, false).unwrap().approved;
     let budget = Budget {
         limits: config::Guard::default(),
         unattended: true,
@@ -89,9 +89,9 @@ async fn write(store: &Store, action: PlannedAction, link: Link, at: Millis) {
     };
     let terms = DoorTerms { run, at, budget, protection: Arc::default(), needs_approval: false };
     let intent = store.pass_door(&tenure, permit, terms).await.unwrap().unwrap().intent();
-    let settlement = Settlement {
+    let settlement = IntentSettlement {
         intent,
-        settled: Settled::Applied,
+        settled: IntentOutcome::Applied,
         status: Some(200),
         detail: None,
         attempts: 1,
@@ -136,9 +136,9 @@ async fn removals(steps: Vec<Step>) -> Vec<i64> {
         let mut intent = Intent::default();
         (0..wanted).for_each(|offset| intent.add(&action(next + offset, verb)));
         let ledger = store.snapshot().ledger("default", now).await.unwrap();
-        let judgement = judge(&intent, &ledger, &limits);
+        let guard_report = judge(&intent, &ledger, &limits);
         for _ in 0..wanted {
-            let Ok(released) = judgement.release(action(next, verb), false) else { break };
+            let Ok(released) = guard_report.release(action(next, verb), false) else { break };
             let gone = link(next, LinkState::Deactivated(now));
             write(&store, released.approved.into_action(), gone, now).await;
             sent.push(now.0);

@@ -36,7 +36,7 @@ fn telling() -> Made {
                 "name differs",
                 vec![change("name.givenName", Some("Dina"), Some("دينا"))],
             ),
-            person("farah@acme.example", Verb::HoldBack, "two accounts have this address", Vec::new()),
+            person("farah@acme.example", Verb::Block, "two accounts have this address", Vec::new()),
         ],
     )
     .ends(RunResult::Held);

@@ -109,7 +109,7 @@ async fn a_backup_taken_while_somebody_writes_is_whole() {
     let people = bench.crowd(40);
     let shared = bench.open().await;
     let file = bench.directory.path().join("copy.db");
-    let run = shared.run(rosterd::reconcile::Who::Everybody);
+    let run = shared.run(rosterd::engine::selection::Selection::Everybody);
     let copy = async {
         // Until the first accounts are there, and beyond.
         let mut copies = 0;

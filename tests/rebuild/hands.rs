@@ -1,12 +1,14 @@
 //! What these tests share: `rebuild` and `transfer` as the commands carry them out, without a terminal.
 
+use rosterd::engine::context::target_url;
+use rosterd::engine::error::RunError;
+use rosterd::engine::session::{SyncSession, vendor};
 use rosterd::http::pacer::Pacers;
 use rosterd::model::handover::{Handover, Left, Proposal, RebuildFacts, TransferFacts};
 use rosterd::model::id::Vendor;
-use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::rebuild::{RebuildRequest, plan_rebuild, store_rebuild, taken};
-use rosterd::reconcile::transfer::{TransferError, TransferRequest, carry_out, plan_transfer};
-use rosterd::reconcile::{RunError, Sides, target_url, vendor};
+use rosterd::model::run_event::SilentWatcher;
+use rosterd::operations::rebuild::{RebuildRequest, plan_rebuild, store_rebuild, taken};
+use rosterd::operations::transfer::{TransferError, TransferRequest, carry_out, plan_transfer};
 use rosterd::store::{Restored, Store};
 
 use crate::support::{Bench, mail};
@@ -58,7 +60,7 @@ pub(crate) async fn rebuild_all(bench: &Bench, text: &str) -> Result<Vec<Option<
     let mut all = Vec::new();
     for (index, sync) in config.syncs.iter().enumerate() {
         let secrets = bench.secrets(vendor(&sync.source));
-        let sides = Sides::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
+        let sides = SyncSession::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
         if index == 0 {
             known = taken(store.snapshot(), sync).await?;
         }
@@ -70,7 +72,7 @@ pub(crate) async fn rebuild_all(bench: &Bench, text: &str) -> Result<Vec<Option<
             target: &sides.target,
             snapshot: store.snapshot(),
             others: others.map(|other| vendor(&other.source)).collect(),
-            watcher: &Silent,
+            watcher: &SilentWatcher,
         };
         all.push(match plan_rebuild(&request, &mut known).await? {
             None => None,
@@ -148,7 +150,7 @@ pub(crate) async fn transfer_at(
     let sync = config.syncs.iter().find(|sync| sync.name == to).unwrap();
     let secrets = bench.secrets(vendor(&sync.source));
     let pacers = Pacers::with_retry(bench.retry);
-    let sides = Sides::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
+    let sides = SyncSession::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
     let who: Vec<String> = who.iter().map(|name| mail(name)).collect();
     let request = TransferRequest {
         from,
@@ -158,7 +160,7 @@ pub(crate) async fn transfer_at(
         target: &sides.target,
         snapshot: store.snapshot(),
         who: &who,
-        watcher: &Silent,
+        watcher: &SilentWatcher,
     };
     let planned = plan_transfer(&request).await;
     let transferred = match planned {

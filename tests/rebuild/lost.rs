@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use rosterd::engine::error::RunError;
 use rosterd::exit;
 use rosterd::model::link::LinkState;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::RunError;
 use rosterd::sim::{Effect, Fault, Peer};
 use rosterd::source::SourceError;
 use serde_json::json;

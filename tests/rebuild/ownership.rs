@@ -1,10 +1,10 @@
 //! Two syncs into one workspace: an account belongs to one of them, whatever happens to its person at the other.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::Who;
 use rosterd::sim::PersonId;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ impl Companies {
 
     async fn run_with(&self, tables: &str) -> [Ended; 2] {
         self.okta.sim.clear_requests();
-        let ended = self.okta.all(&self.text(tables), Who::Everybody, Mode::Real).await;
+        let ended = self.okta.all(&self.text(tables), Selection::Everybody, Mode::Real).await;
         ended.try_into().unwrap()
     }
 
@@ -55,7 +55,7 @@ async fn each_company_has_its_people_and_a_shared_login_belongs_to_the_first() {
     assert_eq!(first.facts.summary.create, 2, "{first:#?}");
     second.assert_end(exit::OK, RunResult::Ok);
     assert_eq!(second.facts.summary.create, 1, "{second:#?}");
-    second.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+    second.assert_line("ann", Verb::Block, Outcome::Skipped);
     assert_eq!(second.of("ann").situation, Situation::TakenElsewhere);
     assert!(second.words_of("ann").contains("sync \"okta\""));
     assert_eq!(both.okta.account("ann").at("/externalId"), both.mark(ann));
@@ -77,7 +77,7 @@ async fn an_adopted_account_is_the_adopters() {
 }
 
 #[tokio::test]
-async fn a_rename_to_the_login_of_another_syncs_account_is_held_back() {
+async fn a_rename_to_the_login_of_another_syncs_account_is_blocked() {
     let both = Companies::new().await;
     let zoe = {
         both.okta.hire("ann");
@@ -87,7 +87,7 @@ async fn a_rename_to_the_login_of_another_syncs_account_is_held_back() {
     both.onelogin.world().rename(zoe, "ann@acme.example");
     let [first, second] = both.run().await;
     assert_eq!(first.facts.summary.writes(), 0);
-    second.assert_line("zoe", Verb::HoldBack, Outcome::Skipped);
+    second.assert_line("zoe", Verb::Block, Outcome::Skipped);
     assert_eq!(both.okta.writes(), [""; 0]);
     assert_eq!(both.okta.account("zoe").at("/userName"), json!("zoe@acme.example"));
 }

@@ -1,12 +1,12 @@
 //! Links that change hands: a move from one vendor to the other, a renamed sync, a new app, a new organisation.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::link::LinkState;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::Who;
-use rosterd::reconcile::transfer::TransferError;
+use rosterd::operations::transfer::TransferError;
 use rosterd::sim::{Cut, Effect, Fault, Peer, Sim, SimOptions};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ impl Move {
     async fn run(&mut self) -> Vec<Ended> {
         let text = self.both();
         self.old.sim.clear_requests();
-        self.old.all(&text, Who::Everybody, Mode::Real).await
+        self.old.all(&text, Selection::Everybody, Mode::Real).await
     }
 }
 
@@ -164,7 +164,7 @@ async fn whoever_the_new_source_does_not_list_stays_with_the_old_sync_and_keeps_
         assert_eq!(done.went(), ["ann userName", "ben userName"]);
         assert!(done.left_of("cleo").contains("nobody whom the new source lists"));
         assert!(done.facts.notes.join("\n").contains("3 active accounts stay"), "{done:#?}");
-        let ended = moving.old.all(&text, Who::Everybody, Mode::Real).await;
+        let ended = moving.old.all(&text, Selection::Everybody, Mode::Real).await;
         assert_eq!(ended[0].facts.summary.unchanged, 3, "{:#?}", ended[0]);
         assert_eq!(ended[0].facts.summary.writes(), 0);
         assert_eq!((ended[1].facts.summary.update, ended[1].facts.summary.create), (2, 1), "{:#?}", ended[1]);
@@ -264,7 +264,7 @@ struct Elsewhere<'a> {
 
 impl Elsewhere<'_> {
     async fn run(&self) -> Ended {
-        self.other.all(&self.text, Who::Everybody, Mode::Real).await.remove(0)
+        self.other.all(&self.text, Selection::Everybody, Mode::Real).await.remove(0)
     }
 
     async fn transfer_from(&self, from: &str) -> Result<crate::hands::Transferred, TransferError> {

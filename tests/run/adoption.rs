@@ -193,7 +193,7 @@ async fn two_matching_accounts_are_ambiguous_and_neither_is_touched() {
         let before = bench.accounts();
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         assert_eq!(ended.of("ann").situation, Situation::Ambiguous);
         assert!(
             before.iter().all(|(id, _)| ended.words_of("ann").contains(id)),
@@ -280,7 +280,7 @@ async fn an_account_that_exists_and_is_not_visible_is_told_and_fails_nothing() {
             hide_account(&bench, &id);
             let ended = bench.run().await;
             ended.assert_end(exit::OK, RunResult::Ok);
-            ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+            ended.assert_line("ann", Verb::Block, Outcome::Skipped);
             assert!(ended.words_of("ann").contains("exists but not visible"), "{ended:?}");
             assert_eq!(ended.facts.summary.create, people as u64);
             assert_eq!(bench.world().account_by_id(&id).unwrap().version, 1);

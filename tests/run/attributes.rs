@@ -7,7 +7,7 @@ use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::sim::{Effect, Fault, PatchHabit, Peer, Person, ScimHabits, UnknownHabit, scim_error};
+use rosterd::sim::{Effect, Fault, PatchHabit, Peer, Person, ScimQuirks, UnknownHabit, scim_error};
 use serde_json::{Value, json};
 
 use crate::support::Bench;
@@ -181,7 +181,7 @@ async fn onelogins_user_name_is_the_login_only_where_it_is_an_address() {
 }
 
 #[tokio::test]
-async fn who_has_no_login_at_all_is_held_back_and_still_removed_when_leaving() {
+async fn who_has_no_login_at_all_is_blocked_and_still_removed_when_leaving() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let [ann, ben, _] = bench.staff(["ann", "ben", "cleo"]);
@@ -196,10 +196,10 @@ async fn who_has_no_login_at_all_is_held_back_and_still_removed_when_leaving() {
         bench.world().edit(ann, nameless);
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        assert_eq!((ended.facts.summary.held_back, ended.facts.summary.create), (1, 2), "{ended:?}");
+        assert_eq!((ended.facts.summary.blocked, ended.facts.summary.create), (1, 2), "{ended:?}");
         bench.world().edit(ben, nameless);
         let ended = bench.run().await;
-        ended.assert_line("ben", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ben", Verb::Block, Outcome::Skipped);
         assert!(ended.words_of("ben").contains("no userName"), "{ended:?}");
         bench.world().suspend(ben);
         bench.run().await.assert_line("ben", Verb::Deactivate, Outcome::Applied);
@@ -216,14 +216,14 @@ async fn a_failing_expression_holds_that_person_back_and_nobody_else() {
         bench.world().edit(ann, |person| person.title = Some("Lead".to_owned()));
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         assert!(ended.words_of("ann").contains("nickName"), "{ended:?}");
         ended.assert_line("ben", Verb::Create, Outcome::Applied);
     }
 }
 
 #[tokio::test]
-async fn outside_the_approved_domains_nobody_is_created_and_who_moves_there_is_held_back() {
+async fn outside_the_approved_domains_nobody_is_created_and_who_moves_there_is_blocked() {
     for vendor in BOTH {
         let bench =
             Bench::new(vendor).await.tables("[sync.scope]\ndomains = [\"acme.example\", \"bücher.example\"]");
@@ -232,7 +232,7 @@ async fn outside_the_approved_domains_nobody_is_created_and_who_moves_there_is_h
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
         for name in ["guest@other.example", "sub@mail.acme.example"] {
-            ended.assert_line(name, Verb::HoldBack, Outcome::Skipped);
+            ended.assert_line(name, Verb::Block, Outcome::Skipped);
             assert!(ended.words_of(name).contains("scope.domains"), "{ended:?}");
         }
         assert_eq!(ended.facts.summary.create, 4);
@@ -240,7 +240,7 @@ async fn outside_the_approved_domains_nobody_is_created_and_who_moves_there_is_h
         bench.world().rename(ann, "ann@other.example");
         bench.sim.clear_requests();
         let ended = bench.run().await;
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         assert_eq!((bench.writes(), bench.accounts()), (Vec::new(), before));
         bench.world().suspend(ann);
         let ended = bench.run().await;
@@ -394,14 +394,14 @@ async fn what_the_workspace_ignores_is_told_once_and_sent_again_only_when_it_cha
 
 #[tokio::test]
 async fn the_whole_cycle_ends_right_at_every_known_server() {
-    for (name, habits) in ScimHabits::presets() {
+    for (name, habits) in ScimQuirks::presets() {
         for vendor in BOTH {
             let mut habits = habits.clone();
             habits.requests_per_minute = None;
             let unshown = habits.active_never_false;
             let bench = Bench::new(vendor).await.habits(|own| {
                 let token = own.token.clone();
-                *own = ScimHabits { token, ..habits };
+                *own = ScimQuirks { token, ..habits };
             });
             let bench = if name == "wrike" { bench.target("dialect = \"wrike\"") } else { bench };
             let [ann, ben, _, _] = bench.staff(["ann", "ben", "cleo", "dan"]);

@@ -1,10 +1,10 @@
 //! What a sync's links belong to, and several syncs in one state.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::reconcile::Who;
 use rosterd::sim::{Sim, SimOptions};
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn links_of_another_app_or_workspace_are_refused_and_nothing_is_read_or_wr
         for text in moved {
             assert_ne!(text, bench.text());
             for mode in [Mode::Dry, Mode::Real] {
-                let ended = bench.all(&text, Who::Everybody, mode).await;
+                let ended = bench.all(&text, Selection::Everybody, mode).await;
                 ended[0].assert_end(exit::CONFIG, RunResult::Error);
                 let told = ended[0].problems();
                 assert!(told.contains("rosterd transfer") && told.contains("rosterd rebuild"), "{told}");
@@ -62,7 +62,7 @@ async fn a_slash_at_the_end_of_the_address_is_the_same_workspace() {
     bench.begin().await;
     let url = bench.sim.scim_url().to_owned();
     let text = bench.text().replace(&format!("\"{url}\""), &format!("\"{url}/\""));
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     ended[0].assert_end(exit::OK, RunResult::Ok);
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
@@ -86,12 +86,12 @@ async fn an_account_is_linked_once_over_all_syncs_of_a_workspace() {
             .replace(other.sim.scim_url(), bench.sim.scim_url());
         format!("{first}\n{second}")
     };
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     ended[0].assert_end(exit::OK, RunResult::Ok);
     assert_eq!(ended[0].facts.summary.create, 2);
     ended[1].assert_end(exit::OK, RunResult::Ok);
     for name in ["ann", "ben"] {
-        ended[1].assert_line(name, Verb::HoldBack, Outcome::Skipped);
+        ended[1].assert_line(name, Verb::Block, Outcome::Skipped);
         assert_eq!(ended[1].of(name).situation, Situation::TakenElsewhere);
         assert!(ended[1].words_of(name).contains("\"first\""), "{:?}", ended[1]);
     }
@@ -99,7 +99,7 @@ async fn an_account_is_linked_once_over_all_syncs_of_a_workspace() {
     // Who leaves the first is removed by the first and by nobody else.
     bench.world().unassign(ann);
     bench.sim.clear_requests();
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     ended[0].assert_line("ann", Verb::Deactivate, Outcome::Applied);
     assert!(!ended[1].tells_of("ann"), "{:?}", ended[1]);
     assert_eq!(bench.writes(), ["PATCH ann@acme.example"]);
@@ -112,7 +112,7 @@ async fn a_sync_whose_source_fails_does_not_stop_the_next_one() {
     let other = Bench::onelogin().await;
     other.hire("ben");
     let text = two_syncs(&bench, &other).replace(&bench.sim.okta_app_id(), "0oaAnother123");
-    let ended = bench.all(&text, Who::Everybody, Mode::Real).await;
+    let ended = bench.all(&text, Selection::Everybody, Mode::Real).await;
     ended[0].assert_end(exit::SOURCE, RunResult::SourceIncomplete);
     ended[1].assert_end(exit::OK, RunResult::Ok);
     assert_eq!((bench.accounts().len(), other.accounts().len()), (0, 1));

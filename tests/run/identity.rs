@@ -19,16 +19,16 @@ fn share_login(bench: &Bench, person: rosterd::sim::PersonId, login: &str) {
 }
 
 #[tokio::test]
-async fn two_people_who_map_to_one_login_are_both_held_back() {
+async fn two_people_who_map_to_one_login_are_both_blocked() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let [_, ben, _] = bench.staff(["ann", "ben", "cleo"]);
         share_login(&bench, ben, "ANN@acme.example");
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        assert_eq!(ended.facts.summary.held_back, 2, "{ended:#?}");
+        assert_eq!(ended.facts.summary.blocked, 2, "{ended:#?}");
         assert_eq!(ended.facts.summary.create, 1);
-        assert!(ended.records.iter().filter(|line| line.action == Verb::HoldBack).all(|line| {
+        assert!(ended.records.iter().filter(|line| line.action == Verb::Block).all(|line| {
             line.situation == Situation::Ambiguous && line.reason.contains("another person")
         }));
         assert_eq!(bench.accounts().len(), 1);
@@ -51,7 +51,7 @@ async fn a_newcomer_with_a_linked_persons_login_holds_both_back_and_touches_no_a
         for title in ["Engineer", "Lead"] {
             bench.world().edit(ann, |person| person.title = Some(title.to_owned()));
             let ended = bench.run().await;
-            assert_eq!((ended.facts.summary.held_back, ended.facts.summary.unchanged), (2, 1), "{ended:#?}");
+            assert_eq!((ended.facts.summary.blocked, ended.facts.summary.unchanged), (2, 1), "{ended:#?}");
             assert_eq!(bench.accounts(), before);
         }
     }
@@ -85,7 +85,7 @@ async fn an_account_that_belongs_to_a_living_person_is_taken() {
         ended.assert_end(exit::OK, RunResult::Ok);
         let line = ended.records.iter().find(|line| line.situation == Situation::TakenElsewhere);
         let line = line.unwrap_or_else(|| panic!("{ended:#?}"));
-        assert_eq!(line.action, Verb::HoldBack);
+        assert_eq!(line.action, Verb::Block);
         assert!(line.reason.contains("ann@acme.example"), "{line:?}");
         assert_eq!(bench.accounts(), before);
     }
@@ -102,7 +102,7 @@ async fn the_account_of_somebody_who_only_left_is_not_handed_on() {
         bench.hire("ann");
         let ended = bench.run().await;
         let line = ended.records.iter().find(|line| line.situation == Situation::TakenElsewhere);
-        assert!(line.is_some_and(|line| line.action == Verb::HoldBack), "{ended:#?}");
+        assert!(line.is_some_and(|line| line.action == Verb::Block), "{ended:#?}");
         assert!(!bench.is_active("ann"), "the one who left is removed");
     }
 }
@@ -149,7 +149,7 @@ async fn an_account_that_was_deleted_by_hand_is_missing_and_not_made_again_by_it
         for _ in 0..2 {
             let ended = bench.run().await;
             ended.assert_end(exit::OK, RunResult::Ok);
-            ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+            ended.assert_line("ann", Verb::Block, Outcome::Skipped);
             assert_eq!(ended.of("ann").situation, Situation::Missing);
             assert!(ended.words_of("ann").contains("lifecycle.recreate"));
         }
@@ -256,7 +256,7 @@ async fn in_a_chain_of_renames_a_name_is_released_before_it_is_taken() {
 }
 
 #[tokio::test]
-async fn two_people_who_swap_logins_are_held_back_and_nobody_else_is() {
+async fn two_people_who_swap_logins_are_blocked_and_nobody_else_is() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let [ann, ben, cleo] = bench.staff(["ann", "ben", "cleo"]);
@@ -269,7 +269,7 @@ async fn two_people_who_swap_logins_are_held_back_and_nobody_else_is() {
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
         for name in ["ann", "ben"] {
-            ended.assert_line(name, Verb::HoldBack, Outcome::Skipped);
+            ended.assert_line(name, Verb::Block, Outcome::Skipped);
             assert!(ended.words_of(name).contains("circle"), "{ended:#?}");
         }
         ended.assert_line("cleo", Verb::Update, Outcome::Applied);
@@ -287,14 +287,14 @@ async fn a_name_of_an_account_outside_the_plan_cannot_be_taken() {
         bench.world().rename(ann, "anna@acme.example");
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         assert!(ended.words_of("ann").contains(&other), "{ended:#?}");
         assert_eq!(bench.writes(), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
-async fn who_wants_the_name_of_somebody_whose_rename_is_held_back_is_held_back_too() {
+async fn who_wants_the_name_of_somebody_whose_rename_is_blocked_is_blocked_too() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         let [ann, ben, cleo, _] = bench.staff(["ann", "ben", "cleo", "dan"]);
@@ -305,7 +305,7 @@ async fn who_wants_the_name_of_somebody_whose_rename_is_held_back_is_held_back_t
         bench.world().rename(ann, "ben@acme.example");
         let ended = bench.run().await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        assert_eq!((ended.facts.summary.held_back, ended.facts.summary.unchanged), (3, 1), "{ended:#?}");
+        assert_eq!((ended.facts.summary.blocked, ended.facts.summary.unchanged), (3, 1), "{ended:#?}");
         assert_eq!(bench.writes(), Vec::<String>::new());
     }
 }
@@ -360,6 +360,6 @@ async fn the_name_of_an_account_that_we_deactivated_is_not_free() {
     bench.world().rename(ann, "gone@acme.example");
     bench.world().rename(ben, "ann@acme.example");
     let ended = bench.run().await;
-    ended.assert_line("ben", Verb::HoldBack, Outcome::Skipped);
+    ended.assert_line("ben", Verb::Block, Outcome::Skipped);
     assert!(ended.words_of("ben").contains(&bench.account("ann").id));
 }

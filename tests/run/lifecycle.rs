@@ -463,7 +463,7 @@ async fn each_vendor_state_has_its_consequence_for_a_linked_person() {
         (Vendor::Okta, "STAGED", 1, 1, true, None),
         (Vendor::Okta, "SUSPENDED", 1, 1, false, Some(Verb::Deactivate)),
         (Vendor::Okta, "DEPROVISIONED", 1, 1, false, Some(Verb::Deactivate)),
-        (Vendor::Okta, "HIBERNATING", 1, 1, true, Some(Verb::HoldBack)),
+        (Vendor::Okta, "HIBERNATING", 1, 1, true, Some(Verb::Block)),
         (Vendor::OneLogin, "ACTIVE", 1, 1, true, None),
         (Vendor::OneLogin, "ACTIVE", 3, 1, true, None),
         (Vendor::OneLogin, "ACTIVE", 4, 1, true, None),
@@ -475,7 +475,7 @@ async fn each_vendor_state_has_its_consequence_for_a_linked_person() {
         (Vendor::OneLogin, "ACTIVE", 1, 3, false, Some(Verb::Deactivate)),
         (Vendor::OneLogin, "ACTIVE", 0, 1, false, Some(Verb::Deactivate)),
         (Vendor::OneLogin, "ACTIVE", 1, 0, false, Some(Verb::Deactivate)),
-        (Vendor::OneLogin, "ACTIVE", 6, 1, true, Some(Verb::HoldBack)),
+        (Vendor::OneLogin, "ACTIVE", 6, 1, true, Some(Verb::Block)),
     ];
     for (vendor, okta, status, state, active, verb) in table {
         let bench = Bench::new(vendor).await;
@@ -485,7 +485,7 @@ async fn each_vendor_state_has_its_consequence_for_a_linked_person() {
         let ended = bench.run().await;
         let place = format!("{vendor:?} {okta} {status} {state}: {ended:#?}");
         // Somebody with access whom nobody can judge may be a leaver who is hidden: a look is owed.
-        let code = if verb == Some(Verb::HoldBack) { exit::PARTIAL } else { exit::OK };
+        let code = if verb == Some(Verb::Block) { exit::PARTIAL } else { exit::OK };
         assert_eq!(ended.code, code, "{place}");
         assert_eq!(ended.records.first().map(|line| line.action), verb, "{place}");
         assert_eq!(bench.is_active("ann"), active, "{place}");
@@ -500,8 +500,8 @@ async fn an_unknown_state_creates_nothing_and_says_so() {
         let ann = bench.staff(["ann", "ben"])[0];
         bench.world().set_status(ann, "HIBERNATING", 6, 1);
         let ended = bench.run().await;
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
-        assert_eq!(ended.of("ann").situation, Situation::HeldBack);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
+        assert_eq!(ended.of("ann").situation, Situation::Blocked);
         let status = if vendor == Vendor::Okta { "HIBERNATING" } else { "status 6" };
         assert!(ended.words_of("ann").contains(status), "{ended:#?}");
         assert!(bench.world().account("ann@acme.example").is_none());

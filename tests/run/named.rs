@@ -46,7 +46,7 @@ async fn a_person_is_found_by_login_address_source_id_and_account_id() {
 }
 
 #[tokio::test]
-async fn two_new_people_for_one_login_are_held_back_even_where_only_one_of_them_is_named() {
+async fn two_new_people_for_one_login_are_blocked_even_where_only_one_of_them_is_named() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;
         bench.staff(["ben", "cleo"]);
@@ -60,7 +60,7 @@ async fn two_new_people_for_one_login_are_held_back_even_where_only_one_of_them_
         });
         let id = bench.source_id(ann).to_string();
         let ended = bench.run_for(&[&id]).await;
-        assert_eq!(ended.facts.summary.held_back, 1, "{vendor:?} {ended:#?}");
+        assert_eq!(ended.facts.summary.blocked, 1, "{vendor:?} {ended:#?}");
         assert!(bench.writes().is_empty(), "{vendor:?}");
     }
 }
@@ -175,7 +175,7 @@ async fn a_point_read_that_shows_nothing_holds_that_person_back() {
         rosterd::sim::Fault::on(Peer::Okta).when(move |path, _| path.ends_with(&format!("/users/{id}")));
     bench.sim.faults().add(user.then(other));
     let ended = bench.run_for(&["ann"]).await;
-    assert_eq!((ended.facts.summary.held_back, ended.facts.summary.writes()), (1, 0), "{ended:?}");
+    assert_eq!((ended.facts.summary.blocked, ended.facts.summary.writes()), (1, 0), "{ended:?}");
     assert_eq!(bench.writes(), Vec::<String>::new());
 }
 

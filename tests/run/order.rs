@@ -144,7 +144,7 @@ async fn somebody_who_failed_in_an_early_pass_counts_once_and_is_not_tried_in_th
 
 #[tokio::test]
 async fn a_run_that_read_assigned_before_a_leaver_was_removed_does_not_give_the_access_back() {
-    use rosterd::reconcile::Who;
+    use rosterd::engine::selection::Selection;
     for vendor in BOTH {
         let bench = Bench::new(vendor).await.target("concurrency = 1\ntimeout = \"2s\"");
         let [ann, ben, _] = bench.staff(["ann", "ben", "cleo"]);
@@ -156,7 +156,7 @@ async fn a_run_that_read_assigned_before_a_leaver_was_removed_does_not_give_the_
         let hang = Fault::on(Peer::Scim).method("PATCH").path(&id).nth(1);
         bench.sim.faults().add(hang.then(Effect::Delay(Duration::from_secs(3600))));
         let shared = bench.open().await;
-        let slow = shared.run(Who::Everybody);
+        let slow = shared.run(Selection::Everybody);
         let quick = async {
             while bench.writes().is_empty() {
                 tokio::task::yield_now().await;

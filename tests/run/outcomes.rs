@@ -351,7 +351,7 @@ async fn a_rate_limit_is_waited_for_and_nobody_is_lost_or_created_twice() {
 async fn who_is_limited_to_the_end_waits_without_counting_as_failed() {
     let bench = Bench::okta().await;
     bench.hire("ann");
-    let limited = scim_rate_limited(RetryAfter::Silent);
+    let limited = scim_rate_limited(RetryAfter::SilentWatcher);
     bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(limited));
     let ended = bench.run().await;
     ended.assert_line("ann", Verb::Create, Outcome::Deferred);

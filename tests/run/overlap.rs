@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::report::Outcome;
-use rosterd::reconcile::Who;
 use rosterd::sim::{Effect, Fault, Peer, PersonId};
 
 use crate::support::{Bench, Ended, Shared, WIDE_LIMITS};
@@ -22,13 +22,13 @@ async fn interleaved(
 ) -> (Ended, Ended) {
     let slow = Fault::on(Peer::Scim).method("PATCH").nth(1);
     let number = bench.sim.faults().add(slow.then(Effect::Delay(Duration::from_millis(1500))));
-    let full = shared.run(Who::Everybody);
+    let full = shared.run(Selection::Everybody);
     let later = async {
         while bench.sim.faults().fired(number) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         meanwhile();
-        shared.run(Who::Ids(vec![bench.source_id(person)])).await
+        shared.run(Selection::Ids(vec![bench.source_id(person)])).await
     };
     let (full, later) = tokio::join!(full, later);
     bench.sim.faults().clear();

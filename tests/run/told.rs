@@ -6,7 +6,8 @@ use rosterd::model::id::SourceId;
 use rosterd::model::report::{ActionRecord, Outcome, Trigger};
 use rosterd::model::time::Millis;
 use rosterd::sim::{Effect, Fault, Peer};
-use rosterd::store::{Snapshot, Spool, Store, Tenure, ToldOf};
+use rosterd::spool::Spool;
+use rosterd::store::{LineScope, Snapshot, Store, Tenure};
 
 const NO_BOTS: &str = "[sync.scope]\nfilter = \"user.department != 'Bots'\"\n";
 
@@ -232,8 +233,8 @@ impl Overlap {
         self.line.source_id.clone().unwrap()
     }
 
-    fn these(&self) -> ToldOf {
-        ToldOf::These([self.person()].into())
+    fn these(&self) -> LineScope {
+        LineScope::These([self.person()].into())
     }
 
     fn line(&self, reason: &str) -> ActionRecord {
@@ -244,10 +245,10 @@ impl Overlap {
         self.store.begin_run(&self.tenure, Trigger::Manual, full, false, Millis::now()).await.unwrap()
     }
 
-    async fn note(&self, run: i64, of: ToldOf, lines: &[ActionRecord]) {
+    async fn note(&self, run: i64, of: LineScope, lines: &[ActionRecord]) {
         let mut records = Spool::default();
         lines.iter().for_each(|line| records.push(line).map(|_| ()).unwrap());
-        self.store.note_told(&self.tenure, run, of, &mut records).await.unwrap();
+        self.store.record_lines(&self.tenure, run, of, &mut records).await.unwrap();
     }
 
     /// The reasons that a run is repeated with.
@@ -271,13 +272,13 @@ async fn an_older_full_run_lists_the_line_that_a_newer_run_told_first() {
     let state = Overlap::new(&bench).await;
     let (full, newer) = (state.begin(true).await, state.begin(false).await);
     state.note(newer, state.these(), &[state.line("b")]).await;
-    state.note(full, ToldOf::Everybody, &[state.line("b")]).await;
+    state.note(full, LineScope::Everybody, &[state.line("b")]).await;
     for run in [full, newer] {
         assert_eq!(state.reasons(run).await, ["b"], "run {run}");
     }
     assert_eq!(state.now().await, Some((newer, "b".to_owned())));
     let last = state.begin(true).await;
-    state.note(last, ToldOf::Everybody, &[state.line("b")]).await;
+    state.note(last, LineScope::Everybody, &[state.line("b")]).await;
     assert_eq!(state.reasons(last).await, ["b"]);
     assert_eq!(state.store.snapshot().told_count("default").await.unwrap(), (3, 1));
 }
@@ -290,7 +291,7 @@ async fn an_older_run_is_repeated_with_its_own_words_and_changes_none_of_a_newer
         let (older, newer) = (state.begin(of_all).await, state.begin(false).await);
         let was = state.line.reason.clone();
         state.note(newer, state.these(), std::slice::from_ref(&state.line)).await;
-        let of = if of_all { ToldOf::Everybody } else { state.these() };
+        let of = if of_all { LineScope::Everybody } else { state.these() };
         state.note(older, of, &[state.line("a")]).await;
         assert_eq!(state.reasons(older).await, ["a"], "{of_all}");
         for run in [1, newer] {
@@ -306,13 +307,13 @@ async fn an_older_run_without_a_line_does_not_end_one_that_a_newer_run_told_agai
         let bench = Bench::okta().await.tables(NO_BOTS);
         let state = Overlap::new(&bench).await;
         let (older, newer) = (state.begin(older_is_full).await, state.begin(newer_is_full).await);
-        let of = |all| if all { ToldOf::Everybody } else { state.these() };
+        let of = |all| if all { LineScope::Everybody } else { state.these() };
         state.note(newer, of(newer_is_full), std::slice::from_ref(&state.line)).await;
         state.note(older, of(older_is_full), &[]).await;
         assert_eq!(state.now().await, Some((1, state.line.reason.clone())));
         assert_eq!(state.reasons(newer).await, vec![state.line.reason.clone()]);
         let last = state.begin(true).await;
-        state.note(last, ToldOf::Everybody, &[]).await;
+        state.note(last, LineScope::Everybody, &[]).await;
         assert_eq!(state.now().await, None);
     }
 }

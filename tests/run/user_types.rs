@@ -71,7 +71,7 @@ async fn a_user_type_outside_the_list_stops_a_creation_and_only_that_attribute_o
         let [ann, ben, _] = bench.staff(["ann", "ben", "cleo"]);
         set_type(&bench, ben, Some("Superuser"));
         let ended = bench.run().await;
-        ended.assert_line("ben", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ben", Verb::Block, Outcome::Skipped);
         assert!(ended.words_of("ben").contains("Superuser"), "{ended:?}");
         assert!(bench.world().account("ben@acme.example").is_none());
         set_type(&bench, ann, Some("Superuser"));

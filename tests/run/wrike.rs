@@ -4,7 +4,7 @@ use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::sim::{ErrorForm, Peer, ScimHabits};
+use rosterd::sim::{ErrorForm, Peer, ScimQuirks};
 use serde_json::json;
 
 use crate::support::{Bench, account_by_hand};
@@ -15,7 +15,7 @@ async fn wrike(vendor: Vendor, errors: ErrorForm) -> Bench {
     let bench = Bench::new(vendor).await.target("dialect = \"wrike\"");
     bench.habits(|habits| {
         let token = habits.token.clone();
-        *habits = ScimHabits { token, errors, requests_per_minute: None, ..ScimHabits::wrike() };
+        *habits = ScimQuirks { token, errors, requests_per_minute: None, ..ScimQuirks::wrike() };
     })
 }
 
@@ -109,7 +109,7 @@ async fn an_account_that_was_deleted_by_hand_is_told_in_both_forms_of_errors() {
         let ended = bench.run().await;
         ended.assert_line("ann", Verb::Update, Outcome::Failed);
         assert!(ended.words_of("ann").contains("gone at the target"), "{errors:?}: {ended:?}");
-        bench.run().await.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        bench.run().await.assert_line("ann", Verb::Block, Outcome::Skipped);
     }
 }
 

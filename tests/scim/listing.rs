@@ -1,13 +1,13 @@
 //! Listing over every paging habit (observation 4).
 
-use rosterd::sim::{Effect, Fault, PagingHabit, Peer, ScimHabits};
-use rosterd::target::{ListCursor, Observe, TargetError};
+use rosterd::scim::target::{ListCursor, Observe, TargetError};
+use rosterd::sim::{Effect, Fault, PagingHabit, Peer, ScimQuirks};
 
 use super::support::everybody;
 use super::workspace::Workspace;
 
-fn paging(paging: PagingHabit, page_cap: Option<usize>) -> ScimHabits {
-    ScimHabits { paging, page_cap, default_page: Some(20), ..ScimHabits::default() }
+fn paging(paging: PagingHabit, page_cap: Option<usize>) -> ScimQuirks {
+    ScimQuirks { paging, page_cap, default_page: Some(20), ..ScimQuirks::default() }
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn servers_4_everybody_is_listed_once_whatever_the_paging() {
 
 #[tokio::test]
 async fn servers_4_start_index_and_count_are_always_sent() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.accounts(450);
     everybody(&workspace.target).await;
     let asked: Vec<(Option<String>, Option<String>)> = workspace
@@ -66,7 +66,7 @@ async fn servers_4_start_index_and_count_are_always_sent() {
 
 #[tokio::test]
 async fn servers_4_a_server_that_counts_from_zero_is_noticed() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.accounts(3);
     // `startIndex=1` is the second account there.
     for (asked, meant) in [("0", "1"), ("1", "2"), ("2", "3"), ("3", "4"), ("4", "5")] {
@@ -83,7 +83,7 @@ async fn servers_4_a_server_that_counts_from_zero_is_noticed() {
 
 #[tokio::test]
 async fn servers_4_a_server_that_has_always_somebody_new_does_not_keep_us() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.accounts(2);
     let effect = Effect::edit(|reply| {
         reply.edit_json(|body| body["totalResults"] = serde_json::json!(1_000_000));
@@ -101,7 +101,7 @@ async fn servers_4_a_server_that_has_always_somebody_new_does_not_keep_us() {
 
 #[tokio::test]
 async fn pains_30_accounts_that_come_twice_count_once() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.accounts(30);
     workspace.fault(Fault::on(Peer::Scim).then(Effect::DuplicateRows(5)));
     assert_eq!(everybody(&workspace.target).await.len(), 30);
@@ -109,7 +109,7 @@ async fn pains_30_accounts_that_come_twice_count_once() {
 
 #[tokio::test]
 async fn servers_4_the_way_without_count_is_remembered() {
-    let workspace = Workspace::with(ScimHabits::canaille()).await;
+    let workspace = Workspace::with(ScimQuirks::canaille()).await;
     workspace.accounts(3);
     everybody(&workspace.target).await;
     workspace.forget();
@@ -132,7 +132,7 @@ async fn a_listing_that_cannot_be_read_is_an_error_and_never_empty() {
         (503, "maintenance", "unavailable"),
     ];
     for (status, body, expected) in cases {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         workspace.fault(Fault::on(Peer::Scim).then(Effect::answer(status, "text/html", body)));
         let error = workspace.target.list(&mut ListCursor::default()).await.unwrap_err();
         let (kind, message) = match error {

@@ -4,9 +4,9 @@ use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::check::CheckLevel;
 use rosterd::model::id::TargetId;
-use rosterd::sim::{Effect, ErrorForm, Fault, FilterHabit, PagingHabit, Peer, ScimHabits};
-use rosterd::target::scim::dialect::Profile;
-use rosterd::target::{Criterion, Observe, TargetError};
+use rosterd::scim::dialect::Profile;
+use rosterd::scim::target::{Criterion, Observe, TargetError};
+use rosterd::sim::{Effect, ErrorForm, Fault, FilterHabit, PagingHabit, Peer, ScimQuirks};
 use serde_json::json;
 
 use super::support::target_at;
@@ -24,11 +24,11 @@ async fn ids(workspace: &Workspace, criterion: &Criterion) -> Vec<String> {
 #[tokio::test]
 async fn servers_1_a_filter_that_lets_everybody_through_finds_only_who_was_asked_for() {
     for paging in [PagingHabit::Full, PagingHabit::FirstPageBeyondEnd, PagingHabit::CountFails] {
-        let habits = ScimHabits {
+        let habits = ScimQuirks {
             filter: FilterHabit::Ignored,
             paging,
             default_page: Some(20),
-            ..ScimHabits::default()
+            ..ScimQuirks::default()
         };
         let workspace = Workspace::with(habits).await;
         workspace.accounts(250);
@@ -42,7 +42,7 @@ async fn servers_1_a_filter_that_lets_everybody_through_finds_only_who_was_asked
 
 #[tokio::test]
 async fn servers_1_only_user_name_is_filtered_and_external_id_shows_everybody() {
-    let workspace = Workspace::with(ScimHabits::onelogin_sample()).await;
+    let workspace = Workspace::with(ScimQuirks::onelogin_sample()).await;
     workspace.accounts(3);
     let ann = workspace.account(json!({"userName": "ann@acme.com", "externalId": "00u1"}));
     assert_eq!(ids(&workspace, &Criterion::ExternalId("00u1".to_owned())).await, [ann.as_str()]);
@@ -53,7 +53,7 @@ async fn servers_1_only_user_name_is_filtered_and_external_id_shows_everybody() 
 
 #[tokio::test]
 async fn servers_2_a_case_sensitive_filter_is_asked_in_lower_case_too_and_the_listing_finds_the_rest() {
-    let workspace = Workspace::with(ScimHabits::scimmy()).await;
+    let workspace = Workspace::with(ScimQuirks::scimmy()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com"}));
     let bob = workspace.account(json!({"userName": "Bob@Acme.com"}));
     assert_eq!(ids(&workspace, &by_name("Ann@Acme.com")).await, [ann.as_str()]);
@@ -64,7 +64,7 @@ async fn servers_2_a_case_sensitive_filter_is_asked_in_lower_case_too_and_the_li
 
 #[tokio::test]
 async fn servers_2_two_accounts_that_differ_in_case_are_both_found() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.account(json!({"userName": "ann@acme.com"}));
     workspace.account(json!({"userName": "ANN@acme.com"}));
     assert_eq!(ids(&workspace, &by_name("ann@acme.com")).await.len(), 2);
@@ -72,7 +72,7 @@ async fn servers_2_two_accounts_that_differ_in_case_are_both_found() {
 
 #[tokio::test]
 async fn servers_3_the_filter_is_sent_in_the_one_spelling_that_every_server_knows() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     ids(&workspace, &by_name("ann o'hara+x@acme.com")).await;
     let request = &workspace.requests()[0];
     assert_eq!(request.query("filter"), Some("userName eq \"ann o'hara+x@acme.com\""));
@@ -82,7 +82,7 @@ async fn servers_3_the_filter_is_sent_in_the_one_spelling_that_every_server_know
 
 #[tokio::test]
 async fn servers_3_a_name_that_needs_escapes_is_found_in_the_listing() {
-    let workspace = Workspace::with(ScimHabits::scimgateway()).await;
+    let workspace = Workspace::with(ScimQuirks::scimgateway()).await;
     workspace.accounts(3);
     for name in ["o\"brien@acme.com", "o\\brien@acme.com"] {
         let id = workspace.account(json!({"userName": name}));
@@ -95,7 +95,7 @@ async fn servers_3_a_name_that_needs_escapes_is_found_in_the_listing() {
 #[tokio::test]
 async fn a_compatibility_form_of_a_name_is_somebody_else() {
     let workspace =
-        Workspace::with(ScimHabits { filter: FilterHabit::Ignored, ..ScimHabits::default() }).await;
+        Workspace::with(ScimQuirks { filter: FilterHabit::Ignored, ..ScimQuirks::default() }).await;
     workspace.account(json!({"userName": "\u{212a}ate@acme.com"}));
     assert!(ids(&workspace, &by_name("kate@acme.com")).await.is_empty());
 }
@@ -103,7 +103,7 @@ async fn a_compatibility_form_of_a_name_is_somebody_else() {
 #[tokio::test]
 async fn a_lookup_that_is_answered_404_found_nobody() {
     for errors in [ErrorForm::Scim, ErrorForm::Wrike, ErrorForm::Html, ErrorForm::Empty] {
-        let workspace = Workspace::with(ScimHabits { errors, ..ScimHabits::default() }).await;
+        let workspace = Workspace::with(ScimQuirks { errors, ..ScimQuirks::default() }).await;
         let schema = "urn:ietf:params:scim:api:messages:2.0:Error";
         let body = json!({"schemas": [schema], "status": 404, "detail": "no such user"}).to_string();
         let effect = Effect::answer(404, "application/scim+json", &body);
@@ -119,7 +119,7 @@ fn has_filter(_: &str, query: &[(String, String)]) -> bool {
 
 #[tokio::test]
 async fn a_proxys_404_does_not_make_anybody_gone() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com"}));
     let page = Effect::answer(404, "text/html", "<html><title>404 Not Found</title></html>");
     workspace.fault(Fault::on(Peer::Scim).then(page));
@@ -133,7 +133,7 @@ async fn a_proxys_404_does_not_make_anybody_gone() {
 
 #[tokio::test]
 async fn a_refused_filter_is_searched_for_in_the_listing_and_a_refused_external_id_is_not_asked_again() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com", "externalId": "00u1"}));
     let effect = Effect::answer(400, "text/plain", "the filter is not supported");
     workspace.fault(Fault::on(Peer::Scim).when(has_filter).then(effect));
@@ -145,7 +145,7 @@ async fn a_refused_filter_is_searched_for_in_the_listing_and_a_refused_external_
 
 #[tokio::test]
 async fn an_outage_teaches_nothing_about_the_server() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.fault(Fault::on(Peer::Scim).then(Effect::answer(500, "text/plain", "oops")));
     for criterion in [by_name("ann@acme.com"), Criterion::ExternalId("00u1".to_owned())] {
         let error = workspace.target.find(&criterion).await.unwrap_err();
@@ -156,7 +156,7 @@ async fn an_outage_teaches_nothing_about_the_server() {
 
 #[tokio::test]
 async fn servers_4_a_server_that_counts_from_zero_does_not_hide_the_only_hit() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com"}));
     for (asked, meant) in [("0", "1"), ("1", "2")] {
         workspace.fault(
@@ -173,7 +173,7 @@ async fn servers_4_a_server_that_counts_from_zero_does_not_hide_the_only_hit() {
 
 #[tokio::test]
 async fn servers_5_ids_are_one_path_segment_and_dots_are_no_id() {
-    let workspace = Workspace::with(ScimHabits::scimgateway()).await;
+    let workspace = Workspace::with(ScimQuirks::scimgateway()).await;
     let id = workspace.account(json!({"userName": "a/b?c#d@acme.com"}));
     let account = workspace.target.get(&id, Lane::General).await.unwrap();
     assert!(account.is_some());
@@ -190,7 +190,7 @@ async fn servers_5_ids_are_one_path_segment_and_dots_are_no_id() {
 
 #[tokio::test]
 async fn servers_13_discovery_that_is_missing_is_no_failure() {
-    for (name, habits) in ScimHabits::presets() {
+    for (name, habits) in ScimQuirks::presets() {
         let dialect = if name == "wrike" { Dialect::Wrike } else { Dialect::Generic };
         let workspace = Workspace::speaking(habits, dialect).await;
         workspace.accounts(3);
@@ -211,7 +211,7 @@ async fn check_says_what_to_do_about_each_failure() {
         (300, "Incorrect Base URL", "target read", "another data centre"),
     ];
     for (status, body, right, help) in cases {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         workspace.fault(Fault::on(Peer::Scim).then(Effect::answer(status, "text/plain", body)));
         let lines = workspace.target.check().await;
         assert_eq!((lines.len(), lines[0].level, lines[0].right.as_str()), (1, CheckLevel::Fail, right));

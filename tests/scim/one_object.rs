@@ -3,8 +3,8 @@
 use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::plan::Verb;
-use rosterd::sim::{Cut, Effect, Fault, Peer, ScimHabits};
-use rosterd::target::{Criterion, ListCursor, Observe, RefusalClass, TargetError};
+use rosterd::scim::target::{Criterion, ListCursor, Observe, RefusalClass, TargetError};
+use rosterd::sim::{Cut, Effect, Fault, Peer, ScimQuirks};
 use serde_json::json;
 
 use super::support::{ThroughTheDoor, applied, bare, change, proven, refused};
@@ -39,7 +39,7 @@ fn answers() -> Vec<(&'static str, Effect)> {
 #[tokio::test]
 async fn an_account_that_cannot_be_read_alone_is_that_persons_and_not_everybodys() {
     for (name, effect) in answers() {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         let ann = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
         let bob = workspace.account(json!({"userName": "bob@acme.com", "active": true}));
         workspace.fault(Fault::on(Peer::Scim).path(&format!("/Users/{ann}")).then(effect));
@@ -54,7 +54,7 @@ async fn an_account_that_cannot_be_read_alone_is_that_persons_and_not_everybodys
 async fn o_hara_and_a_firewall_concern_nobody_else() {
     for dialect in [Dialect::Generic, Dialect::Wrike] {
         for (name, effect) in answers() {
-            let workspace = Workspace::speaking(ScimHabits::default(), dialect).await;
+            let workspace = Workspace::speaking(ScimQuirks::default(), dialect).await;
             let bob = workspace.account(json!({"userName": "bob@acme.com"}));
             // 500 to a lookup sends us to the listing, which finds the person, or nobody.
             let falls_back = name == "500";
@@ -75,7 +75,7 @@ async fn o_hara_and_a_firewall_concern_nobody_else() {
 #[tokio::test]
 async fn where_nothing_is_answered_a_refused_read_is_everybodys() {
     for (status, credentials) in [(401, true), (403, true), (500, false), (503, false)] {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         let ann = workspace.account(json!({"userName": "ann@acme.com"}));
         workspace.fault(Fault::on(Peer::Scim).then(Effect::answer(status, "text/html", BLOCKED)));
         for error in [
@@ -94,7 +94,7 @@ async fn where_nothing_is_answered_a_refused_read_is_everybodys() {
 
 #[tokio::test]
 async fn the_control_read_is_not_asked_once_a_person() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let blocked = Effect::answer(403, "text/html", BLOCKED);
     workspace.fault(Fault::on(Peer::Scim).when(|_, query| says(query, "filter", "o'")).then(blocked));
     for number in 0..10 {
@@ -110,7 +110,7 @@ async fn a_listing_that_is_refused_while_lookups_work_is_no_outage() {
     cases.push(("404", Effect::answer(404, "text/html", BLOCKED)));
     cases.push(("200 HTML", Effect::answer(200, "text/html", BLOCKED)));
     for (name, effect) in cases {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         let ann = workspace.account(json!({"userName": "ann@acme.com"}));
         workspace.fault(Fault::on(Peer::Scim).when(plain).then(effect));
         let error = workspace.target.list(&mut ListCursor::default()).await.unwrap_err();
@@ -123,7 +123,7 @@ async fn a_listing_that_is_refused_while_lookups_work_is_no_outage() {
 
 #[tokio::test]
 async fn a_listing_that_is_refused_while_only_point_reads_work_is_no_outage_either() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
     let blocked = Effect::answer(403, "text/html", BLOCKED);
     workspace.fault(Fault::on(Peer::Scim).when(|path, _| path.ends_with("/Users")).then(blocked));
@@ -139,7 +139,7 @@ async fn a_listing_that_is_refused_while_only_point_reads_work_is_no_outage_eith
 #[tokio::test]
 async fn somebody_who_was_counted_and_not_shown_is_never_absent() {
     let hidden = Effect::edit(|reply| reply.edit_json(|body| body["Resources"] = json!([])));
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.account(json!({"userName": "ann@acme.com"}));
     workspace.fault(Fault::on(Peer::Scim).when(|_, query| says(query, "filter", "")).then(hidden));
     for _ in 0..2 {
@@ -155,7 +155,7 @@ async fn somebody_who_was_counted_and_not_shown_is_never_absent() {
 async fn a_row_without_an_id_is_somebody_who_is_not_shown() {
     let nameless =
         Effect::edit(|reply| reply.edit_json(|body| body["Resources"] = json!([{"userName": "a"}])));
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.account(json!({"userName": "ann@acme.com"}));
     workspace.fault(Fault::on(Peer::Scim).when(|_, query| says(query, "filter", "")).then(nameless));
     let error = workspace.target.find(&by_name("ann@acme.com")).await.unwrap_err();
@@ -165,7 +165,7 @@ async fn a_row_without_an_id_is_somebody_who_is_not_shown() {
 
 #[tokio::test]
 async fn a_401_to_a_write_is_refused_credentials_with_the_same_help_as_one_to_a_read() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
     workspace.fault(Fault::on(Peer::Scim).then(Effect::answer(401, "text/plain", "no")));
     let TargetError::Credentials(read) = workspace.target.get(&ann, Lane::General).await.unwrap_err() else {
@@ -189,7 +189,7 @@ async fn a_401_to_a_write_is_refused_credentials_with_the_same_help_as_one_to_a_
 
 #[tokio::test]
 async fn no_seat_is_what_a_write_that_takes_one_is_told_in_words_that_name_one() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let ann =
         workspace.account(json!({"userName": "ann@acme.com", "active": true, "name": {"givenName": "Ann"}}));
     for (words, for_a_seat) in

@@ -5,15 +5,15 @@ use rosterd::http::Lane;
 use rosterd::model::id::TargetId;
 use rosterd::model::plan::Verb;
 use rosterd::model::time::Millis;
-use rosterd::sim::{Cut, Effect, Fault, PatchHabit, Peer, Reply, ScimHabits};
-use rosterd::target::scim::dialect::WriteStyle;
-use rosterd::target::{Acknowledgement, Observe, RefusalClass, WriteOutcome};
+use rosterd::scim::dialect::WriteStyle;
+use rosterd::scim::target::{Acknowledgement, Observe, RefusalClass, WriteOutcome};
+use rosterd::sim::{Cut, Effect, Fault, PatchHabit, Peer, Reply, ScimQuirks};
 use serde_json::json;
 
 use super::support::{ThroughTheDoor, applied, bare, proven, proven_at, refused};
 use super::workspace::Workspace;
 
-async fn workspace(habits: ScimHabits) -> (Workspace, TargetId) {
+async fn workspace(habits: ScimQuirks) -> (Workspace, TargetId) {
     let workspace = Workspace::with(habits).await;
     let id = workspace.account(json!({"userName": "ann@acme.com", "nickName": "annie", "active": true,
         "name": {"givenName": "Ann"}}));
@@ -34,7 +34,7 @@ fn methods(workspace: &Workspace) -> Vec<String> {
 
 #[tokio::test]
 async fn servers_8_a_deactivation_is_one_portable_request() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     let acknowledgement: Acknowledgement = applied(deactivate(&workspace, &id).await);
     assert_eq!(acknowledgement.account.unwrap().active(), Some(false));
     let requests = workspace.requests();
@@ -57,7 +57,7 @@ async fn servers_8_every_way_to_deactivate_is_found_and_remembered() {
         (PatchHabit::Ignored, WriteStyle::Put),
     ];
     for (patch, expected) in cases {
-        let (workspace, id) = workspace(ScimHabits { patch, ..ScimHabits::default() }).await;
+        let (workspace, id) = workspace(ScimQuirks { patch, ..ScimQuirks::default() }).await;
         applied(deactivate(&workspace, &id).await);
         assert_eq!(workspace.stored(&id, "/active"), false, "{patch:?}");
         assert_eq!(workspace.stored(&id, "/nickName"), "annie", "{patch:?}: unowned");
@@ -72,14 +72,14 @@ async fn servers_8_every_way_to_deactivate_is_found_and_remembered() {
 #[tokio::test]
 async fn a_deactivation_counts_when_it_is_seen() {
     let (workspace, id) =
-        workspace(ScimHabits { patch_without_content: true, ..ScimHabits::default() }).await;
+        workspace(ScimQuirks { patch_without_content: true, ..ScimQuirks::default() }).await;
     applied(deactivate(&workspace, &id).await);
     assert_eq!(methods(&workspace), ["PATCH", "GET"]);
 }
 
 #[tokio::test]
 async fn pains_79_a_deactivation_that_is_accepted_and_not_done_is_not_called_done() {
-    let (workspace, id) = workspace(ScimHabits { ignores_deactivation: true, ..ScimHabits::default() }).await;
+    let (workspace, id) = workspace(ScimQuirks { ignores_deactivation: true, ..ScimQuirks::default() }).await;
     let refusal = refused(deactivate(&workspace, &id).await);
     assert_eq!(refusal.class, RefusalClass::StillActive);
     assert!(refusal.detail.contains("still shows the account active"), "{refusal:?}");
@@ -88,7 +88,7 @@ async fn pains_79_a_deactivation_that_is_accepted_and_not_done_is_not_called_don
 
 #[tokio::test]
 async fn servers_8_a_server_that_never_shows_it_is_not_asked_in_every_way_each_time() {
-    let (workspace, id) = workspace(ScimHabits::onelogin_sample()).await;
+    let (workspace, id) = workspace(ScimQuirks::onelogin_sample()).await;
     refused(deactivate(&workspace, &id).await);
     assert_eq!(workspace.stored(&id, "/active"), false);
     assert!(workspace.target.profile().deactivation_unshown);
@@ -99,7 +99,7 @@ async fn servers_8_a_server_that_never_shows_it_is_not_asked_in_every_way_each_t
 
 #[tokio::test]
 async fn a_lost_reply_to_a_deactivation_is_settled_by_reading() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::Cut(Cut::LostReply)));
     applied(deactivate(&workspace, &id).await);
     assert_eq!(methods(&workspace), ["PATCH", "GET"]);
@@ -113,7 +113,7 @@ async fn a_lost_reply_to_a_deactivation_is_settled_by_reading() {
 
 #[tokio::test]
 async fn a_500_to_a_deactivation_that_did_not_happen_leads_to_another_way() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(500, "text/plain", "oops")));
     applied(deactivate(&workspace, &id).await);
     assert_eq!(workspace.stored(&id, "/active"), false);
@@ -121,7 +121,7 @@ async fn a_500_to_a_deactivation_that_did_not_happen_leads_to_another_way() {
 
 #[tokio::test]
 async fn an_account_that_is_gone_needs_no_deactivation_and_a_proxys_404_does_not_make_it_gone() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     let refusal = refused(deactivate(&workspace, &TargetId::new("nobody")).await);
     assert_eq!((refusal.class, refusal.status), (RefusalClass::NotFound, 404));
 
@@ -135,7 +135,7 @@ async fn an_account_that_is_gone_needs_no_deactivation_and_a_proxys_404_does_not
 
 #[tokio::test]
 async fn servers_8_a_404_to_the_method_leads_to_another_way() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     let page = Effect::answer(404, "text/html", "<html><pre>Cannot PATCH /Users/1</pre></html>");
     workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(page));
     applied(deactivate(&workspace, &id).await);
@@ -146,7 +146,7 @@ async fn servers_8_a_404_to_the_method_leads_to_another_way() {
 #[tokio::test]
 async fn servers_7_a_deletion_may_be_answered_in_many_ways() {
     for (status, body) in [(200, "{}"), (202, ""), (204, "")] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         let (status_told, body_told) = (status, body.to_owned());
         let effect = Effect::edit(move |reply| {
             reply.status = status_told;
@@ -155,7 +155,7 @@ async fn servers_7_a_deletion_may_be_answered_in_many_ways() {
         workspace.fault(Fault::on(Peer::Scim).method("DELETE").then(effect));
         assert_eq!(applied(delete(&workspace, &id).await).status, status);
     }
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     assert_eq!(applied(delete(&workspace, &id).await).status, 204);
     // Whether another account stands in its place is asked by whoever sent this.
     let refusal = refused(delete(&workspace, &id).await);
@@ -175,7 +175,7 @@ async fn servers_7_a_deletion_may_be_answered_in_many_ways() {
 
 #[tokio::test]
 async fn servers_7_a_server_without_delete_is_told_apart() {
-    let (workspace, id) = workspace(ScimHabits::okta_sample()).await;
+    let (workspace, id) = workspace(ScimQuirks::okta_sample()).await;
     let refusal = refused(delete(&workspace, &id).await);
     assert_eq!((refusal.class, refusal.status), (RefusalClass::NotOffered, 405));
     assert!(refusal.detail.contains("help: "), "{refusal:?}");
@@ -183,7 +183,7 @@ async fn servers_7_a_server_without_delete_is_told_apart() {
 
 #[tokio::test]
 async fn servers_7_what_a_server_kept_after_deletion_is_found_and_activated_again() {
-    let (workspace, id) = workspace(ScimHabits::django_scim2_server()).await;
+    let (workspace, id) = workspace(ScimQuirks::django_scim2_server()).await;
     applied(deactivate(&workspace, &id).await);
     applied(delete(&workspace, &id).await);
     let refusal = refused(workspace.provisioner.create(&bare("ann@acme.com")).await);
@@ -194,7 +194,7 @@ async fn servers_7_what_a_server_kept_after_deletion_is_found_and_activated_agai
 
 #[tokio::test]
 async fn servers_15_a_deletion_has_no_body_and_no_content_type() {
-    let (workspace, id) = workspace(ScimHabits { picky_delete: true, ..ScimHabits::default() }).await;
+    let (workspace, id) = workspace(ScimQuirks { picky_delete: true, ..ScimQuirks::default() }).await;
     applied(delete(&workspace, &id).await);
     let request = workspace.sim.writes().pop().unwrap();
     assert!(request.body.is_empty() && !request.headers.contains_key("content-type"), "{request:?}");
@@ -203,7 +203,7 @@ async fn servers_15_a_deletion_has_no_body_and_no_content_type() {
 #[tokio::test]
 async fn credentials_that_are_refused_end_the_attempt() {
     for status in [401, 403] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(
             status,
             "text/plain",
@@ -223,7 +223,7 @@ async fn credentials_that_are_refused_end_the_attempt() {
 #[tokio::test]
 async fn after_any_refusal_of_a_deactivation_one_look_decides_whether_it_is_there_already() {
     for status in [400, 403, 404, 409, 412, 422, 423] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         workspace.sim.world().edit_account(id.as_str(), |account| {
             account.resource.insert("active".to_owned(), json!(false));
         });
@@ -241,7 +241,7 @@ async fn after_any_refusal_of_a_deactivation_one_look_decides_whether_it_is_ther
 #[tokio::test]
 async fn a_refused_deactivation_of_somebody_who_is_still_active_stays_refused() {
     for status in [403, 409] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(
             status,
             "text/plain",
@@ -256,7 +256,7 @@ async fn a_refused_deactivation_of_somebody_who_is_still_active_stays_refused() 
 #[tokio::test]
 async fn a_deactivation_at_a_target_that_shows_no_active_is_sent_and_not_seen() {
     for patch in [PatchHabit::Full, PatchHabit::Missing] {
-        let habits = ScimHabits { active_hidden: true, patch, ..ScimHabits::default() };
+        let habits = ScimQuirks { active_hidden: true, patch, ..ScimQuirks::default() };
         let (workspace, id) = workspace(habits).await;
         let acknowledgement = applied(deactivate(&workspace, &id).await);
         assert!(!acknowledgement.seen, "{patch:?}");
@@ -271,7 +271,7 @@ async fn a_deactivation_at_a_target_that_shows_no_active_is_sent_and_not_seen() 
 
 #[tokio::test]
 async fn what_was_accepted_and_not_seen_outweighs_a_way_that_is_not_there() {
-    let habits = ScimHabits { active_hidden: true, without_put: true, ..ScimHabits::default() };
+    let habits = ScimQuirks { active_hidden: true, without_put: true, ..ScimQuirks::default() };
     let (workspace, id) = workspace(habits).await;
     assert!(!applied(deactivate(&workspace, &id).await).seen);
     assert_eq!(workspace.stored(&id, "/active"), false);
@@ -279,7 +279,7 @@ async fn what_was_accepted_and_not_seen_outweighs_a_way_that_is_not_there() {
 
 #[tokio::test]
 async fn one_account_that_stays_active_does_not_teach_a_worse_way_for_the_others() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     applied(deactivate(&workspace, &id).await);
     let profile = workspace.target.profile();
     let owner = workspace.account(json!({"userName": "owner@acme.com", "active": true}));
@@ -293,7 +293,7 @@ async fn one_account_that_stays_active_does_not_teach_a_worse_way_for_the_others
 #[tokio::test]
 async fn zero_and_false_in_letters_show_that_a_deactivation_took() {
     for shown in [json!(0), json!("false"), json!("False")] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         let told = shown.clone();
         workspace.fault(Fault::on(Peer::Scim).then(Effect::edit(move |reply| {
             let told = told.clone();
@@ -308,7 +308,7 @@ async fn zero_and_false_in_letters_show_that_a_deactivation_took() {
 async fn a_deletion_that_is_not_offered_is_told_from_one_that_failed() {
     let page = "<html><pre>Cannot DELETE /Users/1</pre></html>";
     for (status, body) in [(405, ""), (501, "not implemented"), (404, page)] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         workspace.fault(Fault::on(Peer::Scim).method("DELETE").then(Effect::answer(
             status,
             "text/html",
@@ -323,7 +323,7 @@ async fn a_deletion_that_is_not_offered_is_told_from_one_that_failed() {
 #[tokio::test]
 async fn a_removal_that_waits_for_the_rate_limit_beyond_its_proof_is_not_sent() {
     for verb in [Verb::Deactivate, Verb::Delete] {
-        let (workspace, id) = workspace(ScimHabits::default()).await;
+        let (workspace, id) = workspace(ScimQuirks::default()).await;
         let limited = || {
             let reply = Reply::empty(429).with("retry-after", "150");
             Fault::on(Peer::Scim).nth(1).then(Effect::Answer(reply))
@@ -349,7 +349,7 @@ async fn a_removal_that_waits_for_the_rate_limit_beyond_its_proof_is_not_sent() 
 
 #[tokio::test]
 async fn every_further_way_of_a_deactivation_obeys_the_proofs_end() {
-    let habits = ScimHabits { patch: PatchHabit::Missing, ..ScimHabits::default() };
+    let habits = ScimQuirks { patch: PatchHabit::Missing, ..ScimQuirks::default() };
     let (workspace, id) = workspace(habits).await;
     // The PATCH is refused for good, and the look before the PUT meets the limit.
     let reply = Reply::empty(429).with("retry-after", "150");
@@ -362,7 +362,7 @@ async fn every_further_way_of_a_deactivation_obeys_the_proofs_end() {
 
 #[tokio::test]
 async fn a_proof_whose_time_is_over_sends_nothing() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     for at in [-PROOF_VALID_MILLIS, 3_600_000] {
         // Too old, or taken before our clock was set back.
         let proof = proven_at(&id, Verb::Deactivate, Millis(Millis::now().0 + at));
@@ -375,7 +375,7 @@ async fn a_proof_whose_time_is_over_sends_nothing() {
 
 #[tokio::test]
 async fn the_workspace_is_a_witness_of_our_clock() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     assert!(workspace.target.clock_witness().is_none(), "nothing was heard yet");
     workspace.target.get(&id, Lane::General).await.unwrap();
     let witness = workspace.target.clock_witness().unwrap();
@@ -392,7 +392,7 @@ async fn the_workspace_is_a_witness_of_our_clock() {
 
 #[tokio::test]
 async fn a_refusal_is_told_without_waiting_for_the_look_behind_the_rate_limit() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(Effect::answer(403, "text/plain", "no")));
     let reply = Reply::empty(429).with("retry-after", "150");
     workspace.fault(Fault::on(Peer::Scim).method("GET").then(Effect::Answer(reply)));
@@ -401,7 +401,7 @@ async fn a_refusal_is_told_without_waiting_for_the_look_behind_the_rate_limit() 
 
 #[tokio::test]
 async fn a_place_is_had_when_the_gate_opens_and_the_removal_then_goes() {
-    let (workspace, id) = workspace(ScimHabits::default()).await;
+    let (workspace, id) = workspace(ScimQuirks::default()).await;
     let reply = Reply::empty(429).with("retry-after", "1");
     workspace.fault(Fault::on(Peer::Scim).nth(1).then(Effect::Answer(reply)));
     let begun = std::time::Instant::now();

@@ -12,7 +12,7 @@ use rosterd::config::secret::SecretRef;
 use rosterd::config::{self, Dialect, Environment};
 use rosterd::core::guard::{Intent, Ledger, judge};
 use rosterd::core::mapping::Mapping;
-use rosterd::core::proof::{DeletionWitness, Proven, Verdict, prove};
+use rosterd::core::proof::{DeletionWitness, ProofOutcome, Proven, prove};
 use rosterd::http::pacer::{Pacers, RetryPolicy};
 use rosterd::model::account::Account;
 use rosterd::model::attributes::{AttributePath, Attributes, ENTERPRISE_USER, Scalar};
@@ -24,9 +24,9 @@ use rosterd::model::plan::{
     Change, DesiredAccount, Disposition, PlannedAction, RemovalCause, Situation, Verb,
 };
 use rosterd::model::time::Millis;
-use rosterd::target::scim::ScimTarget;
-use rosterd::target::scim::dialect::Profile;
-use rosterd::target::{Acknowledgement, ListCursor, Observe, Refusal, WriteOutcome};
+use rosterd::scim::adapter::ScimTarget;
+use rosterd::scim::dialect::Profile;
+use rosterd::scim::target::{Acknowledgement, ListCursor, Observe, Refusal, WriteOutcome};
 use scim_v2::models::others::PatchOp;
 use scim_v2::models::user::User;
 use scim_v2::{Context, Validate};
@@ -144,7 +144,7 @@ lifecycle = {{ on_deleted = "{policy}" }}
     let observation = Observation { at, ..Observation::now() };
     let read = PointRead { observation, finding: Finding::UserGone };
     match prove(approved, &read, DeletionWitness::Event, &mapping, &sync.lifecycle) {
-        Verdict::Proven(proven) => *proven,
+        ProofOutcome::Proven(proven) => *proven,
         other => panic!("no proof: {other:?}"),
     }
 }

@@ -3,8 +3,8 @@
 use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::plan::Verb;
-use rosterd::sim::ScimHabits;
-use rosterd::target::{Criterion, Observe, RefusalClass, WriteOutcome};
+use rosterd::scim::target::{Criterion, Observe, RefusalClass, WriteOutcome};
+use rosterd::sim::ScimQuirks;
 
 use super::support::{
     EMAIL, PHONE, ThroughTheDoor, applied, change, department, desired, everybody, proven, refused, text,
@@ -13,7 +13,7 @@ use super::workspace::Workspace;
 
 #[tokio::test]
 async fn the_result_is_right_at_every_server() {
-    for (name, habits) in ScimHabits::presets() {
+    for (name, habits) in ScimQuirks::presets() {
         let dialect = if name == "wrike" { Dialect::Wrike } else { Dialect::Generic };
         let workspace = Workspace::speaking(habits, dialect).await;
         workspace.accounts(3);
@@ -80,7 +80,7 @@ async fn live(name: &str, workspace: &Workspace) {
 
 #[tokio::test]
 async fn the_second_person_costs_no_detour() {
-    for (name, habits) in ScimHabits::presets() {
+    for (name, habits) in ScimQuirks::presets() {
         let dialect = if name == "wrike" { Dialect::Wrike } else { Dialect::Generic };
         let workspace = Workspace::speaking(habits, dialect).await;
         let Workspace { target, provisioner, .. } = &workspace;

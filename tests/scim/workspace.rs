@@ -2,9 +2,9 @@
 
 use rosterd::config::Dialect;
 use rosterd::model::id::TargetId;
-use rosterd::sim::{Effect, Fault, Peer, Request, ScimHabits, Sim, SimOptions};
-use rosterd::target::scim::dialect::Profile;
-use rosterd::target::scim::{Provisioner, ScimTarget};
+use rosterd::scim::adapter::{Provisioner, ScimTarget};
+use rosterd::scim::dialect::Profile;
+use rosterd::sim::{Effect, Fault, Peer, Request, ScimQuirks, Sim, SimOptions};
 use serde_json::{Value, json};
 
 use super::support::{check_body, target_at};
@@ -16,11 +16,11 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    pub async fn with(habits: ScimHabits) -> Workspace {
+    pub async fn with(habits: ScimQuirks) -> Workspace {
         Workspace::speaking(habits, Dialect::Generic).await
     }
 
-    pub async fn speaking(habits: ScimHabits, dialect: Dialect) -> Workspace {
+    pub async fn speaking(habits: ScimQuirks, dialect: Dialect) -> Workspace {
         let sim = Sim::start(SimOptions { scim: habits, ..SimOptions::default() }).await.unwrap();
         let target = target_at(sim.scim_url(), &sim.scim_token(), dialect, Profile::default());
         let provisioner = target.provisioner();

@@ -2,15 +2,15 @@
 
 use rosterd::config::Dialect;
 use rosterd::model::plan::Verb;
-use rosterd::sim::ScimHabits;
-use rosterd::target::{Criterion, Observe, RefusalClass, TargetError};
+use rosterd::scim::target::{Criterion, Observe, RefusalClass, TargetError};
+use rosterd::sim::ScimQuirks;
 use serde_json::json;
 
 use super::support::{ThroughTheDoor, applied, bare, desired, proven, refused};
 use super::workspace::Workspace;
 
 async fn wrike() -> Workspace {
-    Workspace::speaking(ScimHabits::wrike(), Dialect::Wrike).await
+    Workspace::speaking(ScimQuirks::wrike(), Dialect::Wrike).await
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn each_of_wrikes_refusals_is_told_apart() {
 #[tokio::test]
 async fn the_wrong_data_centre_is_explained() {
     let workspace =
-        Workspace::speaking(ScimHabits { wrong_data_centre: true, ..ScimHabits::wrike() }, Dialect::Wrike)
+        Workspace::speaking(ScimQuirks { wrong_data_centre: true, ..ScimQuirks::wrike() }, Dialect::Wrike)
             .await;
     let criterion = Criterion::UserName("ann@acme.com".to_owned());
     let error = workspace.target.find(&criterion).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn the_wrong_data_centre_is_explained() {
 
 #[tokio::test]
 async fn the_rate_limit_is_told_as_such() {
-    let habits = ScimHabits { requests_per_minute: Some(0), ..ScimHabits::wrike() };
+    let habits = ScimQuirks { requests_per_minute: Some(0), ..ScimQuirks::wrike() };
     let workspace = Workspace::speaking(habits, Dialect::Wrike).await;
     let refusal = refused(workspace.provisioner.create(&bare("ann@acme.com")).await);
     assert_eq!((refusal.class, refusal.status), (RefusalClass::RateLimited, 429));

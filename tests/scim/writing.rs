@@ -3,11 +3,11 @@
 use rosterd::config::Dialect;
 use rosterd::http::Lane;
 use rosterd::model::attributes::{AttributePath, Scalar};
+use rosterd::scim::dialect::{Profile, WriteStyle};
+use rosterd::scim::target::{Criterion, Observe, RefusalClass, WriteOutcome};
 use rosterd::sim::{
-    Cut, DuplicateHabit, Effect, ErrorForm, Fault, PatchHabit, Peer, ScimHabits, UnknownHabit,
+    Cut, DuplicateHabit, Effect, ErrorForm, Fault, PatchHabit, Peer, ScimQuirks, UnknownHabit,
 };
-use rosterd::target::scim::dialect::{Profile, WriteStyle};
-use rosterd::target::{Criterion, Observe, RefusalClass, WriteOutcome};
 use serde_json::json;
 
 use super::support::{
@@ -22,14 +22,14 @@ fn names(paths: &[(AttributePath, String)]) -> Vec<&str> {
 #[tokio::test]
 async fn servers_5_a_201_without_an_id_is_no_account() {
     let workspace =
-        Workspace::with(ScimHabits { create_without_id: true, ..ScimHabits::scimgateway() }).await;
+        Workspace::with(ScimQuirks { create_without_id: true, ..ScimQuirks::scimgateway() }).await;
     let outcome = workspace.provisioner.create(&bare("ann@acme.com")).await;
     assert!(matches!(&outcome, WriteOutcome::Unknown { status: Some(201), attempts: 1, .. }), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn servers_5_an_empty_body_after_a_create_is_settled_by_reading() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let effect = Effect::edit(|reply| reply.body.clear());
     workspace.fault(Fault::on(Peer::Scim).method("POST").then(effect));
     let outcome = workspace.provisioner.create(&bare("ann@acme.com")).await;
@@ -38,11 +38,11 @@ async fn servers_5_an_empty_body_after_a_create_is_settled_by_reading() {
 
 #[tokio::test]
 async fn servers_5_no_url_is_taken_from_an_answer() {
-    let stranger = Workspace::with(ScimHabits::default()).await;
-    let habits = ScimHabits {
+    let stranger = Workspace::with(ScimQuirks::default()).await;
+    let habits = ScimQuirks {
         foreign_location: Some(stranger.sim.scim_url().to_owned()),
         patch: PatchHabit::Missing,
-        ..ScimHabits::default()
+        ..ScimQuirks::default()
     };
     let workspace = Workspace::with(habits).await;
     let id = applied(workspace.provisioner.create(&desired("ann@acme.com")).await).account.unwrap().id;
@@ -58,13 +58,13 @@ async fn servers_6_a_name_that_is_taken_is_a_conflict_whatever_the_status() {
         (DuplicateHabit::Conflict, ErrorForm::NumberStatus),
         (DuplicateHabit::Conflict, ErrorForm::Html),
     ] {
-        let workspace = Workspace::with(ScimHabits { duplicates, errors, ..ScimHabits::default() }).await;
+        let workspace = Workspace::with(ScimQuirks { duplicates, errors, ..ScimQuirks::default() }).await;
         workspace.account(json!({"userName": "ann@acme.com"}));
         let refusal = refused(workspace.provisioner.create(&desired("ann@acme.com")).await);
         assert_eq!((refusal.class, refusal.attempts), (RefusalClass::Conflict, 1), "{duplicates:?}");
     }
     for (status, body) in [(500, "user already exists"), (400, "duplicate userName"), (422, "is taken")] {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         workspace.answer("POST", 1, status, body);
         let refusal = refused(workspace.provisioner.create(&desired("ann@acme.com")).await);
         assert_eq!(refusal.class, RefusalClass::Conflict, "{status} {body}");
@@ -78,7 +78,7 @@ async fn servers_6_a_create_in_doubt_is_never_sent_again() {
     let statuses = [500, 502, 503, 504, 408];
     let effects = cuts.into_iter().chain(statuses.map(|status| Effect::answer(status, "text/plain", "oops")));
     for effect in effects {
-        let workspace = Workspace::with(ScimHabits::onelogin_sample()).await;
+        let workspace = Workspace::with(ScimQuirks::onelogin_sample()).await;
         workspace.fault(Fault::on(Peer::Scim).method("POST").first(1).then(effect));
         let outcome = workspace.provisioner.create(&desired("ann@acme.com")).await;
         assert!(matches!(outcome, WriteOutcome::Unknown { attempts: 1, .. }), "{outcome:?}");
@@ -96,7 +96,7 @@ async fn servers_12_what_certainly_changed_nothing_is_a_refusal() {
         (501, RefusalClass::Server),
         (307, RefusalClass::Unreachable),
     ] {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         workspace.answer("POST", 1, status, "no");
         let refusal = refused(workspace.provisioner.create(&desired("ann@acme.com")).await);
         assert_eq!((refusal.class, refusal.status), (class, status));
@@ -108,7 +108,7 @@ async fn servers_12_what_certainly_changed_nothing_is_a_refusal() {
 
 #[tokio::test]
 async fn pains_81_one_odd_phone_number_costs_the_number_and_not_the_person() {
-    let workspace = Workspace::with(ScimHabits { strict_phone_numbers: true, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { strict_phone_numbers: true, ..ScimQuirks::default() }).await;
     let mut ann = desired("ann@acme.com");
     ann.set.insert(path(PHONE), Scalar::from("ask the front desk"));
     let created = applied(workspace.provisioner.create(&ann).await);
@@ -126,7 +126,7 @@ async fn pains_81_one_odd_phone_number_costs_the_number_and_not_the_person() {
 #[tokio::test]
 async fn servers_11_attributes_that_a_strict_server_refuses_are_dropped_one_after_another() {
     let refuses = vec!["title".to_owned(), "phoneNumbers".to_owned(), department()];
-    let workspace = Workspace::with(ScimHabits { refuses, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { refuses, ..ScimQuirks::default() }).await;
     let created = applied(workspace.provisioner.create(&desired("ann@acme.com")).await);
     let mut refused = names(&created.refused);
     refused.sort_unstable();
@@ -137,7 +137,7 @@ async fn servers_11_attributes_that_a_strict_server_refuses_are_dropped_one_afte
 #[tokio::test]
 async fn an_essential_attribute_is_never_dropped() {
     let refuses = vec!["userName".to_owned()];
-    let workspace = Workspace::with(ScimHabits { refuses, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { refuses, ..ScimQuirks::default() }).await;
     let refusal = refused(workspace.provisioner.create(&desired("ann@acme.com")).await);
     assert_eq!((refusal.class, refusal.attempts), (RefusalClass::Invalid, 1), "{refusal:?}");
     assert!(refusal.attributes.is_empty());
@@ -146,7 +146,7 @@ async fn an_essential_attribute_is_never_dropped() {
 #[tokio::test]
 async fn a_refusal_that_names_nothing_is_narrowed_down_attribute_by_attribute() {
     let habits =
-        ScimHabits { refuses: vec!["title".to_owned()], errors: ErrorForm::Empty, ..ScimHabits::default() };
+        ScimQuirks { refuses: vec!["title".to_owned()], errors: ErrorForm::Empty, ..ScimQuirks::default() };
     let workspace = Workspace::with(habits).await;
     let created = applied(workspace.provisioner.create(&desired("ann@acme.com")).await);
     assert_eq!(names(&created.refused), ["title"]);
@@ -168,7 +168,7 @@ async fn a_refusal_that_names_nothing_is_narrowed_down_attribute_by_attribute() 
 
 #[tokio::test]
 async fn a_refusal_that_names_nothing_and_stays_is_the_persons() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.fault(Fault::on(Peer::Scim).method("POST").then(Effect::answer(
         400,
         "text/plain",
@@ -183,7 +183,7 @@ async fn a_refusal_that_names_nothing_and_stays_is_the_persons() {
 
 #[tokio::test]
 async fn pains_80_a_server_that_takes_no_active_in_a_create_gets_none() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.answer("POST", 1, 400, r#"{"detail": "attribute active is not allowed here"}"#);
     for attempts in [2, 1] {
         let login = format!("p{attempts}@acme.com");
@@ -209,7 +209,7 @@ async fn servers_9_an_update_arrives_in_every_style_that_a_server_may_need() {
     ];
     for (patch, patch_without_content, expected) in cases {
         let workspace =
-            Workspace::with(ScimHabits { patch, patch_without_content, ..ScimHabits::default() }).await;
+            Workspace::with(ScimQuirks { patch, patch_without_content, ..ScimQuirks::default() }).await;
         let id = workspace.account(json!({
             "userName": "ann@acme.com", "active": false, "nickName": "annie", "title": "Engineer",
             "name": {"givenName": "Ann", "familyName": "Lee"},
@@ -243,7 +243,7 @@ async fn servers_9_an_update_arrives_in_every_style_that_a_server_may_need() {
 
 #[tokio::test]
 async fn a_server_with_put_gone_again_is_patched() {
-    let workspace = Workspace::with(ScimHabits { without_put: true, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { without_put: true, ..ScimQuirks::default() }).await;
     let id = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
     let profile = Profile { attributes: WriteStyle::Put, ..Profile::default() };
     let target = workspace.target.clone().with_profile(profile);
@@ -255,7 +255,7 @@ async fn a_server_with_put_gone_again_is_patched() {
 
 #[tokio::test]
 async fn servers_10_a_put_without_a_name_would_kill_the_server() {
-    let workspace = Workspace::with(ScimHabits::onelogin_sample()).await;
+    let workspace = Workspace::with(ScimQuirks::onelogin_sample()).await;
     let id = workspace.account(json!({"userName": "ann@acme.com", "nickName": "annie", "active": true}));
     applied(workspace.provisioner.update(&id, &[change("title", None, Some("Lead"))], false).await);
     assert_eq!(workspace.stored(&id, "/title"), "Lead");
@@ -267,7 +267,7 @@ async fn servers_10_a_put_without_a_name_would_kill_the_server() {
 #[tokio::test]
 async fn servers_11_a_value_that_is_dropped_silently_is_shown_by_the_account_that_comes_back() {
     let drops = vec!["title".to_owned()];
-    let workspace = Workspace::with(ScimHabits { drops, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { drops, ..ScimQuirks::default() }).await;
     let created = applied(workspace.provisioner.create(&desired("ann@acme.com")).await).account.unwrap();
     assert_eq!(text(&created, "title"), None);
     let changes =
@@ -288,11 +288,11 @@ async fn servers_11_a_value_that_is_dropped_silently_is_shown_by_the_account_tha
 
 #[tokio::test]
 async fn servers_11_null_is_never_given_back() {
-    let workspace = Workspace::with(ScimHabits {
+    let workspace = Workspace::with(ScimQuirks {
         patch: PatchHabit::Missing,
         refuses_null: true,
         unknown: UnknownHabit::Stored,
-        ..ScimHabits::default()
+        ..ScimQuirks::default()
     })
     .await;
     let id = workspace.account(json!({"userName": "ann@acme.com", "locale": null, "active": true,
@@ -304,7 +304,7 @@ async fn servers_11_null_is_never_given_back() {
 #[tokio::test]
 async fn servers_12_a_failed_patch_is_read_back_before_anything_else_is_sent() {
     for acted in [true, false] {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         let id = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
         let effect = if acted {
             Effect::edit(|reply| {
@@ -327,7 +327,7 @@ async fn servers_12_a_failed_patch_is_read_back_before_anything_else_is_sent() {
 #[tokio::test]
 async fn an_update_in_doubt_is_left_to_the_reader() {
     for effect in [Effect::Cut(Cut::LostReply), Effect::answer(503, "text/plain", "busy")] {
-        let workspace = Workspace::with(ScimHabits::default()).await;
+        let workspace = Workspace::with(ScimQuirks::default()).await;
         let id = workspace.account(json!({"userName": "ann@acme.com", "active": true}));
         workspace.fault(Fault::on(Peer::Scim).method("PATCH").then(effect));
         let outcome = workspace.provisioner.update(&id, &[change("title", None, Some("Lead"))], false).await;
@@ -338,7 +338,7 @@ async fn an_update_in_doubt_is_left_to_the_reader() {
 
 #[tokio::test]
 async fn pains_73_an_activation_that_is_accepted_and_not_done_is_not_called_done() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let id = workspace.account(json!({"userName": "ann@acme.com", "active": false}));
     let world = workspace.sim.world().clone();
     let account = id.to_string();
@@ -362,7 +362,7 @@ async fn pains_73_an_activation_that_is_accepted_and_not_done_is_not_called_done
 
 #[tokio::test]
 async fn an_account_that_is_gone_is_told_as_gone() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let id = rosterd::model::id::TargetId::new("nobody");
     let changes = [change("title", None, Some("Lead"))];
     let refusal = refused(workspace.provisioner.update(&id, &changes, false).await);
@@ -371,7 +371,7 @@ async fn an_account_that_is_gone_is_told_as_gone() {
 
 #[tokio::test]
 async fn servers_15_a_server_that_closes_every_connection_is_no_trouble() {
-    let workspace = Workspace::with(ScimHabits { closes_connections: true, ..ScimHabits::default() }).await;
+    let workspace = Workspace::with(ScimQuirks { closes_connections: true, ..ScimQuirks::default() }).await;
     for number in 0..20 {
         let login = format!("p{number}@acme.com");
         let id = applied(workspace.provisioner.create(&desired(&login)).await).account.unwrap().id;
@@ -383,7 +383,7 @@ async fn servers_15_a_server_that_closes_every_connection_is_no_trouble() {
 
 #[tokio::test]
 async fn an_error_that_hides_in_a_200_is_no_success() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     let schema = "urn:ietf:params:scim:api:messages:2.0:Error";
     let body = json!({"schemas": [schema], "status": "409", "detail": "exists"}).to_string();
     workspace.answer("POST", 1, 200, &body);
@@ -393,7 +393,7 @@ async fn an_error_that_hides_in_a_200_is_no_success() {
 
 #[tokio::test]
 async fn a_200_with_somebody_else_is_not_taken_for_the_created_account() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.answer("POST", 1, 200, r#"{"id": "7", "userName": "owner@acme.com"}"#);
     let outcome = workspace.provisioner.create(&bare("ann@acme.com")).await;
     assert!(matches!(outcome, WriteOutcome::Unknown { status: Some(200), .. }), "{outcome:?}");
@@ -401,7 +401,7 @@ async fn a_200_with_somebody_else_is_not_taken_for_the_created_account() {
 
 #[tokio::test]
 async fn a_server_that_knows_json_by_its_common_name_only_gets_it_so() {
-    let workspace = Workspace::with(ScimHabits::default()).await;
+    let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.answer("POST", 1, 415, "Unsupported Media Type");
     for (login, types) in [
         ("ann@acme.com", vec!["application/scim+json", "application/json"]),

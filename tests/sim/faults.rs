@@ -125,7 +125,7 @@ async fn refusals_carry_the_vendors_headers() {
     one(Peer::Okta, okta_concurrency_limited(-5));
     let limited = okta(&sim, "/api/v1/apps").await;
     assert_eq!((limited.status, limited.header("x-rate-limit-limit")), (429, Some("0")));
-    let waits = [(RetryAfter::Silent, None), (RetryAfter::Seconds(3), Some("3".to_owned()))];
+    let waits = [(RetryAfter::SilentWatcher, None), (RetryAfter::Seconds(3), Some("3".to_owned()))];
     for (wait, expected) in waits {
         one(Peer::Scim, scim_rate_limited(wait));
         let limited = scim(&sim, "GET", "/Users", None).await;

@@ -2,13 +2,13 @@
 
 use crate::{Answer, encoded, scim, start};
 use rosterd::sim::{
-    DuplicateHabit, ErrorForm, FilterHabit, PagingHabit, PatchHabit, ScimHabits, Sim, SimOptions,
+    DuplicateHabit, ErrorForm, FilterHabit, PagingHabit, PatchHabit, ScimQuirks, Sim, SimOptions,
     UnknownHabit,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
 
-async fn with(habits: ScimHabits) -> Sim {
+async fn with(habits: ScimQuirks) -> Sim {
     Sim::start(SimOptions { scim: habits, ..SimOptions::default() }).await.unwrap()
 }
 
@@ -99,7 +99,7 @@ async fn duplicates_have_their_habits() {
         (DuplicateHabit::CaseSensitive, 409, 201),
         (DuplicateHabit::ServerError, 500, 500),
     ] {
-        let sim = with(ScimHabits { duplicates: habit, ..ScimHabits::default() }).await;
+        let sim = with(ScimQuirks { duplicates: habit, ..ScimQuirks::default() }).await;
         create(&sim, "ann@acme.example").await;
         let repeated = create(&sim, "ann@acme.example").await;
         assert_eq!(repeated.status, again, "{habit:?}");
@@ -202,19 +202,19 @@ async fn deactivation_and_deletion_have_their_habits() {
 
 #[tokio::test]
 async fn creation_and_locations_have_their_habits() {
-    let sim = with(ScimHabits { create_without_id: true, ..ScimHabits::default() }).await;
+    let sim = with(ScimQuirks { create_without_id: true, ..ScimQuirks::default() }).await;
     let created = create(&sim, "ann@acme.example").await;
     assert_eq!((created.status, created.json().get("id")), (201, None));
     assert!(created.header("location").unwrap().ends_with("/undefined"));
     assert_eq!(sim.world().accounts().len(), 1);
-    let sim = with(ScimHabits { vague_location: true, ..ScimHabits::default() }).await;
+    let sim = with(ScimQuirks { vague_location: true, ..ScimQuirks::default() }).await;
     let created = create(&sim, "ann@acme.example").await;
     assert_eq!(created.header("location"), None);
     assert!(created.json()["meta"]["location"].as_str().unwrap().starts_with("/Users/"));
-    let sim = with(ScimHabits::onelogin_sample()).await;
+    let sim = with(ScimQuirks::onelogin_sample()).await;
     let created = create(&sim, "ann@acme.example").await;
     assert!(created.json()["meta"]["location"].as_str().unwrap().starts_with("https://example.com/"));
-    let sim = with(ScimHabits::scimgateway()).await;
+    let sim = with(ScimQuirks::scimgateway()).await;
     let created = create(&sim, "ann@acme.example").await;
     assert_eq!(created.json()["id"], "ann@acme.example");
     assert!(created.json()["meta"]["location"].as_str().unwrap().ends_with("/Users/ann%40acme.example"));
@@ -223,7 +223,7 @@ async fn creation_and_locations_have_their_habits() {
 
 #[tokio::test]
 async fn put_without_a_name_kills_some_servers() {
-    let sim = with(ScimHabits::okta_sample()).await;
+    let sim = with(ScimQuirks::okta_sample()).await;
     create(&sim, "ann@acme.example").await;
     let path = format!("/Users/{}", sim.world().account("ann@acme.example").unwrap().id);
     assert_eq!(scim(&sim, "PUT", &path, Some(&json!({"userName": "ann@acme.example"}))).await.status, 500);
@@ -252,7 +252,7 @@ async fn errors_come_in_the_chosen_form() {
 #[tokio::test]
 async fn the_wrike_preset_limits_and_refuses_as_its_pages_say() {
     let sim =
-        with(ScimHabits { requests_per_minute: Some(3), tells_retry_after: true, ..ScimHabits::wrike() })
+        with(ScimQuirks { requests_per_minute: Some(3), tells_retry_after: true, ..ScimQuirks::wrike() })
             .await;
     assert_eq!(create(&sim, "not an address").await.json()["error"], "invalid_parameter");
     sim.world().set_seat_limit(Some(0));
@@ -270,7 +270,7 @@ async fn the_wrike_preset_limits_and_refuses_as_its_pages_say() {
 
 #[tokio::test]
 async fn every_preset_creates_finds_and_reads() {
-    for (name, habits) in ScimHabits::presets() {
+    for (name, habits) in ScimQuirks::presets() {
         let sim = with(habits).await;
         assert_eq!(create(&sim, "ann@acme.example").await.status, 201, "{name}");
         assert_eq!(find(&sim, r#"userName eq "ann@acme.example""#).await, 1, "{name}");

@@ -18,10 +18,10 @@ use super::fate::{CrashPoint, Fate, Process};
 use super::history::{Decision, Fault, Meanwhile, Step, Whom};
 use super::judge::{ActiveRun, Approval, Judge};
 use super::rules::Rules;
-use super::source::SourceDouble;
-use super::target::TargetDouble;
+use super::source::SourceFake;
 use super::weather::Weather;
 use super::world::{Ms, World};
+use crate::target::TargetFake;
 
 pub struct Driver {
     pub world: Arc<Mutex<World>>,
@@ -77,13 +77,13 @@ impl Driver {
 
     async fn open(&mut self) {
         let origin = if self.rules.okta { "https://sim.okta.com" } else { "https://sim.onelogin.com" };
-        let source = SourceDouble {
+        let source = SourceFake {
             world: self.world.clone(),
             fate: self.fate.clone(),
             origin: Url::parse(origin).expect("a URL"),
             okta: self.rules.okta,
         };
-        let workspace = TargetDouble { world: self.world.clone(), fate: self.fate.clone() };
+        let workspace = TargetFake { world: self.world.clone(), fate: self.fate.clone() };
         self.engine = Some(Engine::open(&self.directory(), &self.rules, source, workspace).await);
     }
 
@@ -118,7 +118,7 @@ impl Driver {
                 let mut world = self.world();
                 changes.iter().for_each(|change| world.happen(change));
             }
-            Step::Deed(deed) => self.world().deed(deed),
+            Step::JournaledWrite(deed) => self.world().deed(deed),
             Step::Decision(decision) => self.decide(*decision).await,
             Step::Wait(time) => self.wait(*time).await,
             Step::ClockJump(by) => {
@@ -209,7 +209,7 @@ impl Driver {
     async fn meanwhile(&self, what: &Meanwhile) {
         match what {
             Meanwhile::Change(change) => self.world().happen(change),
-            Meanwhile::Deed(deed) => self.world().deed(deed),
+            Meanwhile::JournaledWrite(deed) => self.world().deed(deed),
             Meanwhile::Decision(decision) => self.decide(*decision).await,
             Meanwhile::Look(whom) => {
                 let about = self.about(Some(whom));

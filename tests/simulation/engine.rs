@@ -7,6 +7,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use rosterd::config::{self, Environment};
 use rosterd::core::mapping::Mapping;
+use rosterd::engine::context::RunContext;
+use rosterd::engine::live_run::LiveAccess;
+use rosterd::engine::run::RunRefusal;
+use rosterd::engine::selection::Selection;
+use rosterd::engine::session::mapping_of;
 use rosterd::exit;
 use rosterd::model::id::SourceId;
 use rosterd::model::link::LinkState;
@@ -14,16 +19,15 @@ use rosterd::model::owed::OwedChange;
 use rosterd::model::plan::Verb as PlannedVerb;
 use rosterd::model::report::{ActionRecord, Trigger};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Refused as RefusedRun, Request, Who, Writing, mapping_of, run};
+use rosterd::operations::run_task::{RunTask, perform};
 use rosterd::source::Source;
 use rosterd::source::simulated::Simulated;
 use rosterd::store::Store;
 
 use super::port::Port;
 use super::rules::{Rules, Verb};
-use super::source::SourceDouble;
-use super::target::TargetDouble;
+use super::source::SourceFake;
+use crate::target::TargetFake;
 
 /// What a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,12 +104,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub async fn open(
-        directory: &Path,
-        rules: &Rules,
-        source: SourceDouble,
-        workspace: TargetDouble,
-    ) -> Engine {
+    pub async fn open(directory: &Path, rules: &Rules, source: SourceFake, workspace: TargetFake) -> Engine {
         let environment = Environment::fixed([("SECRET", "secret")]);
         let parsed = config::parse(&rules.configuration(), Path::new("config.toml"), &environment);
         let parsed = parsed.unwrap_or_else(|errors| panic!("{}", errors.render(false)));
@@ -134,7 +133,7 @@ impl Engine {
 
     /// One run. A panic is an end, too.
     pub async fn run(&self, sync: usize, about: About, by: StartedBy) -> RunEnd {
-        let writing = Writing { store: &self.store, provisioner: &self.port };
+        let writing = LiveAccess { store: &self.store, provisioner: &self.port };
         self.start(sync, about, by, Some(&writing), None).await.0
     }
 
@@ -145,7 +144,7 @@ impl Engine {
 
     /// A saved plan is carried out.
     pub async fn apply(&self, sync: usize, plan: &[ActionRecord]) -> RunEnd {
-        let writing = Writing { store: &self.store, provisioner: &self.port };
+        let writing = LiveAccess { store: &self.store, provisioner: &self.port };
         self.start(sync, About::Everybody, StartedBy::PlanFile, Some(&writing), Some(plan)).await.0
     }
 
@@ -154,31 +153,25 @@ impl Engine {
         sync: usize,
         about: About,
         by: StartedBy,
-        writing: Option<&Writing<'_, Port>>,
+        writing: Option<&LiveAccess<'_, Port>>,
         only: Option<&[ActionRecord]>,
     ) -> (RunEnd, Vec<ActionRecord>) {
-        let who = match about {
-            About::Everybody => Who::Everybody,
-            About::People(ids) => Who::Ids(ids.iter().map(|id| SourceId::new(id.as_str())).collect()),
-            About::ReturnOf(run) => Who::ReturnOf { run, by: "sim".to_owned() },
+        let task = match about {
+            About::Everybody => RunTask::Reconcile(Selection::Everybody),
+            About::People(ids) => {
+                let ids = ids.iter().map(|id| SourceId::new(id.as_str())).collect();
+                RunTask::Reconcile(Selection::Ids(ids))
+            }
+            About::ReturnOf(run) => RunTask::Undo { run, actor: "sim".to_owned() },
         };
         let (_stop, interrupted) = tokio::sync::watch::channel(false);
         let OneSync { config, mapping } = self.sync(sync);
-        let request = Request {
-            config,
-            mapping,
-            source: &self.source,
-            target: &self.port,
-            snapshot: self.store.snapshot(),
-            who,
-            only,
-            trigger: trigger(by),
-            by: None,
-            unattended: matches!(by, StartedBy::Schedule | StartedBy::Watch),
-            watcher: &Silent,
-            interrupted,
-        };
-        let ended = std::panic::AssertUnwindSafe(run(request, writing)).catch_unwind().await;
+        let snapshot = self.store.snapshot();
+        let mut context = RunContext::new(config, mapping, &self.source, &self.port, snapshot, interrupted);
+        context.trigger = trigger(by);
+        context.unattended = matches!(by, StartedBy::Schedule | StartedBy::Watch);
+        let performed = perform(context, &task, only, writing);
+        let ended = std::panic::AssertUnwindSafe(performed).catch_unwind().await;
         let Ok(mut finished) = ended else {
             self.store.give_up_tenure(&config.name).await;
             return (
@@ -197,7 +190,7 @@ impl Engine {
         let records: Vec<ActionRecord> =
             finished.records.iter().expect("the list can be read").flatten().collect();
         // A saved plan that does not fit any more is refused, which is no failure of the run.
-        let is_stale = finished.refused == Some(RefusedRun::StalePlan);
+        let is_stale = finished.refusal == Some(RunRefusal::StalePlan);
         let end = RunEnd {
             lines: records.iter().map(line).collect(),
             exit: if is_stale { exit::HELD } else { exit::of_run(&finished.facts, false) },
@@ -362,6 +355,6 @@ fn verb(verb: PlannedVerb) -> Option<Verb> {
         PlannedVerb::Reactivate => Some(Verb::Reactivate),
         PlannedVerb::Deactivate => Some(Verb::Deactivate),
         PlannedVerb::Delete => Some(Verb::Delete),
-        PlannedVerb::HoldBack | PlannedVerb::Skip => None,
+        PlannedVerb::Block | PlannedVerb::Skip => None,
     }
 }

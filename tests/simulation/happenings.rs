@@ -1,7 +1,7 @@
 //! What happens at both sides without the program: people join, move and leave, and somebody works by hand at the
 //! workspace.
 
-use super::history::{Change, Deed, Fault, Whom, plays};
+use super::history::{Change, Fault, JournaledWrite, Whom, plays};
 use super::weather::Weather;
 use super::world::{Person, Status, World};
 
@@ -107,14 +107,14 @@ impl World {
         };
         let person = self.people.get(self.index(whom));
         person.map_or_else(String::new, |person| {
-            format!("({} {}, {:?})", person.id, person.login, person.standing())
+            format!("({} {}, {:?})", person.id, person.login, person.eligibility())
         })
     }
 
     /// One deed at the workspace.
-    pub fn deed(&mut self, deed: &Deed) {
+    pub fn deed(&mut self, deed: &JournaledWrite) {
         match deed {
-            Deed::Make { login_of, marked_for, active, upper } => {
+            JournaledWrite::Make { login_of, marked_for, active, upper } => {
                 let Some(person) = self.people.get(self.index(*login_of)).cloned() else { return };
                 if self.judge.unanswered.contains(&person.id) && !plays("made meanwhile") {
                     return;
@@ -143,13 +143,13 @@ impl World {
                 ));
                 self.accounts.insert(account.id.clone(), account);
             }
-            Deed::SwitchOff(whom) => self.touch(*whom, "switched off", |account, now| {
+            JournaledWrite::SwitchOff(whom) => self.touch(*whom, "switched off", |account, now| {
                 account.active = false;
                 account.by_hand = Some(now);
                 true
             }),
-            Deed::Delete(whom) => self.touch(*whom, "deleted", |_, _| false),
-            Deed::Remake(whom) => {
+            JournaledWrite::Delete(whom) => self.touch(*whom, "deleted", |_, _| false),
+            JournaledWrite::Remake(whom) => {
                 let Some(id) = self.account_id(*whom) else { return };
                 let Some(old) = self.accounts.remove(&id) else { return };
                 let owner = self.owner_of(&old);

@@ -30,7 +30,7 @@ pub enum Change {
 
 /// Something that somebody does at the workspace.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Deed {
+pub enum JournaledWrite {
     /// An account by hand for somebody: with the login, with the mark, or with the mark of one and the login of another.
     Make {
         login_of: Whom,
@@ -85,7 +85,7 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meanwhile {
     Change(Change),
-    Deed(Deed),
+    JournaledWrite(JournaledWrite),
     Decision(Decision),
     /// A run of named people.
     Look(Vec<Whom>),
@@ -96,7 +96,7 @@ pub enum Meanwhile {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     Changes(Vec<Change>),
-    Deed(Deed),
+    JournaledWrite(JournaledWrite),
     Decision(Decision),
     Wait(Ms),
     ClockJump(Ms),
@@ -147,7 +147,7 @@ pub fn draw(seed: u64) -> Vec<Step> {
     // People who are there before, accounts by hand, and in most worlds a good first run.
     all.push(Step::Changes((0..dice.between(3, 12)).map(|_| Change::Join).collect()));
     for _ in 0..dice.below(4) {
-        all.push(Step::Deed(make(&mut dice)));
+        all.push(Step::JournaledWrite(make(&mut dice)));
     }
     if dice.chance(80) {
         let by_hand = dice.chance(60);
@@ -160,7 +160,7 @@ pub fn draw(seed: u64) -> Vec<Step> {
 fn step(dice: &mut Dice) -> Step {
     match dice.below(100) {
         0..28 => Step::Changes((0..dice.between(1, 3)).map(|_| change(dice)).collect()),
-        28..33 => Step::Deed(deed(dice)),
+        28..33 => Step::JournaledWrite(deed(dice)),
         33..48 => Step::Decision(decision(dice)),
         48..54 => Step::Wait(dice.pick(&[MINUTE, 15 * MINUTE, HOUR + MINUTE, 6 * HOUR, 25 * HOUR, 8 * DAY])),
         54..56 if plays("clock") => Step::ClockJump(dice.pick(&[2 * HOUR, -2 * HOUR, 30 * DAY, -DAY])),
@@ -206,22 +206,22 @@ fn change(dice: &mut Dice) -> Change {
     }
 }
 
-fn make(dice: &mut Dice) -> Deed {
+fn make(dice: &mut Dice) -> JournaledWrite {
     let login_of = dice.next();
     let marked_for = match dice.below(4) {
         0 => Some(if plays("foreign mark") { dice.next() } else { login_of }),
         _ => None,
     };
-    Deed::Make { login_of, marked_for, active: dice.chance(70), upper: dice.chance(25) }
+    JournaledWrite::Make { login_of, marked_for, active: dice.chance(70), upper: dice.chance(25) }
 }
 
-fn deed(dice: &mut Dice) -> Deed {
+fn deed(dice: &mut Dice) -> JournaledWrite {
     match dice.below(10) {
         0..5 => make(dice),
-        5..7 => Deed::SwitchOff(dice.next()),
-        7 => Deed::Delete(dice.next()),
-        _ if plays("remade") => Deed::Remake(dice.next()),
-        _ => Deed::SwitchOff(dice.next()),
+        5..7 => JournaledWrite::SwitchOff(dice.next()),
+        7 => JournaledWrite::Delete(dice.next()),
+        _ if plays("remade") => JournaledWrite::Remake(dice.next()),
+        _ => JournaledWrite::SwitchOff(dice.next()),
     }
 }
 
@@ -262,7 +262,7 @@ fn meanwhile(dice: &mut Dice) -> Vec<(Ms, Meanwhile)> {
             let what = match dice.below(10) {
                 0..3 => Meanwhile::Change(change(dice)),
                 3 => Meanwhile::OtherSync,
-                4 => Meanwhile::Deed(deed(dice)),
+                4 => Meanwhile::JournaledWrite(deed(dice)),
                 5 if plays("pause") => Meanwhile::Decision(Decision::Pause),
                 5 if plays("stale") => Meanwhile::Decision(Decision::Approve { earlier: false, runs: true }),
                 _ if !plays("stale") => Meanwhile::Change(change(dice)),

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use super::fate::Fate;
 use super::rules::{Removal, Rules, Verb};
-use super::target::{Reply, Write};
-use super::world::{Account, DAY, HOUR, Ms, Person, SECOND, Standing, World};
+use super::world::{Account, DAY, Eligibility, HOUR, Ms, Person, SECOND, World};
+use crate::target::{Reply, Write};
 
 /// The longest time between the look that proves a removal and its request, and a little for the look itself.
 const PROOF_WINDOW: Ms = 125 * SECOND;
@@ -55,7 +55,7 @@ pub struct Judge {
     /// By the program's clock.
     pub paused_until: Option<Ms>,
     /// Whom a person decided about, and for which cause.
-    pub decided: BTreeMap<String, BTreeSet<Standing>>,
+    pub decided: BTreeMap<String, BTreeSet<Eligibility>>,
     /// For whom a run is or was taken back.
     pub undone: BTreeSet<String>,
     pub runs: Vec<ActiveRun>,
@@ -154,12 +154,12 @@ impl Judge {
 }
 
 /// What the configuration does with somebody who stands there.
-pub fn removal_of(rules: &Rules, standing: Standing) -> Removal {
-    match standing {
-        Standing::Entitled | Standing::Waiting => Removal::Keep,
-        Standing::Suspended => rules.on_suspended,
-        Standing::OutOfScope | Standing::Unassigned | Standing::Disabled => rules.on_unassigned,
-        Standing::Deleted => rules.on_deleted,
+pub fn removal_of(rules: &Rules, eligibility: Eligibility) -> Removal {
+    match eligibility {
+        Eligibility::Entitled | Eligibility::Waiting => Removal::Keep,
+        Eligibility::Suspended => rules.on_suspended,
+        Eligibility::OutOfScope | Eligibility::Unassigned | Eligibility::Disabled => rules.on_unassigned,
+        Eligibility::Deleted => rules.on_deleted,
     }
 }
 
@@ -196,7 +196,7 @@ impl World {
         self.judge.unanswered.insert(person.id.clone());
         if removes && !self.judge.undone.contains(&person.id) {
             let since = person.standings_since(now - PROOF_WINDOW);
-            let allowed = since.iter().any(|standing| match removal_of(&self.rules, *standing) {
+            let allowed = since.iter().any(|eligibility| match removal_of(&self.rules, *eligibility) {
                 Removal::Keep => false,
                 Removal::Deactivate => !write.deletes,
                 Removal::Delete => true,
@@ -231,7 +231,7 @@ impl World {
         if gives && !self.judge.undone.contains(&person.id) {
             let began = self.judge.runs.iter().map(|run| run.started).min().unwrap_or(now);
             let stood = person.standings_since(began);
-            if !stood.contains(&Standing::Entitled) && !stood.contains(&Standing::Waiting) {
+            if !stood.contains(&Eligibility::Entitled) && !stood.contains(&Eligibility::Waiting) {
                 let sentence =
                     format!("{} of {} gives access, who stood {stood:?}", verb.word(), named(&person));
                 self.judge.accuse("gained access", sentence);
@@ -291,7 +291,7 @@ impl World {
             // Gone at any moment of the time that a proof lasts is gone.
             let living = self.person(&owner).is_some_and(|owner| {
                 let stood = owner.standings_since(self.now() - PROOF_WINDOW);
-                stood.iter().all(|standing| standing.cause() != Standing::Disabled)
+                stood.iter().all(|eligibility| eligibility.cause() != Eligibility::Disabled)
             });
             let sentence =
                 format!("{} for {} goes to {}, which is {owner}'s", verb.word(), named(person), after.id);

@@ -12,24 +12,24 @@ use rosterd::model::id::TargetId;
 use rosterd::model::order::Observation;
 use rosterd::model::plan::Change;
 use rosterd::model::time::Millis;
-use rosterd::store::Recorded;
-use rosterd::target::{
+use rosterd::scim::target::{
     AccountPage, Acknowledgement, Criterion, ListCursor, Lookup, Observe, Provision, Refusal, RefusalClass,
     TargetError, WriteOutcome,
 };
+use rosterd::store::Recorded;
 
 use super::rules::Rules;
-use super::target::{ReadError, Refused, Reply, Sought, TargetDouble, Write};
 use super::world::Account;
+use crate::target::{ReadError, Refused, Reply, Sought, TargetFake, Write};
 
 /// The workspace behind the program's traits.
 pub struct Port {
-    pub workspace: TargetDouble,
+    pub workspace: TargetFake,
     rules: Rules,
 }
 
 impl Port {
-    pub fn new(workspace: TargetDouble, rules: Rules) -> Port {
+    pub fn new(workspace: TargetFake, rules: Rules) -> Port {
         Port { workspace, rules }
     }
 

@@ -24,14 +24,14 @@ use super::world::{Person, Status, World};
 const PAGE_PEOPLE: usize = 4;
 const LOG_RETENTION: Duration = Duration::from_secs(90 * 86400);
 
-pub struct SourceDouble {
+pub struct SourceFake {
     pub world: Arc<Mutex<World>>,
     pub fate: Arc<Fate>,
     pub origin: Url,
     pub okta: bool,
 }
 
-impl SourceDouble {
+impl SourceFake {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("nobody panicked")
     }
@@ -98,7 +98,7 @@ fn shown(person: &Person, okta: bool, observation: Observation, stateless: bool)
     }
 }
 
-impl SourceDouble {
+impl SourceFake {
     async fn read_page(&self, read: u64, page: u64) -> Result<Option<Page>, SourceError> {
         let (observation, half) = self.ask("GET /apps/users").await?;
         let answer = {
@@ -210,7 +210,7 @@ fn people_of(world: &World, ids: &[String], observation: Observation) -> Vec<Ide
         .collect()
 }
 
-impl SimulatedSource for SourceDouble {
+impl SimulatedSource for SourceFake {
     fn vendor(&self) -> Vendor {
         if self.okta { Vendor::Okta } else { Vendor::OneLogin }
     }

@@ -88,12 +88,12 @@ impl Sought {
     }
 }
 
-pub struct TargetDouble {
+pub struct TargetFake {
     pub world: Arc<Mutex<World>>,
     pub fate: Arc<Fate>,
 }
 
-impl TargetDouble {
+impl TargetFake {
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("nobody panicked")
     }

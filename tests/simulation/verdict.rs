@@ -7,7 +7,7 @@ use super::history::plays;
 use super::judge::removal_of;
 use super::rules::Removal;
 use super::weather::Weather;
-use super::world::{Account, MINUTE, Ms, Person, Standing, World};
+use super::world::{Account, Eligibility, MINUTE, Ms, Person, World};
 
 /// A clock further off than this is wrong.
 const CLOCK_LIMIT: Ms = 5 * MINUTE;
@@ -42,7 +42,7 @@ impl World {
     pub fn decided_about(&mut self, person: &str) {
         let since = self.last_full_run;
         let causes = self.person(person).map(|person| person.standings_since(since)).unwrap_or_default();
-        let causes = causes.into_iter().map(Standing::cause).collect();
+        let causes = causes.into_iter().map(Eligibility::cause).collect();
         self.judge.decided.insert(person.to_owned(), causes);
     }
 
@@ -60,7 +60,7 @@ impl World {
 
     fn is_decided(&self, person: &Person) -> bool {
         let causes = self.judge.decided.get(&person.id);
-        causes.is_some_and(|causes| causes.contains(&person.standing().cause()) || !plays("pinned cause"))
+        causes.is_some_and(|causes| causes.contains(&person.eligibility().cause()) || !plays("pinned cause"))
     }
 
     /// Leavers whose access ought to be gone, as seen by a run that began then.
@@ -68,7 +68,7 @@ impl World {
         let mut all = Vec::new();
         for person in &self.people {
             let stood = person.standings_since(since);
-            let left = stood.iter().all(|standing| removal_of(&self.rules, *standing) != Removal::Keep);
+            let left = stood.iter().all(|eligibility| removal_of(&self.rules, *eligibility) != Removal::Keep);
             if !left || self.is_decided(person) {
                 continue;
             }
@@ -135,7 +135,7 @@ impl World {
                 "{} ({}, {:?}) has access by {}",
                 person.login,
                 person.id,
-                person.standing(),
+                person.eligibility(),
                 account.id
             );
             // Held is 4, anything else that is owed is 3 and comes first.
@@ -148,7 +148,7 @@ impl World {
             }
             let provable = person.exists || person.deletion_logged;
             let witnesses = self.people.iter().filter(|other| {
-                other.standing() == Standing::Entitled && !self.weather.points.contains_key(&other.id)
+                other.eligibility() == Eligibility::Entitled && !self.weather.points.contains_key(&other.id)
             });
             let in_the_way = self.weather.keeps(&person.id, &account.id) || witnesses.count() == 0;
             if facts.alone && !is_held && provable && !in_the_way {
@@ -167,7 +167,7 @@ impl World {
             let owner = self.owner_of(account).filter(|owner| owner != person);
             let living = owner
                 .and_then(|owner| self.person(&owner))
-                .filter(|owner| owner.standing().cause() != Standing::Disabled);
+                .filter(|owner| owner.eligibility().cause() != Eligibility::Disabled);
             if let Some(owner) = living {
                 let sentence =
                     format!("{} is linked to {person} and bears the mark of {}", link.account, owner.id);
@@ -226,7 +226,7 @@ impl World {
 
     /// Whether somebody cannot have what they should have, and a run may say so for ever.
     pub fn somebody_is_excused(&self) -> bool {
-        let entitled = self.people.iter().filter(|person| person.standing() == Standing::Entitled);
+        let entitled = self.people.iter().filter(|person| person.eligibility() == Eligibility::Entitled);
         let mut excused = entitled.filter(|person| self.is_excused(person) || self.is_in_the_way_of(person));
         excused.next().is_some()
     }
@@ -235,15 +235,15 @@ impl World {
     pub fn judge_end(&mut self) {
         let mut wrong = Vec::new();
         for person in &self.people {
-            let removal = removal_of(&self.rules, person.standing());
-            match person.standing() {
-                Standing::Waiting => {}
-                Standing::Entitled => wrong.extend(self.what_is_wrong_with(person)),
-                Standing::Suspended
-                | Standing::OutOfScope
-                | Standing::Unassigned
-                | Standing::Disabled
-                | Standing::Deleted => {
+            let removal = removal_of(&self.rules, person.eligibility());
+            match person.eligibility() {
+                Eligibility::Waiting => {}
+                Eligibility::Entitled => wrong.extend(self.what_is_wrong_with(person)),
+                Eligibility::Suspended
+                | Eligibility::OutOfScope
+                | Eligibility::Unassigned
+                | Eligibility::Disabled
+                | Eligibility::Deleted => {
                     let open = self.accounts_of(&person.id).into_iter().find(|account| {
                         account.active && account.by_hand.is_none() && !self.rules.protects(account.login())
                     });
@@ -252,7 +252,7 @@ impl World {
                             "{} ({}, {:?}) still has access by {}",
                             person.login,
                             person.id,
-                            person.standing(),
+                            person.eligibility(),
                             account.id
                         ));
                     }
@@ -266,7 +266,7 @@ impl World {
     fn is_excused(&self, person: &Person) -> bool {
         let others_want_it = self.people.iter().any(|other| {
             other.id != person.id
-                && other.standing() == Standing::Entitled
+                && other.eligibility() == Eligibility::Entitled
                 && other.login.eq_ignore_ascii_case(&person.login)
         });
         let bearers: Vec<&Account> =
@@ -275,7 +275,7 @@ impl World {
             let owner = self.owner_of(account).filter(|owner| *owner != person.id);
             owner
                 .and_then(|owner| self.person(&owner))
-                .is_some_and(|owner| owner.standing().cause() != Standing::Disabled)
+                .is_some_and(|owner| owner.eligibility().cause() != Eligibility::Disabled)
         });
         let theirs = |account: &&Account| self.owner_of(account).as_deref() == Some(&person.id);
         let marked = self.accounts.values().filter(theirs).count();

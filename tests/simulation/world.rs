@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::judge::Judge;
 use super::rules::Rules;
-use super::target::Write;
 use super::weather::Weather;
+use crate::target::Write;
 
 /// Milliseconds of the true time.
 pub type Ms = i64;
@@ -33,7 +33,7 @@ pub enum Status {
 
 /// Where a person stands, as the documentation says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Eligibility {
     Entitled,
     Waiting,
     Suspended,
@@ -43,18 +43,18 @@ pub enum Standing {
     Deleted,
 }
 
-impl Standing {
+impl Eligibility {
     /// What a decision about somebody is bound to: disabled and deleted are one, because vendors delete only who is
     /// disabled.
-    pub fn cause(self) -> Standing {
+    pub fn cause(self) -> Eligibility {
         match self {
-            Standing::Deleted => Standing::Disabled,
-            Standing::Entitled
-            | Standing::Waiting
-            | Standing::Suspended
-            | Standing::OutOfScope
-            | Standing::Unassigned
-            | Standing::Disabled => self,
+            Eligibility::Deleted => Eligibility::Disabled,
+            Eligibility::Entitled
+            | Eligibility::Waiting
+            | Eligibility::Suspended
+            | Eligibility::OutOfScope
+            | Eligibility::Unassigned
+            | Eligibility::Disabled => self,
         }
     }
 }
@@ -76,7 +76,7 @@ pub struct Person {
     pub deletion_logged: bool,
     pub assigned_at: Ms,
     /// Since when they stand where, oldest first.
-    pub standings: Vec<(Ms, Standing)>,
+    pub standings: Vec<(Ms, Eligibility)>,
 }
 
 impl Person {
@@ -85,36 +85,36 @@ impl Person {
         if okta { self.id.clone() } else { format!("onelogin:{}", self.id) }
     }
 
-    fn stands(&self, rules: &Rules, linked: bool) -> Standing {
+    fn stands(&self, rules: &Rules, linked: bool) -> Eligibility {
         if !self.exists {
-            return Standing::Deleted;
+            return Eligibility::Deleted;
         }
         match self.status {
-            Status::Disabled => Standing::Disabled,
+            Status::Disabled => Eligibility::Disabled,
             // At OneLogin "not activated" of somebody with an account means that they left.
-            Status::Pending if linked && !rules.okta => Standing::Disabled,
-            _ if !self.assigned => Standing::Unassigned,
-            Status::Suspended => Standing::Suspended,
-            Status::Pending => Standing::Waiting,
+            Status::Pending if linked && !rules.okta => Eligibility::Disabled,
+            _ if !self.assigned => Eligibility::Unassigned,
+            Status::Suspended => Eligibility::Suspended,
+            Status::Pending => Eligibility::Waiting,
             Status::Active | Status::LockedOut => {
                 if rules.scope_filter && self.department.as_deref() == Some("Contractors") {
-                    Standing::OutOfScope
+                    Eligibility::OutOfScope
                 } else {
-                    Standing::Entitled
+                    Eligibility::Entitled
                 }
             }
         }
     }
 
-    pub fn standing(&self) -> Standing {
-        self.standings.last().map_or(Standing::Unassigned, |(_, standing)| *standing)
+    pub fn eligibility(&self) -> Eligibility {
+        self.standings.last().map_or(Eligibility::Unassigned, |(_, eligibility)| *eligibility)
     }
 
     /// Every standing between `from` and now.
-    pub fn standings_since(&self, from: Ms) -> BTreeSet<Standing> {
+    pub fn standings_since(&self, from: Ms) -> BTreeSet<Eligibility> {
         let mut seen = BTreeSet::new();
-        for (at, standing) in self.standings.iter().rev() {
-            seen.insert(*standing);
+        for (at, eligibility) in self.standings.iter().rev() {
+            seen.insert(*eligibility);
             if *at <= from {
                 break;
             }
@@ -272,9 +272,9 @@ impl World {
         for person in &mut self.people {
             let has_one = self.accounts.values().any(|account| account.owner.as_deref() == Some(&person.id));
             let linked = has_one || self.vanished.contains(&person.id);
-            let standing = person.stands(&self.rules, linked);
-            if person.standings.last().map(|(_, last)| *last) != Some(standing) {
-                person.standings.push((now, standing));
+            let eligibility = person.stands(&self.rules, linked);
+            if person.standings.last().map(|(_, last)| *last) != Some(eligibility) {
+                person.standings.push((now, eligibility));
             }
         }
     }

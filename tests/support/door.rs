@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rosterd::config::Guard;
-use rosterd::core::guard::{Approved, Budget, Judgement};
+use rosterd::core::guard::{Approved, Budget, GuardReport};
 use rosterd::core::proof::Proven;
 use rosterd::model::id::{SourceId, TargetId};
 use rosterd::model::link::{Link, LinkState};
@@ -12,8 +12,8 @@ use rosterd::model::order::{Observation, OrderNumber};
 use rosterd::model::plan::{Change, DesiredAccount, PlannedAction, Verb};
 use rosterd::model::report::Trigger;
 use rosterd::model::time::Millis;
+use rosterd::scim::target::{Provision, WriteOutcome};
 use rosterd::store::{Binding, DoorTerms, Permit, Recorded, Store};
-use rosterd::target::{Provision, WriteOutcome};
 
 /// Provisioning as the engine does it, for tests that are about the requests.
 pub trait ThroughTheDoor: Provision {
@@ -49,7 +49,7 @@ fn person() -> SourceId {
 }
 
 fn approved(action: PlannedAction) -> Approved {
-    Judgement::default().release(action, false).unwrap().approved
+    GuardReport::default().release(action, false).unwrap().approved
 }
 
 async fn recorded<T: Permit>(permit: T) -> Recorded<T> {

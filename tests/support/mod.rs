@@ -12,18 +12,23 @@ use std::time::Duration;
 use rosterd::config::secret::SecretRef;
 use rosterd::config::{self, Config, Environment};
 use rosterd::core::mapping::Mapping;
+use rosterd::engine::context::RunContext;
+use rosterd::engine::live_run::LiveAccess;
+use rosterd::engine::run::RunRefusal;
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::http::pacer::{Pacers, RetryPolicy};
 use rosterd::model::id::{SourceId, Vendor};
 use rosterd::model::link::Link;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{ActionRecord, Outcome, RunFacts, RunResult, Trigger};
-use rosterd::reconcile::event::Silent;
-use rosterd::reconcile::{Refused, Request, Who, Writing, run};
-use rosterd::sim::{Account, Person, PersonId, ScimHabits, Sim, SimOptions, World};
+use rosterd::model::run_event::SilentWatcher;
+use rosterd::operations::run_task::{RunTask, perform};
+use rosterd::scim::adapter::{Provisioner, ScimTarget};
+use rosterd::scim::dialect::Profile;
+use rosterd::sim::{Account, Person, PersonId, ScimQuirks, Sim, SimOptions, World};
 use rosterd::source::{ResolveSecret, Source};
 use rosterd::store::{Snapshot, Store};
-use rosterd::target::scim::{Profile, Provisioner, ScimTarget};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -148,7 +153,7 @@ impl Bench {
 
     /// The same with a workspace that behaves like this.
     #[must_use]
-    pub fn habits(self, change: impl FnOnce(&mut ScimHabits)) -> Bench {
+    pub fn habits(self, change: impl FnOnce(&mut ScimQuirks)) -> Bench {
         self.sim.scim(change);
         self
     }
@@ -262,12 +267,12 @@ impl Bench {
 
     /// One full run that may write.
     pub async fn run(&self) -> Ended {
-        self.one(&self.text(), Who::Everybody, Mode::Real).await
+        self.one(&self.text(), Selection::Everybody, Mode::Real).await
     }
 
     /// One full dry run.
     pub async fn dry(&self) -> Ended {
-        self.one(&self.text(), Who::Everybody, Mode::Dry).await
+        self.one(&self.text(), Selection::Everybody, Mode::Dry).await
     }
 
     /// A run of named people.
@@ -291,7 +296,7 @@ impl Bench {
     pub async fn assert_quiet(&self) {
         for mode in [Mode::Dry, Mode::Real] {
             self.sim.clear_requests();
-            let ended = self.one(&self.text(), Who::Everybody, mode).await;
+            let ended = self.one(&self.text(), Selection::Everybody, mode).await;
             assert_eq!(ended.code, exit::OK, "{mode:?}: {ended:#?}");
             assert_eq!(ended.facts.summary.writes(), 0, "{mode:?}: {ended:#?}");
             assert_eq!(self.writes(), Vec::<String>::new(), "{mode:?}");
@@ -307,32 +312,35 @@ impl Bench {
     }
 
     /// One run of these people.
-    pub async fn run_who(&self, who: Who) -> Ended {
-        self.one(&self.text(), who, Mode::Real).await
+    pub async fn run_who(&self, task: impl Into<RunTask>) -> Ended {
+        self.one(&self.text(), task, Mode::Real).await
     }
 
-    async fn one(&self, text: &str, who: Who, mode: Mode) -> Ended {
-        let mut ended = self.all(text, who, mode).await;
+    async fn one(&self, text: &str, task: impl Into<RunTask>, mode: Mode) -> Ended {
+        let mut ended = self.all(text, task, mode).await;
         assert_eq!(ended.len(), 1);
         ended.remove(0)
     }
 
     /// Runs every sync of a configuration, one after the other.
-    pub async fn all(&self, text: &str, who: Who, mode: Mode) -> Vec<Ended> {
+    pub async fn all(&self, text: &str, task: impl Into<RunTask>, mode: Mode) -> Vec<Ended> {
         let config = self.parse(text);
         let pacers = Pacers::with_retry(self.retry);
+        let task = task.into();
         let mut all = Vec::new();
         match mode {
             Mode::Dry => {
                 let snapshot = Snapshot::open(&config.state_dir).await.unwrap();
                 for sync in &config.syncs {
-                    all.push(self.run_sync(sync, &pacers, &snapshot, who.clone(), None).await);
+                    all.push(self.run_sync(sync, &pacers, &snapshot, task.clone(), None).await);
                 }
             }
             Mode::Real => {
                 let store = Store::open(&config.state_dir, false).await.unwrap();
                 for sync in &config.syncs {
-                    all.push(self.run_sync(sync, &pacers, store.snapshot(), who.clone(), Some(&store)).await);
+                    all.push(
+                        self.run_sync(sync, &pacers, store.snapshot(), task.clone(), Some(&store)).await,
+                    );
                 }
                 store.close().await.unwrap();
             }
@@ -348,7 +356,7 @@ impl Bench {
         let runs = config
             .syncs
             .iter()
-            .map(|sync| self.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)));
+            .map(|sync| self.run_sync(sync, &pacers, store.snapshot(), Selection::Everybody, Some(&store)));
         let all = futures_util::future::join_all(runs).await;
         store.close().await.unwrap();
         all
@@ -362,7 +370,9 @@ impl Bench {
         let mut all = Vec::new();
         for sync in &config.syncs {
             let bench = if vendor_of(sync) == self.vendor { self } else { other };
-            all.push(bench.run_sync(sync, &pacers, store.snapshot(), Who::Everybody, Some(&store)).await);
+            all.push(
+                bench.run_sync(sync, &pacers, store.snapshot(), Selection::Everybody, Some(&store)).await,
+            );
         }
         store.close().await.unwrap();
         all
@@ -391,7 +401,7 @@ impl Bench {
         sync: &config::Sync,
         pacers: &Pacers,
         snapshot: &Snapshot,
-        who: Who,
+        task: impl Into<RunTask>,
         store: Option<&Store>,
     ) -> Ended {
         let user_type = sync.user_type.as_ref();
@@ -407,37 +417,28 @@ impl Bench {
             ScimTarget::new(&sync.target, pacers, move |reference: &SecretRef| secrets(reference), profile)
                 .unwrap();
         let only = self.only.lock().unwrap().clone();
-        let request = Request {
-            config: sync,
-            mapping: &mapping,
-            source: &source,
-            target: &target,
-            snapshot,
-            who,
-            only: only.as_deref(),
-            trigger: self.trigger.unwrap_or(if self.unattended {
-                Trigger::Schedule
-            } else {
-                Trigger::Manual
-            }),
-            unattended: self.unattended,
-            by: None,
-            watcher: &Silent,
-            interrupted: self.stop.subscribe(),
-        };
+        let mut context = RunContext::new(sync, &mapping, &source, &target, snapshot, self.stop.subscribe());
+        context.trigger =
+            self.trigger.unwrap_or(if self.unattended { Trigger::Schedule } else { Trigger::Manual });
+        context.unattended = self.unattended;
+        let task = task.into();
         let finished = match store {
-            None => run(request, None::<&Writing<'_, Provisioner>>).await,
+            None => {
+                let nothing = None::<&LiveAccess<'_, Provisioner>>;
+                perform(context, &task, only.as_deref(), nothing).await
+            }
             Some(store) => {
                 let provisioner = target.provisioner();
-                let finished = run(request, Some(&Writing { store, provisioner: &provisioner })).await;
+                let access = LiveAccess { store, provisioner: &provisioner };
+                let finished = perform(context, &task, only.as_deref(), Some(&access)).await;
                 let profile = serde_json::to_string(&target.profile()).unwrap();
                 store.save_profile(&sync.name, profile).await.unwrap();
                 finished
             }
         };
-        let code = match finished.refused {
-            Some(Refused::Binding) => exit::CONFIG,
-            Some(Refused::StalePlan) => exit::HELD,
+        let code = match finished.refusal {
+            Some(RunRefusal::Binding) => exit::CONFIG,
+            Some(RunRefusal::StalePlan) => exit::HELD,
             None => exit::of_run(&finished.facts, false),
         };
         let mut spool = finished.records;
@@ -533,9 +534,9 @@ impl Shared<'_> {
     }
 
     /// A run that may write.
-    pub async fn run(&self, who: Who) -> Ended {
+    pub async fn run(&self, task: impl Into<RunTask>) -> Ended {
         let snapshot = self.store.snapshot();
-        self.bench.run_sync(&self.config.syncs[0], &self.pacers, snapshot, who, Some(&self.store)).await
+        self.bench.run_sync(&self.config.syncs[0], &self.pacers, snapshot, task, Some(&self.store)).await
     }
 }
 
@@ -557,8 +558,8 @@ pub fn line(record: &ActionRecord) -> String {
     format!("{} {} {}", record.action.as_str(), record.user, outcome.as_str().unwrap())
 }
 
-pub fn named(who: &[&str]) -> Who {
-    Who::Named(who.iter().map(|name| mail_or_id(name)).collect())
+pub fn named(who: &[&str]) -> Selection {
+    Selection::Named(who.iter().map(|name| mail_or_id(name)).collect())
 }
 
 fn mail_or_id(name: &str) -> String {

@@ -1,7 +1,9 @@
 //! Verifications of a bench's sync, through the door that the command line and the daemon use.
 
+use rosterd::engine::session::SyncSession;
 use rosterd::model::drift::{DriftFinding, FindingKind, VerifyFacts};
-use rosterd::reconcile::{Sides, State, Verification};
+use rosterd::operations::verify::spec::VerifySpec;
+use rosterd::operations::verify::{VerifyAccess, verify_session};
 
 use super::*;
 
@@ -78,21 +80,22 @@ impl Bench {
             Asked::Repair | Asked::DryRepair => sync.drift.repairing(),
             Asked::Scheduled => sync.drift.clone(),
         };
-        let verification = Verification { policies, all };
+        let spec = VerifySpec { policies, all };
         let trigger = if asked == Asked::Scheduled { Trigger::Schedule } else { Trigger::Manual };
         let stop = self.stop.subscribe();
         let secrets = self.secrets(self.vendor);
         let verified = match asked {
             Asked::Report | Asked::DryRepair => {
                 let snapshot = Snapshot::open(&config.state_dir).await.unwrap();
-                let sides = Sides::open(sync, &pacers, &snapshot, &secrets).await.unwrap();
-                sides.verify(&verification, trigger, State::Reading(&snapshot), &Silent, stop).await
+                let session = SyncSession::open(sync, &pacers, &snapshot, &secrets).await.unwrap();
+                let access = VerifyAccess::Reading(&snapshot);
+                verify_session(&session, &spec, trigger, access, &SilentWatcher, stop).await
             }
             Asked::Repair | Asked::Scheduled => {
                 let store = Store::open(&config.state_dir, false).await.unwrap();
-                let sides = Sides::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
-                let verified =
-                    sides.verify(&verification, trigger, State::Writing(&store), &Silent, stop).await;
+                let session = SyncSession::open(sync, &pacers, store.snapshot(), &secrets).await.unwrap();
+                let access = VerifyAccess::Writing(&store);
+                let verified = verify_session(&session, &spec, trigger, access, &SilentWatcher, stop).await;
                 store.close().await.unwrap();
                 verified
             }

@@ -3,7 +3,7 @@
 use rosterd::exit;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::sim::ScimHabits;
+use rosterd::sim::ScimQuirks;
 use serde_json::json;
 
 use crate::engine::{assert_left_alone, number, owned, undo};
@@ -12,18 +12,18 @@ use crate::support::Bench;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_service_provider_gives_back_what_it_took() {
     let kinds = [
-        ("wrike", ScimHabits::wrike()),
-        ("scim2-server", ScimHabits::scim2_server()),
-        ("scimmy", ScimHabits::scimmy()),
-        ("better-auth", ScimHabits::better_auth()),
-        ("django-scim2-server", ScimHabits::django_scim2_server()),
-        ("canaille", ScimHabits::canaille()),
-        ("okta's sample", ScimHabits::okta_sample()),
+        ("wrike", ScimQuirks::wrike()),
+        ("scim2-server", ScimQuirks::scim2_server()),
+        ("scimmy", ScimQuirks::scimmy()),
+        ("better-auth", ScimQuirks::better_auth()),
+        ("django-scim2-server", ScimQuirks::django_scim2_server()),
+        ("canaille", ScimQuirks::canaille()),
+        ("okta's sample", ScimQuirks::okta_sample()),
     ];
     for (kind, habits) in kinds {
         let bench = Bench::okta().await;
         let token = bench.sim.scim_token();
-        let bench = bench.habits(|own| *own = ScimHabits { token, requests_per_minute: None, ..habits });
+        let bench = bench.habits(|own| *own = ScimQuirks { token, requests_per_minute: None, ..habits });
         let [ann, bob, ..] = bench.staff(["ann", "bob", "cid", "dan", "eve"]);
         bench.begin().await;
         let before = owned(&bench);

@@ -1,6 +1,6 @@
 //! What these tests share: a return of a run through the engine, and the workspace as far as it is owned.
 
-use rosterd::reconcile::Who;
+use rosterd::operations::run_task::RunTask;
 use serde_json::Value;
 
 use crate::support::{Bench, Ended, Mode};
@@ -29,7 +29,7 @@ pub async fn undo_dry(bench: &Bench, run: i64) -> Ended {
 }
 
 async fn returned(bench: &Bench, run: i64, mode: Mode) -> Ended {
-    let who = Who::ReturnOf { run, by: "uid 7".to_owned() };
+    let who = RunTask::Undo { run, actor: "uid 7".to_owned() };
     bench.all(&bench.text(), who, mode).await.remove(0)
 }
 

@@ -1,10 +1,10 @@
 //! A large return meets the guards like any run; what waits is released by an approval and sent by the same return.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 
 use crate::engine::{number, undo, undo_dry};
@@ -77,7 +77,7 @@ async fn an_approval_of_a_return_is_no_approval_for_an_ordinary_removal() {
     let hold = open_holds(&bench).await.remove(0);
     let people = approve(&bench, &hold).await.people;
     leave(&bench, "joiner");
-    let ended = bench.run_who(Who::Ids(people)).await;
+    let ended = bench.run_who(Selection::Ids(people)).await;
     assert_eq!((ended.code, ended.facts.summary.held), (exit::HELD, 20), "{ended:?}");
     assert_eq!(inactive(&bench), 0);
 }
@@ -100,7 +100,7 @@ async fn a_hold_of_ordinary_removals_stays_open_beside_a_return() {
     let decided = ordinary;
     let ended = undo(&bench, number(&changed)).await;
     assert_eq!(ended.facts.summary.deactivate, 20, "{ended:?}");
-    let ended = bench.run_who(Who::Ids(decided.of_no_return())).await;
+    let ended = bench.run_who(Selection::Ids(decided.of_no_return())).await;
     assert_eq!(ended.facts.summary.deactivate, 20, "{ended:?}");
 }
 

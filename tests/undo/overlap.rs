@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rosterd::engine::selection::Selection;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, Trigger};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
+use rosterd::operations::run_task::RunTask;
 use rosterd::sim::{Effect, Fault, Peer, Visibility};
 use rosterd::store::Store;
 use serde_json::json;
@@ -14,8 +15,8 @@ use serde_json::json;
 use crate::engine::{assert_left_alone, number, undo};
 use crate::support::Bench;
 
-fn return_of(run: i64) -> Who {
-    Who::ReturnOf { run, by: "uid 7".to_owned() }
+fn return_of(run: i64) -> RunTask {
+    RunTask::Undo { run, actor: "uid 7".to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +37,7 @@ async fn a_run_that_planned_before_a_return_does_not_do_it_again() {
         reached.send_replace(true);
     });
     bench.sim.faults().add(lookup.then(tell).then(Effect::Delay(Duration::from_millis(1500))));
-    let (ordinary, ()) = tokio::join!(shared.run(Who::Everybody), async {
+    let (ordinary, ()) = tokio::join!(shared.run(Selection::Everybody), async {
         seen.wait_for(|seen| *seen).await.unwrap();
         let ended = shared.run(return_of(number(&changed))).await;
         ended.assert_line("ann", Verb::Update, Outcome::Applied);

@@ -177,7 +177,7 @@ async fn a_deleted_account_is_listed_and_cannot_come_back() {
         bench.sim.clear_requests();
         let ended = undo(&bench, number(&changed)).await;
         ended.assert_end(exit::OK, RunResult::Ok);
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         assert!(ended.words_of("ann").contains("cannot come back"), "{ended:?}");
         assert_eq!(bench.writes(), Vec::<String>::new());
     }
@@ -210,7 +210,7 @@ async fn a_field_that_moved_on_is_listed_and_the_others_come_back() {
         ended.assert_line("ann", Verb::Update, Outcome::Applied);
         assert!(ended.words_of("ann").contains("moved on: title is \"Boss\" now, run 2 wrote \"Manager\""));
         assert_eq!(ended.of("ann").changes.len(), 1, "{ended:?}");
-        ended.assert_line("bob", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("bob", Verb::Block, Outcome::Skipped);
         assert_eq!(bench.account("ann").at("/title"), json!("Boss"));
         let department = "/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User/department";
         assert_eq!(bench.account("ann").at(department), json!("Research"));
@@ -230,7 +230,7 @@ async fn access_that_a_later_run_took_is_not_given_back() {
         let last = bench.run().await;
         last.assert_line("ann", Verb::Deactivate, Outcome::Applied);
         let ended = undo(&bench, number(&first)).await;
-        ended.assert_line("ann", Verb::HoldBack, Outcome::Skipped);
+        ended.assert_line("ann", Verb::Block, Outcome::Skipped);
         let why = format!("run {} wrote active again", number(&last));
         assert!(ended.words_of("ann").contains(&why), "{ended:?}");
         assert!(!bench.is_active("ann"));

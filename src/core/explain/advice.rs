@@ -100,7 +100,7 @@ impl Case<'_> {
                     reason.to_owned()
                 }
             },
-            Situation::HeldBack => format!("held back: {}", record.reason),
+            Situation::Blocked => format!("blocked: {}", record.reason),
             Situation::Waiting => format!("not activated in {vendor} yet"),
             Situation::Confirmed
             | Situation::Returning
@@ -125,12 +125,9 @@ impl Case<'_> {
         match record.action {
             Verb::Delete => record.situation == Situation::Leaver,
             Verb::Skip => record.situation == Situation::Gone && !ours,
-            Verb::Deactivate
-            | Verb::Update
-            | Verb::Reactivate
-            | Verb::Adopt
-            | Verb::Create
-            | Verb::HoldBack => true,
+            Verb::Deactivate | Verb::Update | Verb::Reactivate | Verb::Adopt | Verb::Create | Verb::Block => {
+                true
+            }
         }
     }
 
@@ -150,7 +147,7 @@ impl Case<'_> {
     /// What becomes of the action. Decisions that stand come before what a run made of it.
     fn outcome(&self, record: &ActionRecord) -> String {
         let verb = match record.action {
-            Verb::HoldBack | Verb::Skip => return String::new(),
+            Verb::Block | Verb::Skip => return String::new(),
             Verb::Create
             | Verb::Adopt
             | Verb::Update
@@ -328,9 +325,9 @@ impl Case<'_> {
                  `rosterd forget` that person"
                     .to_owned(),
             ),
-            Situation::HeldBack => Some(self.held_back(&record.reason)),
-            Situation::Confirmed | Situation::Absent if record.action == Verb::HoldBack => {
-                Some(self.held_back(&record.reason))
+            Situation::Blocked => Some(self.blocked(&record.reason)),
+            Situation::Confirmed | Situation::Absent if record.action == Verb::Block => {
+                Some(self.blocked(&record.reason))
             }
             Situation::Confirmed
             | Situation::Returning
@@ -341,7 +338,7 @@ impl Case<'_> {
         }
     }
 
-    fn held_back(&self, reason: &str) -> String {
+    fn blocked(&self, reason: &str) -> String {
         let vendor = self.vendor();
         if reason.contains(OUTSIDE_DOMAINS) {
             "correct the address, or add its domain to scope.domains".to_owned()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::reconcile::event::RunEvent;
+use crate::model::run_event::RunEvent;
 
 /// Version of these words. Client and daemon are of one installation, so another version is refused.
 pub const VERSION: &str = concat!("rosterd.control/1 ", env!("CARGO_PKG_VERSION"));

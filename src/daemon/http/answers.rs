@@ -25,11 +25,11 @@ const JSON: &str = "application/json";
 
 /// 200 while the loop turns.
 pub(super) async fn health(State(shared): State<Shared>) -> Response {
-    let pulse = &shared.state.pulse;
-    if pulse.is_alive() {
+    let heartbeat = &shared.state.heartbeat;
+    if heartbeat.is_alive() {
         return (StatusCode::OK, "ok\n").into_response();
     }
-    let text = format!("the loop has not turned for {} s\n", pulse.age().as_secs());
+    let text = format!("the loop has not turned for {} s\n", heartbeat.age().as_secs());
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

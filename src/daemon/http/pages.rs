@@ -15,7 +15,7 @@ use super::answers;
 use crate::core::status::sync_status;
 use crate::model::explain::Explanation;
 use crate::model::time::Millis;
-use crate::reconcile::explain::{self, OfflineError};
+use crate::operations::explain::{self, OfflineError};
 use crate::report::again;
 use crate::report::site::{self, PersonPage, RunsPage, StatusPage};
 use crate::store::{Past, StoreError};

@@ -366,7 +366,7 @@ fn participle(verb: Verb) -> &'static str {
         Verb::Reactivate => "reactivated",
         Verb::Adopt => "adopted",
         Verb::Create => "created",
-        Verb::HoldBack | Verb::Skip => "looked at",
+        Verb::Block | Verb::Skip => "looked at",
     }
 }
 

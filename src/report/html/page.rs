@@ -210,7 +210,7 @@ fn bars(summary: &Summary, mode: Mode) -> (Vec<Bar>, Vec<Bar>) {
         ("deactivate", '-'),
         ("delete", 'x'),
         ("held", 'H'),
-        ("hold-back", '!'),
+        ("block", '!'),
         ("failed", 'F'),
         ("deferred", 'D'),
         ("skip", '.'),
@@ -345,7 +345,7 @@ fn class(record: &ActionRecord) -> &'static str {
         Outcome::Held => "held",
         Outcome::Deferred => "deferred",
         Outcome::Disabled => "skip",
-        Outcome::Skipped if record.action == Verb::HoldBack => "hold-back",
+        Outcome::Skipped if record.action == Verb::Block => "block",
         Outcome::Skipped => "skip",
         Outcome::Planned | Outcome::Applied => record.action.as_str(),
     }

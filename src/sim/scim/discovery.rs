@@ -1,6 +1,6 @@
 //! `/ServiceProviderConfig`, `/Schemas` and `/ResourceTypes` (RFC 7644 section 4).
 
-use super::habits::{PatchHabit, ScimHabits};
+use super::habits::{PatchHabit, ScimQuirks};
 use super::refuse::Refusal;
 use super::schema;
 use crate::sim::call::{Call, Reply};
@@ -8,7 +8,7 @@ use crate::sim::refusal::scim_json;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-pub(super) fn answer(habits: &ScimHabits, base: &str, call: &Call, parts: &[&str]) -> Result<Reply, Refusal> {
+pub(super) fn answer(habits: &ScimQuirks, base: &str, call: &Call, parts: &[&str]) -> Result<Reply, Refusal> {
     if habits.without_discovery {
         return Err(Refusal::new(404, None, "not found"));
     }
@@ -43,7 +43,7 @@ fn list(resources: Vec<Value>) -> Reply {
     )
 }
 
-fn service_provider_config(habits: &ScimHabits, base: &str) -> Value {
+fn service_provider_config(habits: &ScimQuirks, base: &str) -> Value {
     let patch = !matches!(habits.patch, PatchHabit::Missing | PatchHabit::NotImplemented);
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],

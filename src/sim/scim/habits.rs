@@ -1,5 +1,5 @@
 //! How a SCIM server may behave beside the standard: each habit was seen on a real server. The presets name the
-//! server; [`ScimHabits::default`] keeps to RFC 7643 and RFC 7644.
+//! server; [`ScimQuirks::default`] keeps to RFC 7643 and RFC 7644.
 
 /// What a server makes of `filter`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub enum UnknownHabit {
 
 /// The SCIM server's behaviour.
 #[derive(Clone, Debug)]
-pub struct ScimHabits {
+pub struct ScimQuirks {
     /// The bearer token it takes.
     pub token: String,
     /// What it makes of `filter`.
@@ -181,7 +181,7 @@ pub struct ScimHabits {
     pub user_name_is_email: bool,
 }
 
-impl Default for ScimHabits {
+impl Default for ScimQuirks {
     fn default() -> Self {
         Self {
             token: "sim-scim-token-0123456789".to_owned(),
@@ -224,7 +224,7 @@ impl Default for ScimHabits {
     }
 }
 
-impl ScimHabits {
+impl ScimQuirks {
     /// Wrike, as far as its pages say: search by e-mail only, 400 requests a minute, REST-style errors.
     pub fn wrike() -> Self {
         Self {

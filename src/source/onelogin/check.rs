@@ -135,7 +135,7 @@ impl OneLogin {
             (Some(details), Some(assigned)) if details != assigned => RightCheck::warn(
                 right,
                 format!(
-                    "the app lists {assigned} people and the users' list {details}; the others are held back"
+                    "the app lists {assigned} people and the users' list {details}; the others are blocked"
                 ),
                 "compare both lists in OneLogin; a delegated administrator may not see everybody",
             ),

@@ -16,7 +16,7 @@ pub(super) struct Listed {
 
 /// What one entry with details is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sighted {
+pub(super) enum SeenAccount {
     /// The app lists this person too.
     InBoth,
     /// Only the users' list has this person.
@@ -37,17 +37,17 @@ impl Listed {
     }
 
     /// Notes an entry with details.
-    pub(super) fn sight(&mut self, id: u64) -> Sighted {
+    pub(super) fn sight(&mut self, id: u64) -> SeenAccount {
         let sighted = match self.ids.binary_search(&id) {
-            Ok(place) if self.seen[place] => Sighted::Twice,
+            Ok(place) if self.seen[place] => SeenAccount::Twice,
             Ok(place) => {
                 self.seen[place] = true;
-                Sighted::InBoth
+                SeenAccount::InBoth
             }
-            Err(_) if self.strangers.insert(id) => Sighted::OnlyHere,
-            Err(_) => Sighted::Twice,
+            Err(_) if self.strangers.insert(id) => SeenAccount::OnlyHere,
+            Err(_) => SeenAccount::Twice,
         };
-        self.details += u64::from(sighted != Sighted::Twice);
+        self.details += u64::from(sighted != SeenAccount::Twice);
         sighted
     }
 
@@ -75,8 +75,12 @@ mod tests {
     fn each_person_is_in_both_lists_or_in_one_and_never_twice() {
         assert_eq!(Listed::new(vec![3, 1, 3]).unwrap_err(), 3);
         let mut listed = Listed::new(vec![3, 1, 2]).unwrap();
-        let sightings =
-            [(1, Sighted::InBoth), (9, Sighted::OnlyHere), (1, Sighted::Twice), (9, Sighted::Twice)];
+        let sightings = [
+            (1, SeenAccount::InBoth),
+            (9, SeenAccount::OnlyHere),
+            (1, SeenAccount::Twice),
+            (9, SeenAccount::Twice),
+        ];
         for (id, expected) in sightings {
             assert_eq!(listed.sight(id), expected, "{id}");
         }

@@ -115,7 +115,7 @@ fn several_accounts_match() {
         let person = fresh(&stage, "ann@acme.example");
         tells(&person, "has no account: 2 accounts match", &["leave one of the matching accounts"]);
         assert_eq!(person["matches"].as_array().unwrap().len(), 2);
-        assert_eq!(line(&told(&stage, "ann@acme.example")), ("ambiguous", "hold-back", "skipped"));
+        assert_eq!(line(&told(&stage, "ann@acme.example")), ("ambiguous", "block", "skipped"));
     }
 }
 
@@ -207,7 +207,7 @@ fn without_a_login_or_outside_the_domains() {
     let stage = Stage::with(VENDORS[0], "[sync.attributes]\nuserName = \"profile.employeeLogin\"");
     stage.hire("Ann", "Engineer");
     let person = fresh(&stage, "ann@acme.example");
-    tells(&person, "held back: no userName", &["map userName from something else"]);
+    tells(&person, "blocked: no userName", &["map userName from something else"]);
     assert_eq!(fate(&person, "userName"), "failed");
     for login in VENDORS {
         let stage = Stage::with(login, "scope.domains = [\"other.example\"]");

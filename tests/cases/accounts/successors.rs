@@ -95,7 +95,7 @@ async fn a_rehire_in_a_run_of_named_people_is_held_and_approved_like_any_other()
             let bench = Bench::new(vendor).await;
             let (old, again) = rehired(&bench, leave).await;
             let id = bench.source_id(again);
-            let ended = bench.run_who(Who::Ids(vec![id, old.clone()])).await;
+            let ended = bench.run_who(Selection::Ids(vec![id, old.clone()])).await;
             assert_eq!(ended.code, exit::HELD, "{vendor:?} {what}: {ended:#?}");
             assert_line_of(&ended, &bench, again, SUCCESSION_HELD);
             assert!(!bench.is_active("ann"), "the predecessor is removed");
@@ -137,7 +137,7 @@ async fn an_approved_succession_is_dropped_where_the_predecessor_came_back() {
         bench.run().await;
         let decided = approve(&bench).await;
         bench.world().reactivate(ann);
-        let ended = bench.run_who(Who::Ids(decided.people)).await;
+        let ended = bench.run_who(Selection::Ids(decided.people)).await;
         assert_line_of(&ended, &bench, again, TAKEN);
         assert!(bench.link(ann).await.is_some() && bench.link(again).await.is_none());
         assert!(!bench.is_active("ann"), "{ended:#?}");

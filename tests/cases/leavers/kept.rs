@@ -5,7 +5,7 @@ use rosterd::model::owed::WaitsFor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::reconcile::Who;
+use rosterd::operations::run_task::RunTask;
 use rosterd::sim::PersonId;
 use rosterd::store::{Hold, Store};
 
@@ -114,7 +114,7 @@ async fn an_undone_removal() -> (Bench, PersonId) {
     let removed = bench.run().await;
     removed.assert_line("ann", Verb::Deactivate, Outcome::Applied);
     let run = removed.facts.run.unwrap();
-    let ended = bench.run_who(Who::ReturnOf { run, by: "uid 7".to_owned() }).await;
+    let ended = bench.run_who(RunTask::Undo { run, actor: "uid 7".to_owned() }).await;
     assert_eq!(ended.code, exit::OK, "{ended:#?}");
     assert!(bench.is_active("ann"));
     (bench, ann)
