@@ -4,6 +4,7 @@
 //! decisions (those are verbs and live in `core`), vendor wire shapes (those live in `source` and `target`).
 
 pub mod account;
+pub mod aliases;
 pub mod attributes;
 pub mod check;
 pub mod digest;

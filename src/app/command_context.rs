@@ -80,6 +80,15 @@ impl CommandContext<'_> {
         }
     }
 
+    /// The same, looked at as closely as a run that writes does: a plan must not rest on a damaged state.
+    pub(super) async fn read_undamaged(&self) -> Result<Reading, CommandError> {
+        let reading = self.read().await?;
+        if let Reading::Own(snapshot) = &reading {
+            snapshot.refuse_damage(&self.config.state_dir).await.map_err(state_complaint)?;
+        }
+        Ok(reading)
+    }
+
     /// The state, for writing, as the user that owns it.
     pub(super) async fn write(&self) -> Result<Writing, CommandError> {
         match self.daemon {

@@ -159,7 +159,7 @@ async fn dry(
     batch: &RunBatch<'_>,
     interrupted: &watch::Receiver<bool>,
 ) -> Result<Ended, CommandError> {
-    let snapshot = context.read().await?;
+    let snapshot = context.read_undamaged().await?;
     let pacers = Pacers::new();
     let mut ended = (Vec::new(), Vec::new());
     for sync in &batch.syncs {

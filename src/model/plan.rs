@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::aliases;
 use super::attributes::{AttributePath, Attributes, Scalar};
 use super::digest::Digest;
 use super::id::{SourceId, TargetId};
@@ -243,6 +244,7 @@ impl RemovalCause {
 
     /// The cause of a stored word.
     pub fn of_word(word: &str) -> Option<RemovalCause> {
+        let word = aliases::word(word);
         RemovalCause::ALL.into_iter().find(|cause| cause.as_str() == word)
     }
 

@@ -59,6 +59,10 @@ impl SavedPlan {
         if self.schema != SCHEMA {
             return Some(format!("it is a {}, this rosterd applies {SCHEMA}", self.schema));
         }
+        let ours = env!("CARGO_PKG_VERSION");
+        if self.rosterd != ours {
+            return Some(format!("rosterd {} made it, and this is {ours}", self.rosterd));
+        }
         if self.digest != self.reckoned_digest() {
             return Some("it was edited after it was made".to_owned());
         }
@@ -96,6 +100,14 @@ mod tests {
         assert_eq!(plan().problem("c", Millis(1000 + VALID_MILLIS - 1)), None);
         assert!(plan().problem("c", Millis(1000 + VALID_MILLIS)).unwrap().contains("24 hours"));
         assert!(plan().problem("c", Millis(0)).is_some());
+    }
+
+    #[test]
+    fn a_plan_of_before_an_upgrade_is_refused() {
+        let mut older = plan();
+        older.rosterd = "0.0.9".into();
+        older.digest = older.reckoned_digest();
+        assert!(older.problem("c", Millis(1000)).unwrap().contains("0.0.9 made it"));
     }
 
     #[test]

@@ -63,8 +63,14 @@ impl Snapshot {
         let transacted = self.connection.call(move |connection| {
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Deferred)?;
+            #[cfg(feature = "sim")]
+            let mut watched = super::files::killed::Watched::begin(&transaction);
             let value = work(&transaction)?;
+            #[cfg(feature = "sim")]
+            watched.before_commit(&transaction);
             transaction.commit()?;
+            #[cfg(feature = "sim")]
+            watched.after_commit();
             Ok::<T, StoreError>(value)
         });
         #[cfg(feature = "sim")]

@@ -51,6 +51,11 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(verb: &str, path: &Path, error: &std::io::Error) -> StoreError {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        // A disk that is full is no matter of the configuration, and may have room again by itself.
+        if [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind()) {
+            return StoreError::Database(format!("cannot {verb} {}: {error}", path.display()));
+        }
         StoreError::Unusable(format!(
             "cannot {verb} {}: {error}\nhelp: check that the directory exists and that this user may write there",
             path.display()

@@ -5,25 +5,27 @@ use std::collections::BTreeSet;
 use rusqlite::{Row, Transaction, params};
 
 use crate::core::normalize::fold_address;
+use crate::model::aliases;
 use crate::model::plan::Verb;
 use crate::model::report::{RunResult, Trigger};
 use crate::store::StoreError;
 
 /// The verb of a stored word; only words of [`Verb::as_str`] are ever stored.
 pub(crate) fn verb_of(word: &str) -> Verb {
+    let word = aliases::word(word);
     Verb::ALL.into_iter().find(|verb| verb.as_str() == word).unwrap_or(Verb::Skip)
 }
 
 /// Only words of [`RunResult::as_str`] are ever stored.
 pub(crate) fn result_of(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<RunResult>> {
     let word: Option<String> = row.get(index)?;
-    Ok(word.and_then(|word| serde_json::from_value(serde_json::Value::String(word)).ok()))
+    Ok(word.and_then(|word| serde_json::from_value(aliases::word(&word).into()).ok()))
 }
 
 /// Only words of [`Trigger::as_str`] are ever stored.
 pub(crate) fn trigger_of(row: &Row<'_>, index: usize) -> rusqlite::Result<Trigger> {
     let word: String = row.get(index)?;
-    Ok(serde_json::from_value(serde_json::Value::String(word)).unwrap_or(Trigger::Manual))
+    Ok(serde_json::from_value(aliases::word(&word).into()).unwrap_or(Trigger::Manual))
 }
 
 /// Sync and source id of everybody who is or was known by this name, as far as it is needed to find somebody.

@@ -79,7 +79,9 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("rosterd-test-").tempdir().unwrap();
+        // Every commit of the state is synced to the disk: in memory, where there is such a place, tests are quicker.
+        let name = tempfile::Builder::new().prefix("rosterd-test-").to_owned();
+        let directory = name.tempdir_in("/dev/shm").or_else(|_| name.tempdir()).unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
         Self { directory }
     }

@@ -23,6 +23,7 @@ const FILES: &[&str] = &[
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/README.md",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/migration.md",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/recipes.md",
+    "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/reliability.md",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/report.schema.json",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/security.md",
     "-rw-r--r-- 0/0 ./usr/share/doc/rosterd/docs/semantics.md",

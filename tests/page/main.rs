@@ -15,5 +15,5 @@ mod pages;
 mod scene;
 // Each test crate takes what it needs.
 #[allow(dead_code)]
-#[path = "../http/stage.rs"]
+#[path = "../status_server/stage.rs"]
 mod stage;

@@ -1,5 +1,7 @@
 //! The schema, version by version. A migration is never edited once released.
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite_migration::{M, Migrations};
@@ -30,16 +32,49 @@ pub(crate) fn migrate(connection: &mut rusqlite::Connection, path: Option<&Path>
     if version == newest() {
         return Ok(());
     }
+    #[cfg(feature = "sim")]
+    crate::store::files::killed::beginning_of_migration(connection)?;
     if let Some(path) = path.filter(|_| version > 0) {
-        let backup = path.with_extension(format!("v{version}.backup"));
-        connection.backup("main", &backup, None).map_err(|error| {
-            StoreError::Unusable(format!("cannot back up the state before migrating: {error}"))
-        })?;
+        back_up(connection, path, version)?;
     }
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     Migrations::from_slice(STEPS)
         .to_latest(connection)
-        .map_err(|error| StoreError::Database(format!("migration failed: {error}")))
+        .map_err(|error| StoreError::Database(format!("migration failed: {error}")))?;
+    #[cfg(feature = "sim")]
+    crate::store::files::killed::end_of_migration(connection)?;
+    Ok(())
+}
+
+/// Copies the state as it was beside it. What bears the backup's name is whole: it gets it last.
+fn back_up(connection: &rusqlite::Connection, path: &Path, version: i64) -> Result<(), StoreError> {
+    let backup = path.with_extension(format!("v{version}.backup"));
+    let part = path.with_extension(format!("v{version}.backup.part"));
+    let failed = |error: &dyn std::fmt::Display| {
+        StoreError::Database(format!("cannot back up the state before migrating: {error}"))
+    };
+    new_file(&part).map_err(|error| failed(&error))?;
+    connection.backup("main", &part, None).map_err(|error| failed(&error))?;
+    rename_for_good(&part, &backup).map_err(|error| failed(&error))
+}
+
+/// An empty file that is nobody else's to read, without what SQLite left beside one that was not finished.
+pub(crate) fn new_file(path: &Path) -> std::io::Result<()> {
+    for end in ["-journal", "-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        match std::fs::remove_file(beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map(drop)
+}
+
+/// Renames a file that is written, so that a crash leaves either name and never half of it.
+pub(crate) fn rename_for_good(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::rename(from, to)?;
+    to.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 #[cfg(test)]

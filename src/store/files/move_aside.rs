@@ -42,6 +42,14 @@ pub fn set_aside(directory: &Path, now: Millis) -> Result<PathBuf, StoreError> {
 }
 
 impl Snapshot {
+    /// Refuses a database of this directory that is damaged anywhere.
+    pub async fn refuse_damage(&self, directory: &Path) -> Result<(), StoreError> {
+        match self.damage().await {
+            Some(why) => Err(StoreError::Damaged { path: directory.join(DATABASE_FILE), why }),
+            None => Ok(()),
+        }
+    }
+
     /// What a look at the whole database finds wrong with it. Opening one for reading looks at its beginning only.
     pub async fn damage(&self) -> Option<String> {
         let checked = self

@@ -2,14 +2,14 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::model::digest::DigestKey;
-use crate::store::files::migrations::{APPLICATION_ID, migrate, newest};
+use crate::store::files::migrations::{APPLICATION_ID, migrate, new_file, newest, rename_for_good};
 use crate::store::{Snapshot, StateLock, Store, StoreError};
 
 pub(crate) const DATABASE_FILE: &str = "rosterd.db";
@@ -78,37 +78,79 @@ fn open_for_writing(
     refuse_network_file_systems(directory)?;
     let lock = StateLock::take(directory)?;
     let path = directory.join(DATABASE_FILE);
-    // Created by us, so that it and its WAL (which takes over its mode) are nobody else's to read.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| StoreError::io("open", &path, &error))?;
     refuse_what_is_no_database(&path)?;
+    if !path.try_exists().map_err(|error| StoreError::io("look at", &path, &error))? {
+        create_whole(&path)?;
+    }
+    // Who may not write is told so here, and not by the first transaction.
+    OpenOptions::new().write(true).open(&path).map_err(|error| StoreError::io("open", &path, &error))?;
+    let had_log = path.with_extension("db-wal").exists();
     let mut connection = Connection::open(&path)?;
-    prepare(&mut connection, &path).map_err(|error| damage(error, &path))?;
+    if let Err(trouble) = prepare(&mut connection, &path) {
+        drop(connection);
+        if !had_log {
+            remove_empty_log(&path);
+        }
+        return Err(damage(trouble, &path));
+    }
     let key = settle_identity(&connection, directory, take_over)?;
     Ok((connection, key, lock))
 }
 
+/// Creates a database that is whole from the moment it has its name: one that is empty was emptied by somebody else.
+fn create_whole(path: &Path) -> Result<(), StoreError> {
+    let new = path.with_extension("db.new");
+    // Created by us, so that it and its WAL (which takes over its mode) are nobody else's to read.
+    new_file(&new).map_err(|error| StoreError::io("create", &new, &error))?;
+    let mut connection = Connection::open(&new)?;
+    migrate(&mut connection, None)?;
+    connection.close().map_err(|(_, error)| error)?;
+    rename_for_good(&new, path).map_err(|error| StoreError::io("create", path, &error))
+}
+
 /// Refuses what SQLite would take for a new database, and whose write-ahead log it would then remove.
 fn refuse_what_is_no_database(path: &Path) -> Result<(), StoreError> {
-    let mut head = [0u8; 16];
-    let mut file = std::fs::File::open(path).map_err(|error| StoreError::io("open", path, &error))?;
-    let length = file.metadata().map_err(|error| StoreError::io("look at", path, &error))?.len();
-    let wal = path.with_extension("db-wal");
-    let why = if length == 0 {
-        let logged = std::fs::metadata(&wal).is_ok_and(|facts| facts.len() > 0);
-        logged.then_some("it is empty, and a write-ahead log lies beside it")
-    } else {
-        let is_database = file.read_exact(&mut head).is_ok() && head == *b"SQLite format 3\0";
-        (!is_database).then_some("file is not a database")
+    // The format's name, and the size of a page (sqlite.org/fileformat2.html section 1.3).
+    let mut head = [0u8; 18];
+    let logged = std::fs::metadata(path.with_extension("db-wal")).is_ok_and(|facts| facts.len() > 0);
+    let why = match std::fs::File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            logged.then_some("it is missing, and its write-ahead log is there")
+        }
+        Err(error) => return Err(StoreError::io("open", path, &error)),
+        Ok(mut file) => match file.metadata().map_err(|error| StoreError::io("look at", path, &error))?.len()
+        {
+            0 => Some("the file is empty"),
+            length => {
+                let is_database =
+                    file.read_exact(&mut head).is_ok() && head.starts_with(b"SQLite format 3\0");
+                let page = match u64::from(u16::from_be_bytes([head[16], head[17]])) {
+                    0 | 1 => 65536,
+                    size => size,
+                };
+                // A write-ahead log may hold the whole of a page that is half written.
+                let is_cut = is_database && !logged && !length.is_multiple_of(page);
+                match (is_database, is_cut) {
+                    (false, _) => Some("file is not a database"),
+                    (true, true) => Some("it is cut off in the middle of a page"),
+                    (true, false) => None,
+                }
+            }
+        },
     };
     match why {
         Some(why) => Err(StoreError::Damaged { path: path.to_owned(), why: why.to_owned() }),
         None => Ok(()),
+    }
+}
+
+/// Removes the write-ahead log that looking at a damaged database made, so that everything is as it was.
+fn remove_empty_log(path: &Path) {
+    let log = path.with_extension("db-wal");
+    if std::fs::metadata(&log).is_ok_and(|facts| facts.len() == 0) {
+        // Left behind they would do no harm: they hold nothing.
+        let _ = std::fs::remove_file(log);
+        let _ = std::fs::remove_file(path.with_extension("db-shm"));
     }
 }
 
@@ -170,6 +212,7 @@ fn damage_of(error: rusqlite::Error, path: &Path) -> StoreError {
 fn open_for_reading(directory: &Path) -> Result<Snapshot, StoreError> {
     assert_sqlite()?;
     let path = directory.join(DATABASE_FILE);
+    refuse_what_is_no_database(&path)?;
     if !path.try_exists().map_err(|error| StoreError::io("look at", &path, &error))? {
         return nothing_there();
     }
@@ -268,8 +311,11 @@ fn settle_identity(
         Some(key) => key,
         None => {
             let bytes = random_bytes();
-            write_meta(connection, "digest_key", &bytes)?;
-            write_meta(connection, "state_id", uuid::Uuid::now_v7().to_string().as_bytes())?;
+            // Both or neither: whoever finds the key takes it that the rest is there.
+            let transaction = connection.unchecked_transaction()?;
+            write_meta(&transaction, "digest_key", &bytes)?;
+            write_meta(&transaction, "state_id", uuid::Uuid::now_v7().to_string().as_bytes())?;
+            transaction.commit()?;
             DigestKey::new(bytes)
         }
     };

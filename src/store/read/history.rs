@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Deserialize;
 
+use crate::model::aliases;
 use crate::model::history::{Attempt, AttemptOutcome, RunLine};
 use crate::model::id::{SourceId, TargetId};
 use crate::model::plan::{Change, Situation};
@@ -93,7 +94,7 @@ impl Snapshot {
                 .query_row(&sql, [run], |row| Ok((run_line(row), row.get::<_, Option<String>>(11)?)))
                 .optional()?;
             let Some((line, facts)) = found else { return Ok(None) };
-            let mut facts: Option<RunFacts> = facts.map(|text| serde_json::from_str(&text)).transpose()?;
+            let mut facts: Option<RunFacts> = facts.map(|text| aliases::read(&text)).transpose()?;
             if let Some(facts) = &mut facts {
                 note_decisions(transaction, facts, Millis::now())?;
             }
@@ -247,7 +248,7 @@ fn run_line(row: &Row<'_>) -> Result<RunLine, StoreError> {
         finished_at: row.get::<_, Option<i64>>(5)?.map(Millis),
         people: row.get::<_, Option<i64>>(6)?.map(|people| people as u64),
         complete: row.get(7)?,
-        summary: summary.map(|text| serde_json::from_str(&text)).transpose()?,
+        summary: summary.map(|text| aliases::read(&text)).transpose()?,
         problem: row.get(9)?,
     })
 }
@@ -295,7 +296,7 @@ fn attempt(row: &Row<'_>) -> Result<(Attempt, Situation), StoreError> {
 
 fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<Option<T>, StoreError> {
     let text: Option<String> = row.get(index)?;
-    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+    Ok(text.map(|text| aliases::read(&text)).transpose()?)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use crate::core::undo::written_paths;
+use crate::model::aliases;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::id::SourceId;
@@ -98,7 +99,7 @@ impl Snapshot {
             let mut trace = Trace::default();
             for row in rows {
                 let (by, payload) = row?;
-                let action: PlannedAction = serde_json::from_str(&payload)?;
+                let action: PlannedAction = aliases::read(&payload)?;
                 if by == run {
                     written_paths(&action).iter().for_each(|path| {
                         trace.written_since.remove(path);

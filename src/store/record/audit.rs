@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, Rows, Transaction};
 
+use crate::model::aliases;
 use crate::model::digest::DigestKey;
 use crate::model::history::{BrokenChain, ChainReport, PrunedUpTo};
 use crate::model::time::Millis;
@@ -154,7 +155,7 @@ const RECORD_CHANGED: &str = "it records what was pruned or erased, and its cont
 fn payload_of(key: &DigestKey, entry: &Lying) -> Option<EventPayload> {
     let payload = entry.payload.as_deref()?;
     let fits = inner_digest(key, &entry.salt, &entry.source_id, payload).as_slice() == entry.digest;
-    if fits { serde_json::from_str(payload).ok() } else { None }
+    if fits { aliases::read(payload).ok() } else { None }
 }
 
 /// What does not fit about an entry, given the end of the chain before it.

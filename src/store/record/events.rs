@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use crate::model::aliases;
 use crate::model::digest::DigestKey;
 use crate::model::history::{EventKind, EventLine, RunLine};
 use crate::model::id::SourceId;
@@ -192,7 +193,7 @@ impl Snapshot {
                 };
                 let payload: Option<String> = row.get(5)?;
                 let payload: EventPayload =
-                    payload.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+                    payload.map(|text| aliases::read(&text)).transpose()?.unwrap_or_default();
                 let source_id: String = row.get(4)?;
                 events.push(EventLine {
                     at: Millis(row.get(0)?),

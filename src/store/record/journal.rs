@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use rusqlite::{Transaction, params};
 
 use crate::core::guard::{Ledger, SentPeople};
+use crate::model::aliases;
 use crate::model::id::SourceId;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
@@ -49,7 +50,7 @@ impl Store {
                     [settlement.intent.0],
                     |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )?;
-                let action: PlannedAction = serde_json::from_str(payload.as_deref().unwrap_or("null"))?;
+                let action: PlannedAction = aliases::read(payload.as_deref().unwrap_or("null"))?;
                 let recorded = follow_link(transaction, &tenure, &action, &settlement)?;
                 let detail = match &recorded {
                     LinkOutcome::Stored => settlement.detail.clone(),

@@ -18,6 +18,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::core::explain::Told;
 use crate::core::normalize::fold_address;
+use crate::model::aliases;
 use crate::model::id::SourceId;
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
@@ -221,7 +222,7 @@ fn note_line(
     }
     let same = match &open {
         Some((row, first_run, stored)) if *first_run <= run => {
-            says_the_same(&serde_json::from_str(stored)?, line).then_some(*row)
+            says_the_same(&aliases::read(stored)?, line).then_some(*row)
         }
         Some(_) | None => None,
     };
@@ -357,7 +358,7 @@ pub(crate) fn told_now(
     let since: Option<i64> = transaction
         .query_row("SELECT started_at FROM run WHERE id = ?1", [first_run], |row| row.get(0))
         .optional()?;
-    Ok(Some(Told { record: serde_json::from_str(&record)?, first_run, since: since.map(Millis) }))
+    Ok(Some(Told { record: aliases::read(&record)?, first_run, since: since.map(Millis) }))
 }
 
 /// Which lines of a run are on record, as a condition on `told`; `?1` is the run. `None` = none are.
@@ -389,8 +390,7 @@ pub(crate) fn add_lines(
         transaction.prepare(&format!("SELECT told.record FROM told WHERE {which} {IN_ORDER}"))?;
     let mut rows = statement.query([run])?;
     while let Some(row) = rows.next()? {
-        let record: ActionRecord =
-            serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
+        let record: ActionRecord = aliases::read(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?;
         let written = records.push(&record);
         written.map_err(|error| StoreError::Database(format!("cannot write temporary data: {error}")))?;
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::model::aliases;
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;
 use crate::model::time::Millis;
@@ -139,8 +140,7 @@ fn earlier_cut(transaction: &Transaction<'_>) -> Result<Option<Cut>, StoreError>
             |row| row.get(0),
         )
         .optional()?;
-    let payload: Option<EventPayload> =
-        payload.flatten().map(|text| serde_json::from_str(&text)).transpose()?;
+    let payload: Option<EventPayload> = payload.flatten().map(|text| aliases::read(&text)).transpose()?;
     Ok(payload.and_then(|payload| payload.pruned))
 }
 

@@ -4,6 +4,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::core::normalize::fold_address;
+use crate::model::aliases;
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;
 use crate::model::id::SourceId;
@@ -207,7 +208,7 @@ impl Snapshot {
             let (mut found, key) = (Vec::new(), fold_address(&who));
             while let Some(row) = rows.next()? {
                 let payload: String = row.get(1)?;
-                let PlannedAction { user, target_id, verb, .. } = serde_json::from_str(&payload)?;
+                let PlannedAction { user, target_id, verb, .. } = aliases::read(&payload)?;
                 let source_id = SourceId::new(row.get::<_, String>(0)?);
                 let is_meant = source_id.as_str() == who
                     || target_id.is_some_and(|id| id.as_str() == who)

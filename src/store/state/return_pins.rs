@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::model::aliases;
 use crate::model::plan::{PlannedAction, RemovalCause};
 use crate::model::time::Millis;
 use crate::store::record::intent::{IntentOutcome, IntentSettlement};
@@ -73,7 +74,7 @@ fn cause_taken_back(
             |row| row.get(0),
         )
         .optional()?;
-    let removal: Option<PlannedAction> = payload.map(|payload| serde_json::from_str(&payload)).transpose()?;
+    let removal: Option<PlannedAction> = payload.map(|payload| aliases::read(&payload)).transpose()?;
     Ok(removal.and_then(|removal| removal.cause).filter(|cause| cause.is_at_the_source()))
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::model::aliases;
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;
 use crate::model::id::SourceId;
@@ -74,7 +75,7 @@ impl Store {
                      WHERE intent = ?1",
                     params![intent.0, reason, now.0 + pause, first_empty_at.map(|at| at.0)],
                 )?;
-                let action: PlannedAction = serde_json::from_str(&payload)?;
+                let action: PlannedAction = aliases::read(&payload)?;
                 let entry = OwedEntry {
                     source_id: action.source_id.clone(),
                     user: action.user.clone(),
@@ -210,7 +211,7 @@ fn open_intents(
     })?;
     rows.map(|row| {
         let (seq, run, payload) = row?;
-        Ok((IntentId(seq), run, serde_json::from_str(&payload)?))
+        Ok((IntentId(seq), run, aliases::read(&payload)?))
     })
     .collect()
 }
@@ -272,7 +273,7 @@ impl Snapshot {
                 let (seq, payload, run, (sent_at, tries, first_empty_at)) = row?;
                 Ok(InFlight {
                     id: IntentId(seq),
-                    action: serde_json::from_str(&payload)?,
+                    action: aliases::read(&payload)?,
                     run,
                     sent_at: Millis(sent_at),
                     tries,

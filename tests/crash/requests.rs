@@ -1,17 +1,9 @@
-//! Kill -9 in mid-apply, then a run as usual: never two accounts for one identity, every intent settled, and the run
-//! after that has nothing to do.
-#![cfg(feature = "sim")]
-// The lint's exception for tests covers test functions only, not what they share.
-#![allow(clippy::unwrap_used)]
+//! Killed at each request of a run, before and after the other side acts.
 
-#[path = "binary/support.rs"]
-mod support;
-
-use rosterd::sim::{Cut, Effect, Fault, Peer};
-use rusqlite::Connection;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use support::{Prey, Stage, count};
+use crate::aftermath::{Wanted, recovers};
+use crate::support::{Prey, Stage};
+use crate::worlds::{World, account_by_hand, everybody};
+use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, FilterHabit, Peer};
 
 /// When the program is killed: while the workspace has the request and has not acted on it, or after it acted and
 /// before it answered.
@@ -22,9 +14,6 @@ enum Moment {
 }
 
 const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
-
-/// What the workspace must hold in the end: login, and whether active and with which title.
-type Wanted = BTreeMap<&'static str, (bool, &'static str)>;
 
 /// Runs the program and kills it at this request. True where it came to that.
 fn killed(stage: &Stage, rule: Fault, moment: Moment) -> bool {
@@ -49,74 +38,7 @@ fn killed(stage: &Stage, rule: Fault, moment: Moment) -> bool {
     fired
 }
 
-/// Runs on after the crash and holds everything that must be true then.
-#[track_caller]
-fn recovers(stage: &Stage, wanted: &Wanted, case: &str) {
-    let ran = stage.run(&["--reconcile-now", "--format", "json"]);
-    assert_eq!(ran.code, Some(0), "{case}: {}\n{}", ran.stdout, ran.stderr);
-    // An empty search right after a creation cannot tell: targets index late. Ten minutes later it can.
-    let database = Connection::open(stage.home.database()).unwrap();
-    database.execute("UPDATE in_flight SET sent_at = sent_at - 660000", []).unwrap();
-    drop(database);
-    let ran = stage.run(&["--reconcile-now", "--format", "json"]);
-    assert_eq!(ran.code, Some(0), "{case}: {}\n{}", ran.stdout, ran.stderr);
-    assert_workspace(stage, wanted, case);
-    assert_journal_settled(stage, case);
-    stage.sim.clear_requests();
-    let quiet = stage.reconcile();
-    let changes =
-        ["create", "adopt", "update", "reactivate", "deactivate", "delete", "failed", "deferred", "held"];
-    assert!(changes.iter().all(|name| count(&quiet, name) == 0), "{case}: {quiet:#}");
-    let writes: Vec<_> = stage.sim.writes().iter().map(rosterd::sim::Request::line).collect();
-    assert!(writes.is_empty(), "{case}: {writes:?}");
-}
-
-#[track_caller]
-fn assert_workspace(stage: &Stage, wanted: &Wanted, case: &str) {
-    let accounts = stage.sim.world().accounts();
-    let found: BTreeMap<String, (bool, String)> = accounts
-        .iter()
-        .map(|account| {
-            let title = account.at("/title").as_str().unwrap_or_default().to_owned();
-            (account.user_name().to_lowercase(), (account.active(), title))
-        })
-        .collect();
-    assert_eq!(found.len(), accounts.len(), "{case}: two accounts with one login");
-    let expected: BTreeMap<String, (bool, String)> = wanted
-        .iter()
-        .map(|(name, (active, title))| (format!("{name}@acme.example"), (*active, (*title).to_owned())))
-        .collect();
-    assert_eq!(found, expected, "{case}");
-    let mut external: Vec<Value> = accounts.iter().map(|account| account.at("/externalId")).collect();
-    external.retain(|id| !id.is_null());
-    external.sort_by_key(Value::to_string);
-    let all = external.len();
-    external.dedup();
-    assert_eq!(external.len(), all, "{case}: two accounts for one identity");
-}
-
-/// Nothing is in flight, every intent has one outcome, and no account is linked twice.
-#[track_caller]
-fn assert_journal_settled(stage: &Stage, case: &str) {
-    let database = Connection::open(stage.home.database()).unwrap();
-    let number = |query: &str| -> i64 { database.query_row(query, [], |row| row.get(0)).unwrap() };
-    assert_eq!(number("SELECT count(*) FROM in_flight"), 0, "{case}");
-    let unsettled = "SELECT count(*) FROM journal AS sent WHERE kind = 'intent' AND
-        (SELECT count(*) FROM journal AS ended WHERE ended.kind = 'outcome' AND ended.intent = sent.seq) <> 1";
-    assert_eq!(number(unsettled), 0, "{case}");
-    let linked = number("SELECT count(DISTINCT target_id) FROM link");
-    assert_eq!(number("SELECT count(*) FROM link"), linked, "{case}");
-}
-
 const NAMES: [&str; 6] = ["Ann", "Ben", "Cleo", "Dan", "Eve", "Fay"];
-
-/// Everybody active with this title, but for those named.
-fn everybody(title: &'static str, others: &[(&'static str, (bool, &'static str))]) -> Wanted {
-    let mut wanted: Wanted =
-        ["ann", "ben", "cleo", "dan", "eve", "fay"].into_iter().map(|name| (name, (true, title))).collect();
-    wanted.extend(others.iter().copied());
-    wanted
-}
 
 /// Kills at each of the first `most` requests with this method, before and after the workspace acts.
 fn sweep(method: &str, most: u64, prepare: impl Fn(&Stage) -> Wanted) {
@@ -126,7 +48,7 @@ fn sweep(method: &str, most: u64, prepare: impl Fn(&Stage) -> Wanted) {
             let stage = Stage::new();
             let wanted = prepare(&stage);
             assert!(killed(&stage, Fault::on(Peer::Scim).method(method).nth(nth), moment), "{case}");
-            recovers(&stage, &wanted, &case);
+            recovers(&World::new(stage, wanted), &case);
         }
     }
 }
@@ -179,15 +101,6 @@ fn a_kill_among_reactivations_leaves_everybody_back() {
     });
 }
 
-/// An account that somebody made by hand.
-fn account_by_hand(stage: &Stage, name: &str, active: bool) {
-    stage.sim.world().add_account(&json!({
-        "userName": format!("{name}@acme.example"), "active": active, "title": "By hand",
-        "name": {"givenName": name, "familyName": "Hand"},
-        "emails": [{"value": format!("{name}@acme.example"), "type": "work", "primary": true}],
-    }));
-}
-
 #[test]
 fn a_kill_among_adoptions_adopts_once_and_creates_nothing() {
     sweep("PATCH", 3, |stage| {
@@ -211,6 +124,7 @@ fn every_verb(stage: &Stage) -> Wanted {
     world.assign(people[3]);
     stage.hire_all(&["Eve", "Fay"]);
     account_by_hand(stage, "fay", true);
+    stage.sim.clear_requests();
     everybody("Engineer", &[("ann", (true, "Manager")), ("ben", (false, "Engineer"))])
 }
 
@@ -223,7 +137,7 @@ fn a_kill_at_any_request_to_the_workspace_is_recovered_from() {
             let wanted = every_verb(&stage);
             let case = format!("request {nth} {moment:?}");
             let came_to_it = killed(&stage, Fault::on(Peer::Scim).nth(nth), moment);
-            recovers(&stage, &wanted, &case);
+            recovers(&World::new(stage, wanted), &case);
             if !came_to_it {
                 assert!(nth > 5, "each of five verbs sends something");
                 break;
@@ -238,7 +152,7 @@ fn a_kill_at_any_request_to_the_source_is_recovered_from() {
         let stage = Stage::new();
         let wanted = every_verb(&stage);
         let came_to_it = killed(&stage, Fault::on(Peer::Okta).nth(nth), Moment::After);
-        recovers(&stage, &wanted, &format!("request {nth} to the source"));
+        recovers(&World::new(stage, wanted), &format!("request {nth} to the source"));
         if !came_to_it {
             assert!(nth > 3, "a list, a proof and its control");
             break;
@@ -254,7 +168,7 @@ fn a_kill_while_settling_an_earlier_crash_is_recovered_from_too() {
     // The first requests of the next run read back what was open.
     assert!(killed(&stage, Fault::on(Peer::Scim).nth(1), Moment::After));
     assert!(killed(&stage, Fault::on(Peer::Scim).nth(2), Moment::Before));
-    recovers(&stage, &everybody("Engineer", &[]), "killed twice more");
+    recovers(&World::new(stage, everybody("Engineer", &[])), "killed twice more");
 }
 
 #[test]
@@ -262,11 +176,11 @@ fn a_kill_is_recovered_from_at_a_workspace_that_accepts_duplicates() {
     for moment in MOMENTS {
         let stage = Stage::new();
         stage.sim.scim(|scim| {
-            scim.duplicates = rosterd::sim::DuplicateHabit::Accepted;
-            scim.filter = rosterd::sim::FilterHabit::Ignored;
+            scim.duplicates = DuplicateHabit::Accepted;
+            scim.filter = FilterHabit::Ignored;
         });
         stage.hire_all(&NAMES);
         assert!(killed(&stage, Fault::on(Peer::Scim).method("POST").nth(4), moment));
-        recovers(&stage, &everybody("Engineer", &[]), &format!("{moment:?}"));
+        recovers(&World::new(stage, everybody("Engineer", &[])), &format!("{moment:?}"));
     }
 }
