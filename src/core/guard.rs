@@ -172,8 +172,14 @@ impl Intent {
             return;
         }
         let class = HoldClass::of(action);
-        if self.holds.get(&class).is_some_and(|hold| hold.people.contains(&action.source_id)) {
-            *self.still_waiting.entry(class).or_default() += 1;
+        // A deletion may wait as a deactivation, where the target offers none: the verb of the hold is what counts.
+        let verbs =
+            if action.verb.is_removal() { &[Verb::Deactivate, Verb::Delete][..] } else { &[action.verb][..] };
+        for verb in verbs {
+            let waits_in = HoldClass { verb: *verb, ..class };
+            if self.holds.get(&waits_in).is_some_and(|hold| hold.people.contains(&action.source_id)) {
+                *self.still_waiting.entry(waits_in).or_default() += 1;
+            }
         }
         let (person, sent) = (&action.source_id, &self.already_sent);
         let new = |sent: &HashSet<SourceId>| u64::from(!sent.contains(person));

@@ -96,11 +96,25 @@ pub enum Match {
     },
 }
 
+impl Match {
+    /// The one account that was found, and the rung it was found on.
+    pub fn account(&self) -> Option<(&Account, MatchBy)> {
+        match self {
+            Match::One { account, by }
+            | Match::LinkedToGone { account, by, .. }
+            | Match::UnknownMark { account, by, .. } => Some((account, *by)),
+            Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => None,
+        }
+    }
+}
+
 /// What ties an account to an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tie {
-    /// Our link.
+    /// Our link, to an account that is active as far as it is known.
     Link,
+    /// Our link, to an account that is not active as far as it is known.
+    InactiveLink,
     /// The account's `externalId`.
     Mark,
 }
@@ -144,6 +158,9 @@ pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         return not_looked_up(person, policy, why);
     }
     match situation {
+        Situation::Confirmed if person.link.is_some_and(|link| !link.removal_seen) => {
+            returning(person, policy, now)
+        }
         Situation::Confirmed => confirmed(person, policy, now),
         Situation::Returning => returning(person, policy, now),
         Situation::Found | Situation::Relink | Situation::Successor => {
@@ -239,7 +256,10 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
         LinkState::Deactivated(since) => {
             format!("assigned again; rosterd deactivated the account on {}", day(since))
         }
-        LinkState::Active | LinkState::Inactive | LinkState::Gone(_) => {
+        LinkState::Active => {
+            "nobody can see what became of a deactivation, so the account may be inactive".to_owned()
+        }
+        LinkState::Inactive | LinkState::Gone(_) => {
             "the account is inactive though rosterd did not deactivate it, and its activation is owed"
                 .to_owned()
         }
@@ -255,13 +275,8 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
 }
 
 fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now: Millis) -> Decision {
-    let (account, by) = match person.hits {
-        Match::One { account, by }
-        | Match::LinkedToGone { account, by, .. }
-        | Match::UnknownMark { account, by, .. } => (account, *by),
-        Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => {
-            return block(person, situation, match_text(person.hits));
-        }
+    let Some((account, by)) = person.hits.account() else {
+        return block(person, situation, match_text(person.hits));
     };
     let Eligibility::Qualifies(mapped) = person.eligibility else {
         return block(person, situation, "does not qualify".to_owned());
@@ -280,15 +295,21 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
     if policy.lifecycle.update {
         action.changes = changes;
     }
-    if account.active() == Some(false) && policy.lifecycle.reactivate {
+    // Where the workspace does not show it, what we did to the account is what is known.
+    let tied = matches!(person.hits, Match::LinkedToGone { tie: Tie::InactiveLink, .. });
+    let active = account.active().unwrap_or(!tied);
+    if !active && policy.lifecycle.reactivate {
         action.activate = true;
         action.changes.insert(0, diff::activation(Some(false), true));
     }
     action.found = Some(FoundAccount {
         values: current,
-        active: account.active() != Some(false),
+        active,
         withheld: withheld.iter().map(|change| change.path.clone()).collect(),
     });
+    if let Match::LinkedToGone { predecessor, .. } = person.hits {
+        action.predecessor = Some(predecessor.clone());
+    }
     action.reason = adoption_reason(person, by, situation);
     if !withheld.is_empty() {
         action.reason.push_str("; its login and e-mail are not changed without approval");
@@ -331,7 +352,7 @@ fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> St
     match (situation, person.hits) {
         (Situation::Successor, Match::LinkedToGone { predecessor, tie, .. }) => {
             let tied = match tie {
-                Tie::Link => "is linked to",
+                Tie::Link | Tie::InactiveLink => "is linked to",
                 Tie::Mark => "bears the mark of",
             };
             format!("an account with this {rung} {tied} {predecessor}, who is gone from the source")

@@ -171,6 +171,7 @@ pub(super) fn action(verb: Verb, changes: &[(&str, Option<&str>, Option<&str>)])
         disposition: Disposition::Send,
         source_digest: None,
         kept_from: None,
+        predecessor: None,
         observation: Observation::before_numbers(NOW),
         assigned_at: None,
         billable: true,

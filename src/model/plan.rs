@@ -349,6 +349,9 @@ pub struct PlannedAction {
     /// What would be done but for a decision or for protection, where `verb` is a skip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_from: Option<Verb>,
+    /// Of a successor: the identity that is gone and whose account it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<SourceId>,
 }
 
 impl PlannedAction {
@@ -377,6 +380,7 @@ impl PlannedAction {
             billable: false,
             source_digest: None,
             kept_from: None,
+            predecessor: None,
         }
     }
 }

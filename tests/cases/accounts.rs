@@ -383,3 +383,30 @@ async fn the_login_of_a_creation_that_nobody_can_tell_about_stays_claimed() {
         assert_eq!(bench.accounts().len(), 1, "{ended:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_whom_another_sync_of_the_same_source_has_linked_gets_no_second_account() {
+    for vendor in BOTH {
+        // Marks cannot be searched, and the login has changed since: no lookup shows the account.
+        let bench = Bench::new(vendor).await.target("dialect = \"wrike\"");
+        let mut text = format!("state_dir = {:?}\n\n", state_of(&bench));
+        for name in ["first", "second"] {
+            text.push_str(&bench.sync_text(name));
+            text.push('\n');
+        }
+        let ann = bench.staff(["ann", "ben"])[0];
+        bench.all(&text, Selection::Everybody, Mode::Real).await;
+        assert_eq!(bench.accounts().len(), 2);
+        bench.world().rename(ann, "anna@acme.example");
+        let second = text.replacen("name = \"first\"", "name = \"unused\"", 1);
+        // Neither a new account nor one that is there.
+        for accounts in [2, 3] {
+            let ended = bench.all(&second, Selection::Ids(vec![bench.source_id(ann)]), Mode::Real).await;
+            for ended in &ended {
+                assert_line_of(ended, &bench, ann, TAKEN);
+            }
+            assert_eq!(bench.accounts().len(), accounts, "{ended:#?}");
+            bench.add_account("anna", true);
+        }
+    }
+}

@@ -397,6 +397,25 @@ async fn a_leavers_account_that_was_made_anew_with_the_mark_is_found_and_removed
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_made_anew_is_found_where_the_first_removal_got_no_answer_too() {
+    let bench = Bench::okta().await;
+    let ann = bench.staff(["ann", "ben", "cleo"])[0];
+    bench.begin().await;
+    bench.world().unassign(ann);
+    let given_up = Fault::on(Peer::Scim).method("PATCH").then(Effect::Cut(Cut::BeforeProcessing));
+    bench.sim.faults().add(given_up);
+    bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+    bench.sim.faults().clear();
+    let mut anew = bench.account("ann").resource;
+    bench.world().delete_account(&bench.account("ann").id);
+    anew.remove("id");
+    bench.world().add_account(&serde_json::Value::Object(anew));
+    assert!(bench.is_active("ann"));
+    bench.run().await;
+    assert!(!bench.is_active("ann"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_made_anew_goes_by_a_deletion_too() {
     let (bench, _) = an_account_made_anew(true).await;
     let bench = bench.tables("[sync.lifecycle]\non_unassigned = \"delete\"");

@@ -314,3 +314,24 @@ async fn a_changed_limit_holds_from_the_next_run_on() {
     let lenient = strict.tables("[sync.guard]\nmax_removals = 2\n");
     assert_eq!(lenient.run().await.facts.summary.deactivate, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_not_offered_deactivates_only_with_the_approval_that_deactivations_need() {
+    let bench = Bench::okta().await.habits(|habits| habits.without_delete = true);
+    let bench = bench
+        .tables("[sync.lifecycle]\non_unassigned = \"delete\"\n[sync.guard]\napproval = [\"deactivate\"]\n");
+    let ann = bench.staff(["ann", "ben", "cleo"])[0];
+    bench.begin().await;
+    bench.world().unassign(ann);
+    for _ in 0..2 {
+        let ended = bench.run().await;
+        assert_eq!((ended.code, ended.facts.summary.held), (exit::HELD, 1), "{ended:#?}");
+        assert!(bench.is_active("ann"));
+    }
+    let hold = open_holds(&bench, Millis::now()).await.remove(0);
+    assert_eq!((hold.verb, hold.count, hold.revision), (Verb::Deactivate, 1, 1), "{hold:?}");
+    let decided = approve(&bench, &hold).await;
+    let ended = bench.run_who(Selection::Ids(decided.people)).await;
+    assert_eq!(ended.code, exit::OK, "{ended:#?}");
+    assert!(!bench.is_active("ann"));
+}

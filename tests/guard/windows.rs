@@ -55,6 +55,7 @@ fn action(person: u64, verb: Verb) -> PlannedAction {
         billable: true,
         source_digest: None,
         kept_from: None,
+        predecessor: None,
     }
 }
 

@@ -395,3 +395,56 @@ async fn an_interrupted_run_has_recorded_what_it_sent_and_the_next_one_goes_on()
         bench.assert_quiet().await;
     }
 }
+
+#[tokio::test]
+async fn a_deactivation_whose_effect_nobody_can_see_counts_as_sent_and_a_return_activates() {
+    let tables = "[sync.guard]\nmax_removals = 1\n";
+    let bench = Bench::okta().await.habits(|habits| habits.active_hidden = true).tables(tables);
+    let [ann, ben, _, _] = bench.staff(["ann", "ben", "cleo", "dan"]);
+    bench.begin().await;
+    bench.world().unassign(ann);
+    bench.sim.faults().add(Fault::on(Peer::Scim).method("PATCH").nth(1).then(Effect::Cut(Cut::LostReply)));
+    bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+    bench.world().unassign(ben);
+    let ended = bench.run_for(&["ben"]).await;
+    assert_eq!(ended.code, exit::HELD, "one was sent within the hour: {ended:?}");
+    assert!(bench.is_active("ben"));
+    bench.world().assign(ann);
+    bench.world().assign(ben);
+    bench.pass(Duration::from_secs(11 * 60));
+    let ended = bench.run().await;
+    ended.assert_line("ann", Verb::Reactivate, Outcome::Applied);
+    assert!(bench.is_active("ann"));
+    bench.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_deactivation_that_arrives_after_it_was_given_up_keeps_nobody_out_who_came_back() {
+    for vendor in BOTH {
+        for removed_again in [false, true] {
+            let bench = Bench::new(vendor).await;
+            let ann = bench.staff(["ann", "ben", "cleo"])[0];
+            bench.begin().await;
+            bench.world().unassign(ann);
+            let given_up = Fault::on(Peer::Scim).method("PATCH").then(Effect::Cut(Cut::BeforeProcessing));
+            bench.sim.faults().add(given_up);
+            bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+            bench.sim.faults().clear();
+            if removed_again {
+                bench.run().await.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+            }
+            bench.world().assign(ann);
+            bench.run().await;
+            assert!(bench.is_active("ann"));
+            let late = bench.account("ann").id;
+            bench.world().edit_account(&late, |account| {
+                account.resource.insert("active".to_owned(), json!(false));
+            });
+            bench.pass(Duration::from_secs(11 * 60));
+            let ended = bench.run().await;
+            ended.assert_line("ann", Verb::Reactivate, Outcome::Applied);
+            assert!(bench.is_active("ann"), "{ended:?}");
+            bench.assert_quiet().await;
+        }
+    }
+}

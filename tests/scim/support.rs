@@ -138,6 +138,7 @@ lifecycle = {{ on_deleted = "{policy}" }}
         billable: true,
         source_digest: None,
         kept_from: None,
+        predecessor: None,
     };
     let approved =
         judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;

@@ -305,6 +305,7 @@ impl Driver {
             was_paused,
             held: holds.iter().flat_map(|hold| hold.people.clone()).collect(),
             in_status: self.engine().leavers_in_status(sync).await.map(|people| people.into_iter().collect()),
+            sync: sync % self.engine().count_of_syncs(),
             links: self.engine().links(sync).await.into_iter().collect(),
             all_links,
         };
@@ -369,12 +370,17 @@ impl Driver {
             let mut world = self.world();
             let at = world.now();
             world.note(format!("approve h{number}@{revision} {:?} of {released:?}", hold.verb));
-            for person in released {
+            for person in released.clone() {
                 world.judge.decided.remove(&person);
                 world.judge.approvals.push(Approval { person, verb: hold.verb, at, used: false });
             }
         }
         let Some((people, returns)) = self.engine().approve(number, revision).await else { return };
+        {
+            // What an undo holds and somebody approves is undone all the same: pinned until the cause changes.
+            let mut world = self.world();
+            released.iter().filter(|id| !people.contains(id)).for_each(|id| world.decided_about(id));
+        }
         if !runs {
             return;
         }

@@ -100,7 +100,8 @@ pub struct Engine {
     store: Store,
     syncs: Vec<OneSync>,
     source: Source,
-    port: Port,
+    /// One for each sync.
+    ports: Vec<Port>,
 }
 
 impl Engine {
@@ -113,10 +114,10 @@ impl Engine {
             let mapping = mapping_of(&config, store.snapshot()).expect("the mapping compiles");
             OneSync { config, mapping }
         });
-        let syncs = compiled.collect();
+        let syncs: Vec<OneSync> = compiled.collect();
         let source = Source::Simulated(Simulated::new(Arc::new(source)));
-        let port = Port::new(workspace, rules.clone());
-        Engine { directory: directory.to_owned(), store, syncs, source, port }
+        let ports = (0..syncs.len()).map(|sync| Port::new(workspace.clone(), rules.clone(), sync)).collect();
+        Engine { directory: directory.to_owned(), store, syncs, source, ports }
     }
 
     pub fn count_of_syncs(&self) -> usize {
@@ -127,13 +128,17 @@ impl Engine {
         self.syncs.get(index % self.syncs.len()).expect("there is a sync")
     }
 
+    fn port(&self, index: usize) -> &Port {
+        self.ports.get(index % self.ports.len()).expect("there is a sync")
+    }
+
     fn name(&self, index: usize) -> &str {
         &self.sync(index).config.name
     }
 
     /// One run. A panic is an end, too.
     pub async fn run(&self, sync: usize, about: About, by: StartedBy) -> RunEnd {
-        let writing = LiveAccess { store: &self.store, provisioner: &self.port };
+        let writing = LiveAccess { store: &self.store, provisioner: self.port(sync) };
         self.start(sync, about, by, Some(&writing), None).await.0
     }
 
@@ -144,7 +149,7 @@ impl Engine {
 
     /// A saved plan is carried out.
     pub async fn apply(&self, sync: usize, plan: &[ActionRecord]) -> RunEnd {
-        let writing = LiveAccess { store: &self.store, provisioner: &self.port };
+        let writing = LiveAccess { store: &self.store, provisioner: self.port(sync) };
         self.start(sync, About::Everybody, StartedBy::PlanFile, Some(&writing), Some(plan)).await.0
     }
 
@@ -167,7 +172,8 @@ impl Engine {
         let (_stop, interrupted) = tokio::sync::watch::channel(false);
         let OneSync { config, mapping } = self.sync(sync);
         let snapshot = self.store.snapshot();
-        let mut context = RunContext::new(config, mapping, &self.source, &self.port, snapshot, interrupted);
+        let mut context =
+            RunContext::new(config, mapping, &self.source, self.port(sync), snapshot, interrupted);
         context.trigger = trigger(by);
         context.unattended = matches!(by, StartedBy::Schedule | StartedBy::Watch);
         let performed = perform(context, &task, only, writing);

@@ -152,8 +152,9 @@ impl World {
             JournaledWrite::Remake(whom) => {
                 let Some(id) = self.account_id(*whom) else { return };
                 let Some(old) = self.accounts.remove(&id) else { return };
-                let owner = self.owner_of(&old);
-                let mut account = self.blank_account(owner);
+                // Ours is whose link it was; a mark that somebody set by hand makes no account ours.
+                let mut account = self.blank_account(old.owner.clone());
+                account.sync = old.sync;
                 account.values.clone_from(&old.values);
                 // Who makes an account anew whose access we have taken gives it back by hand; only `verify` sees that.
                 account.by_hand = (!old.active).then(|| self.now());

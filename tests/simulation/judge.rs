@@ -310,8 +310,10 @@ impl World {
             .values()
             .filter(|account| account.id != after.id && account.made_at < began)
             .filter(|account| {
+                // What no lookup shows yet, nobody can know who did not make it.
+                let is_shown = account.indexed_at < began;
                 account.owner.as_deref() == Some(&person.id)
-                    || (verb == Verb::Create && account.has_login(after.login()))
+                    || (verb == Verb::Create && is_shown && account.has_login(after.login()))
             })
             .collect();
         if let Some(other) = others.first() {
@@ -356,7 +358,7 @@ impl World {
         }
         // Before the account counts as gone: the limit is a share of those who were there.
         if !excepted {
-            self.judge_limits(&classes, now);
+            self.judge_limits(&classes, after.sync, now);
         }
         match verb {
             Verb::Deactivate | Verb::Delete => {
@@ -371,12 +373,12 @@ impl World {
         self.judge.count(now);
     }
 
-    fn judge_limits(&mut self, classes: &[Verb], now: Ms) {
+    fn judge_limits(&mut self, classes: &[Verb], sync: Option<usize>, now: Ms) {
         let mut broken = Vec::new();
         if classes.iter().any(|verb| verb.removes()) {
             self.broken_by_removals(now, &mut broken);
         }
-        self.broken_by_others(classes, now, &mut broken);
+        self.broken_by_others(classes, sync, now, &mut broken);
         for text in broken {
             self.judge.accuse("guard", text);
         }
@@ -420,7 +422,7 @@ impl World {
         check(peak >= 2 && hour >= peak, format!("{hour} removals in an hour: everybody of {peak}"));
     }
 
-    fn broken_by_others(&self, classes: &[Verb], now: Ms, broken: &mut Vec<String>) {
+    fn broken_by_others(&self, classes: &[Verb], sync: Option<usize>, now: Ms, broken: &mut Vec<String>) {
         let (judge, rules) = (&self.judge, &self.rules);
         // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
         let syncs = if rules.two_syncs { 2 } else { 1 };
@@ -450,7 +452,9 @@ impl World {
             }
         }
         if let (true, Some(seats)) = (classes.contains(&Verb::Create), rules.max_seats) {
-            let taken = self.accounts.values().filter(|account| account.owner.is_some()).count() as u64;
+            // Each sync counts its own.
+            let of_this_sync = |account: &&Account| account.owner.is_some() && account.sync == sync;
+            let taken = self.accounts.values().filter(of_this_sync).count() as u64;
             if taken >= seats {
                 broken.push(format!("a creation, and {taken} seats of {seats} are taken"));
             }

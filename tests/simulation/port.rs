@@ -26,11 +26,17 @@ use crate::target::{ReadError, Refused, Reply, Sought, TargetFake, Write};
 pub struct Port {
     pub workspace: TargetFake,
     rules: Rules,
+    /// Whose writes go through it.
+    sync: usize,
 }
 
 impl Port {
-    pub fn new(workspace: TargetFake, rules: Rules) -> Port {
-        Port { workspace, rules }
+    pub fn new(workspace: TargetFake, rules: Rules, sync: usize) -> Port {
+        Port { workspace, rules, sync }
+    }
+
+    fn blank_write(&self) -> Write {
+        Write { sync: self.sync, ..Write::default() }
     }
 
     fn scim(&self, account: Account) -> ScimAccount {
@@ -257,7 +263,7 @@ impl Provision for Port {
             person: Some(action.source_id.to_string()),
             values: values.collect(),
             active: Some(true),
-            ..Write::default()
+            ..self.blank_write()
         };
         self.send(write).await
     }
@@ -272,7 +278,7 @@ impl Provision for Port {
             account: action.target_id.as_ref().map(ToString::to_string),
             active: action.activate.then_some(true),
             values: values(&changes),
-            ..Write::default()
+            ..self.blank_write()
         };
         self.send(write).await
     }
@@ -284,7 +290,7 @@ impl Provision for Port {
             account: Some(account.clone()),
             active: Some(false),
             good_for: Some(left_of(removal.permit())),
-            ..Write::default()
+            ..self.blank_write()
         };
         let sent = self.send(write).await;
         self.look_again(&account, sent).await
@@ -296,20 +302,8 @@ impl Provision for Port {
             account: Some(removal.permit().target_id().to_string()),
             deletes: true,
             good_for: Some(left_of(removal.permit())),
-            ..Write::default()
+            ..self.blank_write()
         };
-        match self.send(write).await {
-            // "A 404 counts as done."
-            WriteOutcome::Refused(refusal) if refusal.class == RefusalClass::NotFound => {
-                WriteOutcome::Applied(Acknowledgement {
-                    status: 404,
-                    account: None,
-                    refused: Vec::new(),
-                    attempts: 1,
-                    seen: true,
-                })
-            }
-            other => other,
-        }
+        self.send(write).await
     }
 }

@@ -16,6 +16,8 @@ const QUEUED: Ms = 150 * SECOND;
 /// A write, in the simulation's own words.
 #[derive(Debug, Clone, Default)]
 pub struct Write {
+    /// Which sync sends it.
+    pub sync: usize,
     /// Whom it is for, where the program says so.
     pub person: Option<String>,
     pub account: Option<String>,
@@ -88,6 +90,7 @@ impl Sought {
     }
 }
 
+#[derive(Clone)]
 pub struct TargetFake {
     pub world: Arc<Mutex<World>>,
     pub fate: Arc<Fate>,
@@ -294,16 +297,16 @@ impl TargetFake {
 
 /// Accounts that the workspace's index knows already.
 fn indexed(world: &World) -> impl Iterator<Item = &Account> {
-    let before = world.now() - world.weather.index_delay_ms;
+    let now = world.now();
     world
         .accounts
         .values()
-        .filter(move |account| account.made_at <= before && !world.weather.unlisted.contains(&account.id))
+        .filter(move |account| account.indexed_at <= now && !world.weather.unlisted.contains(&account.id))
 }
 
 fn hits(world: &World, sought: &Sought, exact: bool) -> Vec<Account> {
-    let before = world.now() - world.weather.index_delay_ms;
-    let all = world.accounts.values().filter(|account| account.made_at <= before);
+    let now = world.now();
+    let all = world.accounts.values().filter(|account| account.indexed_at <= now);
     all.filter(|account| is_hit(account, sought, exact)).cloned().collect()
 }
 
@@ -397,6 +400,7 @@ impl World {
             let mut account = self.blank_account(person.clone());
             apply(&mut account, write, title_refused);
             account.active = true;
+            account.sync = Some(write.sync);
             self.judge_effect(Verb::Create, person.as_deref(), None, &account);
             self.accounts.insert(account.id.clone(), account.clone());
             let account = (!account.login().is_empty()).then_some(account);
@@ -424,6 +428,7 @@ impl World {
             _ => Verb::Update,
         };
         account.owner.clone_from(&person);
+        account.sync = Some(write.sync);
         if write.active.is_some() {
             account.by_hand = None;
         }
@@ -442,7 +447,9 @@ impl World {
             values: Default::default(),
             active: true,
             owner,
+            sync: None,
             made_at: self.now(),
+            indexed_at: self.now() + self.weather.index_delay_ms,
             by_hand: None,
             forgotten: false,
         }

@@ -24,6 +24,7 @@ pub struct RunFacts {
     /// Leavers with access, as `status` shows them, where it does.
     pub in_status: Option<BTreeSet<String>>,
     /// Of the sync that ran.
+    pub sync: usize,
     pub links: BTreeMap<String, StoredLink>,
     /// Of all syncs.
     pub all_links: BTreeMap<String, StoredLink>,
@@ -177,6 +178,8 @@ impl World {
             self.judge.linked(person, link.active, now);
             if let Some(account) = self.accounts.get_mut(&link.account) {
                 account.owner = Some(person.clone());
+                let of_this_sync = facts.links.get(person).is_some_and(|own| own.account == link.account);
+                account.sync = Some(if of_this_sync { facts.sync } else { 1 - facts.sync });
                 account.forgotten = false;
             }
         }
@@ -271,16 +274,27 @@ impl World {
         });
         let bearers: Vec<&Account> =
             self.accounts.values().filter(|account| account.has_login(&person.login)).collect();
-        let taken = bearers.iter().any(|account| {
+        let is_anothers = |account: &Account| {
             let owner = self.owner_of(account).filter(|owner| *owner != person.id);
             owner
                 .and_then(|owner| self.person(&owner))
                 .is_some_and(|owner| owner.eligibility().cause() != Eligibility::Disabled)
-        });
+        };
+        let taken = bearers.iter().any(|account| is_anothers(account));
         let theirs = |account: &&Account| self.owner_of(account).as_deref() == Some(&person.id);
         let marked = self.accounts.values().filter(theirs).count();
+        // The last rung of the ladder, where it is configured and nothing is found before.
+        let by_email = |account: &Account| {
+            let email = account.values.get("emails[primary eq true].value");
+            email.is_some_and(|email| email.eq_ignore_ascii_case(&person.email))
+        };
+        let taken_by_email = self.rules.match_email
+            && marked == 0
+            && bearers.is_empty()
+            && self.accounts.values().any(|account| by_email(account) && is_anothers(account));
         others_want_it
             || taken
+            || taken_by_email
             || bearers.len() > 1
             || marked > 1
             // Theirs wants a login that another account bears.

@@ -149,7 +149,11 @@ pub struct Account {
     pub active: bool,
     /// Whom a write of ours made it the account of.
     pub owner: Option<String>,
+    /// Which sync's account it is.
+    pub sync: Option<usize>,
     pub made_at: Ms,
+    /// When lookups and listings show it. What was shown once stays shown.
+    pub indexed_at: Ms,
     /// Somebody at the workspace touched its access after us.
     pub by_hand: Option<Ms>,
     /// Its link was dropped by a decision.

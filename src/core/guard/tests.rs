@@ -30,6 +30,7 @@ fn action(verb: Verb) -> PlannedAction {
         billable: true,
         source_digest: None,
         kept_from: None,
+        predecessor: None,
     }
 }
 

@@ -482,8 +482,8 @@ impl<'a, O: Observe, H: Writer, J: RemovalProver> Executor<'a, O, H, J> {
         billable: bool,
         is_approved: bool,
     ) -> ExecutedAction {
-        let proven = match self.without_irreversible(proven) {
-            Ok(proven) => proven,
+        let (proven, is_approved) = match self.without_irreversible(proven, is_approved) {
+            Ok(milder) => milder,
             Err(ended) => return *ended,
         };
         let done = self.writer.remove(proven, link, is_approved).await;
@@ -495,15 +495,25 @@ impl<'a, O: Observe, H: Writer, J: RemovalProver> Executor<'a, O, H, J> {
 impl<O: Observe, H: Writer, J: RemovalProver> Executor<'_, O, H, J> {
     /// What cannot be taken back needs a clock that a witness confirmed in this run. Without one the access of a leaver is
     /// taken all the same, by a deactivation on the same proof.
-    fn without_irreversible(&self, proven: Proven) -> Result<Proven, Box<ExecutedAction>> {
+    fn without_irreversible(
+        &self,
+        proven: Proven,
+        is_approved: bool,
+    ) -> Result<(Proven, bool), Box<ExecutedAction>> {
         if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
-            return Ok(proven);
+            return Ok((proven, is_approved));
         }
         if proven.action().cause == Some(RemovalCause::DeleteAfter) {
             let why = "a deletion waits for a clock that a witness confirms".to_owned();
             return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
         }
-        Ok(proven.as_deactivation())
+        let instead = proven.as_deactivation();
+        let approved = self.decisions.is_approved(instead.action());
+        if self.context.config.guard.approval.contains(&Verb::Deactivate) && !is_approved && !approved {
+            let why = "guard.approval lists deactivate".to_owned();
+            return Err(Box::new(self.held(instead.action(), why)));
+        }
+        Ok((instead, approved))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::core::guard::{Approved, Budget};
 use crate::core::proof::Proven;
 use crate::core::settlement::{AcknowledgedWrite, settle_write};
 use crate::engine::apply::class_stops::ClassStops;
-use crate::engine::apply::recover::{Reading, read_back};
+use crate::engine::apply::recover::{Reading, may_come_late, read_back};
 use crate::engine::apply::writer::{ActionResult, StopReason, Writer, blocked, record};
 use crate::engine::context::RunContext;
 use crate::engine::plan::decisions::Decisions;
@@ -204,7 +204,8 @@ impl<'a, O: Observe, P: Provision> LiveWriter<'a, O, P> {
     ) -> ActionResult {
         let detail = format!("{message}; the outcome is unknown and is settled before anything is repeated");
         let now = Millis::now();
-        let left = self.store.leave_unsettled(self.tenure, id, message.to_owned(), None, now).await;
+        let since = may_come_late(action, status).then_some(now);
+        let left = self.store.leave_unsettled(self.tenure, id, message.to_owned(), since, now).await;
         let mut line = record(action, Outcome::Failed, Some(detail));
         line.status = status;
         line.attempts = attempts;
@@ -379,6 +380,14 @@ impl<'a, O: Observe, P: Provision> LiveWriter<'a, O, P> {
                 let mut ending = happened(&action, link.as_ref(), account.as_ref(), status, attempts);
                 ending.detail = Some(format!("{message}; reading it back shows it happened"));
                 self.end(id, line, ending).await
+            }
+            Reading::Unseen => {
+                let why = format!("{message}; the workspace does not show whether the account is active");
+                self.leave_unsettled(id, &action, &why, status, attempts).await
+            }
+            Reading::DidNotHappen if may_come_late(&action, status) => {
+                let why = format!("{message}; reading it back does not show it yet");
+                self.leave_unsettled(id, &action, &why, status, attempts).await
             }
             Reading::DidNotHappen => {
                 let ending = WriteResult {

@@ -12,7 +12,7 @@ use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::http::Lane;
 use crate::model::account::Account;
-use crate::model::attributes::AttributePath;
+use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
 use crate::model::plan::{PlannedAction, Verb};
@@ -24,6 +24,8 @@ use crate::store::{InFlight, IntentOutcome, IntentSettlement, LinkWrite, Store, 
 
 /// Targets index late: an empty search so soon after a creation tells nothing.
 const INDEXED_AFTER_MILLIS: i64 = 10 * 60 * 1000;
+/// A request that was given up may still arrive for so long.
+const LATE_MILLIS: i64 = 10 * 60 * 1000;
 /// Where no listing can be had, two empty searches so far apart decide.
 const EMPTY_TWICE_APART_MILLIS: i64 = 3600 * 1000;
 
@@ -34,6 +36,8 @@ pub enum Reading {
     Happened(Option<Account>),
     /// It did not.
     DidNotHappen,
+    /// The account does not show what the write was about: whether it is active.
+    Unseen,
     /// A search came back empty, which may be too early to tell.
     Nothing(String),
     /// The target did not tell.
@@ -64,11 +68,17 @@ async fn read_creation<O: Observe>(target: &O, action: &PlannedAction) -> Result
     Ok(created_among(hits, action))
 }
 
-/// Nobody had this login when we looked before creating. An account that bears another mark is not ours.
+/// Nobody had this login when we looked before creating. An account that bears another mark is not ours, and one without a
+/// mark is ours only if it holds everything else that was sent: somebody may have made it by hand since.
 fn created_among(mut hits: Vec<Account>, action: &PlannedAction) -> Reading {
     let Some(desired) = &action.desired else { return Reading::DidNotHappen };
-    hits.retain(|account| {
-        account.external_id().is_none_or(|id| id.is_empty() || id == desired.external_id())
+    hits.retain(|account| match account.external_id().filter(|id| !id.is_empty()) {
+        Some(mark) => mark == desired.external_id(),
+        None => desired
+            .set
+            .iter()
+            .filter(|(path, _)| **path != AttributePath::external_id() && **path != AttributePath::active())
+            .all(|(path, value)| account.value(path).is_some_and(|shown| is_same(path, value, &shown))),
     });
     match <[Account; 1]>::try_from(hits) {
         Ok([account]) => Reading::Happened(Some(account)),
@@ -83,29 +93,35 @@ async fn read_removal<O: Observe>(target: &O, action: &PlannedAction) -> Result<
     let Some(id) = &action.target_id else { return Ok(Reading::DidNotHappen) };
     Ok(match target.get(id, Lane::Removal).await? {
         None => Reading::Happened(None),
-        Some(account) if action.verb == Verb::Deactivate && account.active() == Some(false) => {
-            Reading::Happened(Some(account))
-        }
+        Some(account) if action.verb == Verb::Deactivate => match account.active() {
+            Some(false) => Reading::Happened(Some(account)),
+            Some(true) => Reading::DidNotHappen,
+            None => Reading::Unseen,
+        },
         Some(_) => Reading::DidNotHappen,
     })
+}
+
+fn is_same(path: &AttributePath, sent: &Scalar, shown: &Scalar) -> bool {
+    same_value(path, sent, shown) || fold_address(&sent.as_text()) == fold_address(&shown.as_text())
 }
 
 async fn read_update<O: Observe>(target: &O, action: &PlannedAction) -> Result<Reading, TargetError> {
     let Some(id) = &action.target_id else { return Ok(Reading::DidNotHappen) };
     let Some(account) = target.get(id, Lane::General).await? else { return Ok(Reading::DidNotHappen) };
-    let active_as_wanted = !action.activate || account.active() != Some(false);
-    let shows = |path: &AttributePath| account.value(path);
-    let all = action.changes.iter().filter(|change| change.path != AttributePath::active()).all(|change| {
-        match (&change.to, shows(&change.path)) {
-            (Some(to), Some(shown)) => {
-                same_value(&change.path, to, &shown)
-                    || fold_address(&to.as_text()) == fold_address(&shown.as_text())
-            }
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        }
+    let mut values = action.changes.iter().filter(|change| change.path != AttributePath::active()).peekable();
+    let sends_values = values.peek().is_some();
+    let all = values.all(|change| match (&change.to, account.value(&change.path)) {
+        (Some(to), Some(shown)) => is_same(&change.path, to, &shown),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     });
-    Ok(if all && active_as_wanted { Reading::Happened(Some(account)) } else { Reading::DidNotHappen })
+    Ok(match (all, action.activate, account.active()) {
+        // The values went in the same request.
+        (true, true, None) if !sends_values => Reading::Unseen,
+        (true, true, Some(false)) | (false, _, _) => Reading::DidNotHappen,
+        (true, true, Some(true) | None) | (true, false, _) => Reading::Happened(Some(account)),
+    })
 }
 
 /// What follows for the link once reading showed that a write happened.
@@ -142,6 +158,18 @@ pub fn ending_of(
     }
 }
 
+/// Whether a write is about access and got no answer of its own. What was given up may arrive late all the same (a proxy had
+/// it), and the account is not looked at again: it is believed not to have happened only once it would have arrived.
+pub(crate) fn may_come_late(action: &PlannedAction, status: Option<u16>) -> bool {
+    (action.activate || action.verb.is_removal()) && matches!(status, None | Some(504))
+}
+
+/// The link to an account of which nobody will ever see whether it is active: it is taken for active, so that a leaver
+/// is removed, and known for unseen, so that somebody who comes back is activated.
+pub(crate) fn unseen(link: &Link) -> Link {
+    Link { state: LinkState::Active, removal_seen: false, digest: None, ..link.clone() }
+}
+
 /// Settles what a crash, or a target that did not tell, left: everybody's, or these people's. What cannot be settled
 /// stays unsettled, and delays nobody else. Gives how many were settled.
 pub async fn recover<O: Observe>(
@@ -170,6 +198,12 @@ async fn settle_one<O: Observe>(
     let link = store.snapshot().link(tenure.sync(), &action.source_id).await?;
     let now = Millis::now();
     let (how, link, detail) = match read_once_more(context.target, open, now).await {
+        // 404 on a leaver's account is a question. The removal is planned again, and its 404 is looked into.
+        Reading::Happened(None) if action.verb == Verb::Deactivate => (
+            IntentOutcome::NotSent,
+            LinkWrite::Keep,
+            "settled by reading after an interruption: the account is gone, and may have been made anew",
+        ),
         Reading::Happened(account) => (
             IntentOutcome::Applied,
             ending_of(action, link.as_ref(), account.as_ref()).unwrap_or(LinkWrite::Keep),
@@ -179,6 +213,11 @@ async fn settle_one<O: Observe>(
             IntentOutcome::NotSent,
             LinkWrite::Keep,
             "settled by reading after an interruption: it had not happened",
+        ),
+        Reading::Unseen => (
+            IntentOutcome::GivenUp,
+            link.as_ref().map_or(LinkWrite::Keep, |link| LinkWrite::Put(Box::new(unseen(link)))),
+            "the workspace does not show whether it happened, and it is over by now",
         ),
         Reading::Nothing(why) => {
             let first_empty = now.since(open.sent_at) >= INDEXED_AFTER_MILLIS;
@@ -209,8 +248,18 @@ async fn settle_one<O: Observe>(
 /// An empty search is believed once the target has had time to index: then a complete listing decides, and where none
 /// can be had, two empty searches an hour apart do.
 async fn read_once_more<O: Observe>(target: &O, open: &InFlight, now: Millis) -> Reading {
-    let reading = read_back(target, &open.action).await;
-    let Reading::Nothing(why) = reading else { return reading };
+    let may_still_come = open.action.verb != Verb::Create
+        && open.first_empty_at.is_some_and(|first| (0..LATE_MILLIS).contains(&now.since(first)));
+    let why = match read_back(target, &open.action).await {
+        Reading::DidNotHappen | Reading::Unseen if may_still_come => {
+            return Reading::CannotTell("it has not happened yet".to_owned());
+        }
+        Reading::Nothing(why) => why,
+        reading @ (Reading::Happened(_)
+        | Reading::DidNotHappen
+        | Reading::Unseen
+        | Reading::CannotTell(_)) => return reading,
+    };
     let Some(desired) = &open.action.desired else { return Reading::DidNotHappen };
     if (0..INDEXED_AFTER_MILLIS).contains(&now.since(open.sent_at)) {
         return Reading::Nothing(why);
@@ -242,10 +291,14 @@ pub async fn look_after_overtaken<O: Observe>(
         };
         match context.target.get(&link.target_id, Lane::Removal).await {
             Ok(Some(account)) => {
-                let active = account.active() != Some(false) && link.state != LinkState::Active;
+                let state = match (account.active(), link.state) {
+                    (Some(false), LinkState::Active) => LinkState::Deactivated(Millis::now()),
+                    (Some(false), state) => state,
+                    (Some(true) | None, _) => LinkState::Active,
+                };
                 // What the older write touched is not known any more; the link takes it from this look.
                 let seen = Link {
-                    state: if active { LinkState::Active } else { link.state },
+                    state,
                     user_name: account.user_name().unwrap_or(&link.user_name).to_owned(),
                     acknowledged: account.values(&context.mapping.owned_paths()),
                     digest: None,

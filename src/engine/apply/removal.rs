@@ -102,7 +102,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             WriteOutcome::Refused(refusal)
                 if refusal.class == RefusalClass::NotOffered && action.verb == Verb::Delete =>
             {
-                self.deactivate_instead(recorded, (whole, link), &refusal).await
+                self.deactivate_instead(recorded, (whole, link), is_approved, &refusal).await
             }
             WriteOutcome::Refused(refusal) => {
                 let ending = self.refused(&action, &refusal, Some(link));
@@ -116,6 +116,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                     }
                     Reading::Happened(_)
                     | Reading::DidNotHappen
+                    | Reading::Unseen
                     | Reading::Nothing(_)
                     | Reading::CannotTell(_) => {
                         self.settle_unknown(id, action, &message, status, attempts).await
@@ -142,6 +143,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         &self,
         recorded: Recorded<Proven>,
         (whole, link): (&PlannedAction, &Link),
+        is_approved: bool,
         refusal: &Refusal,
     ) -> ActionResult {
         let ending = WriteResult {
@@ -156,7 +158,17 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             return done;
         }
         let instead = recorded.into_permit().as_deactivation();
-        let mut again = Box::pin(self.take_access(instead, link, false)).await;
+        // Whoever approved the deletion wants the access gone; nobody has approved anything where only deletions go by
+        // themselves.
+        let approved = self.decisions.is_approved(instead.action());
+        if self.context.config.guard.approval.contains(&Verb::Deactivate) && !is_approved && !approved {
+            let why =
+                "the workspace does not delete accounts, and guard.approval lists deactivate".to_owned();
+            let mut held = ActionResult::held(instead.action(), why, self.decisions.key());
+            held.record.attempts += refusal.attempts;
+            return held;
+        }
+        let mut again = Box::pin(self.take_access(instead, link, approved)).await;
         again.record.attempts += refusal.attempts;
         again.record.detail = Some(format!(
             "the workspace does not delete accounts ({}), so this one was deactivated",

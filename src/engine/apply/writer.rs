@@ -138,6 +138,7 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         billable: _,
         source_digest: _,
         kept_from: _,
+        predecessor: _,
     } = action;
     ActionRecord {
         action: *verb,

@@ -17,6 +17,7 @@ use crate::engine::prove::Prover;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::id::SourceId;
+use crate::model::link::LinkState;
 use crate::scim::target::Observe;
 use crate::source::{DeletionEvidence, OwnState};
 
@@ -58,7 +59,11 @@ pub(crate) async fn owner_of<O: Observe>(
         return Ok(AccountOwner::Same);
     }
     if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
-        return Ok(AccountOwner::ProvenGone(link.source_id, Tie::Link));
+        let tie = match link.state {
+            LinkState::Active | LinkState::Gone(_) => Tie::Link,
+            LinkState::Deactivated(_) | LinkState::Inactive => Tie::InactiveLink,
+        };
+        return Ok(AccountOwner::ProvenGone(link.source_id, tie));
     }
     Ok(AccountOwner::Living(format!("{} ({})", link.user_name, link.source_id)))
 }

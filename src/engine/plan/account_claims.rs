@@ -63,10 +63,8 @@ impl AccountClaims {
     }
 
     /// Gives each person with the match that stands once everybody was compared.
-    pub fn each(
-        mut self,
-        mut take: impl FnMut(&Candidate, Option<&Link>, &Match) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
+    pub fn eligibility(mut self) -> Result<Spool<MatchedPerson>, RunError> {
+        let mut eligibility = Spool::default();
         for person in self.people.iter()? {
             let MatchedPerson { candidate, link, mut hits, marked: _ } = person?;
             // A workspace that cannot search marks shows an account only to whoever has its login.
@@ -88,27 +86,21 @@ impl AccountClaims {
                 }
                 Some(_) | None => hits,
             };
-            take(&candidate, link.as_ref(), &stands)?;
+            eligibility.push(&MatchedPerson { candidate, link, hits: stands, marked: None })?;
         }
-        Ok(())
+        Ok(eligibility)
     }
 }
 
 /// The account that a match reaches, and by which rung; the mark is the highest.
 fn claimed(hits: &Match) -> Option<(TargetId, u8)> {
-    match hits {
-        Match::One { account, by }
-        | Match::LinkedToGone { account, by, .. }
-        | Match::UnknownMark { account, by, .. } => {
-            let rung = match by {
-                MatchBy::ExternalId => 0,
-                MatchBy::UserName => 1,
-                MatchBy::Email => 2,
-            };
-            Some((account.id.clone(), rung))
-        }
-        Match::None | Match::Several(_) | Match::LinkedElsewhere(_) | Match::Unreadable(_) => None,
-    }
+    let (account, by) = hits.account()?;
+    let rung = match by {
+        MatchBy::ExternalId => 0,
+        MatchBy::UserName => 1,
+        MatchBy::Email => 2,
+    };
+    Some((account.id.clone(), rung))
 }
 
 fn names(people: &[SourceId]) -> String {

@@ -56,6 +56,7 @@ pub async fn plan_decided<O: Observe>(
         plan: &mut plan,
         intent: &mut intent,
         renames: Vec::new(),
+        login_holder: None,
     };
     for (action, link) in decided {
         planner.file(action, link.as_ref())?;
@@ -79,6 +80,8 @@ pub(crate) struct Planner<'a, 'c, O> {
     pub(crate) plan: &'a mut Plan,
     pub(crate) intent: &'a mut Intent,
     pub(crate) renames: Vec<PendingRename>,
+    /// Of the person whose turn it is: another account that has the login which an adoption would set.
+    pub(crate) login_holder: Option<TargetId>,
 }
 
 impl<O: Observe> Planner<'_, '_, O> {
@@ -130,7 +133,8 @@ impl<O: Observe> Planner<'_, '_, O> {
                 Ok(())
             }
             Decision::Act(action) => {
-                let action = self.decisions.apply(self.dated(*action), candidate, link);
+                let action = without_login(*action, self.login_holder.as_ref());
+                let action = self.decisions.apply(self.dated(action), candidate, link);
                 let action = self.leave_to_full_run(action, candidate);
                 if self.matcher.as_mut().is_some_and(|matcher| !matcher.admits(&action)) {
                     return Ok(());
@@ -314,6 +318,18 @@ fn login_to_be(action: &PlannedAction) -> String {
     let change = action.changes.iter().find(|change| change.path == AttributePath::user_name());
     let to = change.and_then(|change| change.to.as_ref());
     to.map(|to| to.as_text().into_owned()).unwrap_or_default()
+}
+
+/// A name that belongs to an account outside the plan is blocked, and everything else of the adoption is not: the link is
+/// stored, and what is left is a rename like any other.
+fn without_login(mut action: PlannedAction, holder: Option<&TargetId>) -> PlannedAction {
+    if let (Verb::Adopt, Some(holder), true) = (action.verb, holder, changes_login(&action.changes)) {
+        action.changes.retain(|change| change.path != AttributePath::user_name());
+        action
+            .reason
+            .push_str(&format!("; its userName stays as it is, because account {holder} has the new one"));
+    }
+    action
 }
 
 /// A rename that may not be sent, as a block.

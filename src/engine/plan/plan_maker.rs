@@ -6,11 +6,14 @@ use std::collections::{HashMap, HashSet};
 use crate::config::MatchBy;
 use crate::core::eligibility::Eligibility;
 use crate::core::guard::{Intent, Ledger, judge, judge_others, judge_removals};
+use crate::core::normalize::fold_address;
 use crate::core::planner::{Match, removal_cause};
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::account_owner::{AccountOwner, owner_of};
-use crate::engine::gather::lookup::{FoundAccount, LookupResult, choose_finder, climb_all, judge_hits};
+use crate::engine::gather::lookup::{
+    AccountLookup, FoundAccount, LookupResult, choose_finder, climb, climb_all, judge_hits,
+};
 use crate::engine::gather::read_set::Candidate;
 use crate::engine::gather::read_set::People;
 use crate::engine::gather::uncertain_access::UncertainAccess;
@@ -30,7 +33,7 @@ use crate::model::owed::OwedChange;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause};
 use crate::model::run_event::RunEvent;
 use crate::model::time::Millis;
-use crate::scim::target::Observe;
+use crate::scim::target::{Observe, TargetError};
 use crate::spool::Spool;
 
 /// People looked up or planned at a time: bounds memory, not correctness.
@@ -129,6 +132,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             plan,
             intent,
             renames: Vec::new(),
+            login_holder: None,
         }
     }
 
@@ -305,8 +309,40 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             context.watcher.tell(&RunEvent::Looking { done, total: self.to_look_up });
         }
         let mut planner = self.planner(plan, intent, matcher);
-        claims.each(|candidate, link, hits| planner.take(candidate, link, hits))?;
+        for person in claims.eligibility()?.iter()? {
+            let MatchedPerson { candidate, link, hits, marked: _ } = person?;
+            planner.login_holder = self.login_holder(&mut lookup, &candidate, &hits, releasing).await?;
+            planner.take(&candidate, link.as_ref(), &hits)?;
+        }
         Ok(())
+    }
+
+    /// The other account that has the login which this person's adoption would set, if there is one.
+    async fn login_holder(
+        &self,
+        lookup: &mut AccountLookup,
+        candidate: &Candidate,
+        hits: &Match,
+        releasing: &HashSet<TargetId>,
+    ) -> Result<Option<TargetId>, RunError> {
+        let (Some((account, by)), Eligibility::Qualifies(mapped)) = (hits.account(), &candidate.eligibility)
+        else {
+            return Ok(None);
+        };
+        let keeps = account.user_name().map(fold_address) == Some(fold_address(mapped.desired.user_name()));
+        if keeps || by == MatchBy::Email {
+            return Ok(None);
+        }
+        let ladder = [MatchBy::UserName];
+        match climb(self.context.target, lookup, &ladder, &mapped.desired, releasing).await {
+            Ok(found) => {
+                let holders = found.into_iter().flat_map(|(_, accounts)| accounts).map(|holder| holder.id);
+                Ok(holders.into_iter().find(|id| *id != account.id))
+            }
+            // The target's own answer decides then.
+            Err(RunError::Target(TargetError::Unanswerable(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the ladder found for one person, with whose it is.
@@ -325,6 +361,17 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         if let Some(hits) = self.taken_before(&candidate, &found) {
             return Ok(MatchedPerson { candidate, link, hits, marked: None });
         }
+        if let Some(hits) = self.has_account_elsewhere(&candidate).await? {
+            return Ok(MatchedPerson { candidate, link, hits, marked: None });
+        }
+        let by_mark = matches!(found, Some((MatchBy::ExternalId, _)));
+        let found = match if by_mark { Ok(None) } else { self.remembered(&candidate).await } {
+            Ok(remembered) => remembered.or(found),
+            Err(RunError::Target(TargetError::Unanswerable(why))) => {
+                return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why), marked: None });
+            }
+            Err(error) => return Err(error),
+        };
         let (mut owners, mut marked) = (HashMap::new(), None);
         if let Some((_, accounts)) = &found
             && let [account] = accounts.as_slice()
@@ -338,6 +385,31 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             owners.insert(account.id.clone(), owner);
         }
         Ok(MatchedPerson { hits: judge_hits(found, &owners), candidate, link, marked })
+    }
+
+    /// Another sync of the same source has given this person an account here. A lookup need not show it: the mark may not be
+    /// searched, and the login may have changed at the source since.
+    async fn has_account_elsewhere(&self, candidate: &Candidate) -> Result<Option<Match>, RunError> {
+        let snapshot = self.context.snapshot;
+        let linked = snapshot.linked_in_another_sync(self.context.sync_name(), &candidate.id).await?;
+        Ok(linked.map(|(sync, account)| {
+            Match::LinkedElsewhere(format!("account {account} of this person is managed by sync \"{sync}\""))
+        }))
+    }
+
+    /// An account that waits for approval as this person's, because an earlier run saw their mark on it. Where marks cannot
+    /// be searched, a run of named people does not see it: it sees nobody else on the way.
+    async fn remembered(&self, candidate: &Candidate) -> Result<FoundAccount, RunError> {
+        let (context, ladder) = (self.context, &self.context.config.adopt.ladder);
+        let Eligibility::Qualifies(mapped) = &candidate.eligibility else { return Ok(None) };
+        if context.target.finds_external_id() || !ladder.contains(&MatchBy::ExternalId) {
+            return Ok(None);
+        }
+        let waiting = context.snapshot.account_that_waits_for(context.sync_name(), &candidate.id).await?;
+        let Some(id) = waiting else { return Ok(None) };
+        let account = context.target.get(&id, context.lane()).await?;
+        let account = account.filter(|account| account.external_id() == Some(mapped.desired.external_id()));
+        Ok(account.map(|account| (MatchBy::ExternalId, vec![account])))
     }
 
     /// A creation that was answered with somebody else's account is not sent again until the person's values, or that

@@ -11,13 +11,13 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::core::normalize::fold_address;
 use crate::core::planner::changes_login;
 use crate::model::attributes::AttributePath;
-use crate::model::id::TargetId;
+use crate::model::id::{SourceId, TargetId};
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Situation, Verb};
 use crate::store::record::intent::IntentId;
 use crate::store::state::owed;
 use crate::store::state::runs::target_url_of;
-use crate::store::{StoreError, Tenure};
+use crate::store::{Snapshot, StoreError, Tenure};
 
 /// What became of a claim.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(crate) fn claim(
         if let Some((sync, owner)) = owner_of_account(transaction, &workspace, account)?
             && (sync != tenure.sync || owner != action.source_id.as_str())
         {
-            if !(is_approved && is_succession(action) && sync == tenure.sync) {
+            if !(sync == tenure.sync && succeeds(action, &owner, is_approved)) {
                 return Ok(Claimed::TakenElsewhere(format!(
                     "account {account} is linked to {owner} in sync \"{sync}\""
                 )));
@@ -54,11 +54,18 @@ pub(crate) fn claim(
             hand_to_successor(transaction, tenure, &owner, action)?;
         }
     }
+    if let (Verb::Create | Verb::Adopt, Some((sync, account))) =
+        (action.verb, linked_in_another_sync(transaction, &tenure.sync, action.source_id.as_str())?)
+    {
+        return Ok(Claimed::TakenElsewhere(format!(
+            "account {account} of this person is linked in sync \"{sync}\""
+        )));
+    }
     for login in logins_set(action, link) {
         if let Some(by) = place.take("login", &login)? {
             return Ok(Claimed::TakenElsewhere(by));
         }
-        if let Some(by) = place.login_owner(&login)? {
+        if let Some(by) = place.login_owner(&login, is_approved)? {
             return Ok(Claimed::TakenElsewhere(by));
         }
     }
@@ -134,23 +141,66 @@ impl Place<'_, '_> {
         Ok(Some(format!("the {kind} {value} is being written for {owner} in sync \"{sync}\"")))
     }
 
-    /// Whoever else is linked to an account with this login.
-    fn login_owner(&self, login: &str) -> Result<Option<String>, StoreError> {
+    /// Whoever else is linked to an account with this login. That of the identity that is gone and whose account somebody
+    /// was approved to have is none: the login was found at the account that goes over, and that link's is an old one.
+    fn login_owner(&self, login: &str, is_approved: bool) -> Result<Option<String>, StoreError> {
+        let gone = self.action.predecessor.as_ref().map(|id| id.as_str());
+        let gone = gone.filter(|id| succeeds(self.action, id, is_approved));
         let owner: Option<(String, String)> = self
             .transaction
             .prepare_cached(
                 "SELECT sync, source_id FROM link
                  WHERE target_url = ?1 AND user_name_key = ?2 AND state <> 'gone'
-                   AND NOT (sync = ?3 AND source_id = ?4) LIMIT 1",
+                   AND NOT (sync = ?3 AND (source_id = ?4 OR source_id = coalesce(?5, ?4))) LIMIT 1",
             )?
             .query_row(
-                params![self.workspace, login, self.tenure.sync, self.action.source_id.as_str()],
+                params![self.workspace, login, self.tenure.sync, self.action.source_id.as_str(), gone],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
         Ok(owner.map(|(sync, owner)| {
             format!("the login {login} belongs to an account that is linked to {owner} in sync \"{sync}\"")
         }))
+    }
+}
+
+/// Whether somebody approved that exactly this identity is succeeded.
+fn succeeds(action: &PlannedAction, owner: &str, is_approved: bool) -> bool {
+    let predecessor = action.predecessor.as_ref().map(|id| id.as_str());
+    is_approved && is_succession(action) && predecessor == Some(owner)
+}
+
+/// The account that another sync of the same source and workspace has linked to a person: never two for one identity.
+fn linked_in_another_sync(
+    transaction: &Transaction<'_>,
+    sync: &str,
+    person: &str,
+) -> Result<Option<(String, String)>, StoreError> {
+    Ok(transaction
+        .prepare_cached(
+            "SELECT link.sync, link.target_id FROM link
+             JOIN sync AS theirs ON theirs.name = link.sync JOIN sync AS ours ON ours.name = ?1
+             WHERE link.sync <> ?1 AND link.source_id = ?2 AND link.state <> 'gone'
+               AND link.target_url = ours.target_url AND theirs.source_kind = ours.source_kind
+               AND theirs.source_origin = ours.source_origin LIMIT 1",
+        )?
+        .query_row(params![sync, person], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
+}
+
+impl Snapshot {
+    /// The sync and the account, where another sync of the same source has linked a person in the same workspace.
+    pub async fn linked_in_another_sync(
+        &self,
+        sync: &str,
+        person: &SourceId,
+    ) -> Result<Option<(String, TargetId)>, StoreError> {
+        let (sync, person) = (sync.to_owned(), person.clone());
+        self.transact(move |transaction| {
+            let linked = linked_in_another_sync(transaction, &sync, person.as_str())?;
+            Ok(linked.map(|(sync, account)| (sync, TargetId::new(account))))
+        })
+        .await
     }
 }
 

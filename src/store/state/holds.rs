@@ -297,6 +297,28 @@ impl Snapshot {
         .await
     }
 
+    /// The account whose adoption for this person waits for an approval, or was approved and not sent yet.
+    pub async fn account_that_waits_for(
+        &self,
+        sync: &str,
+        person: &SourceId,
+    ) -> Result<Option<TargetId>, StoreError> {
+        let (sync, person) = (sync.to_owned(), person.clone());
+        self.transact(move |transaction| {
+            let id: Option<String> = transaction
+                .prepare_cached(
+                    "SELECT target_id FROM hold_pair JOIN hold ON hold.id = hold_pair.hold
+                     WHERE hold.sync = ?1 AND source_id = ?2 AND action = 'adopt' AND target_id IS NOT NULL
+                       AND hold_pair.state IN ('waiting', 'approved') AND hold_pair.undoes IS NULL
+                     ORDER BY hold.id DESC LIMIT 1",
+                )?
+                .query_row(params![sync, person.as_str()], |row| row.get(0))
+                .optional()?;
+            Ok(id.map(TargetId::new))
+        })
+        .await
+    }
+
     /// Pairs that somebody approved and that have not been sent yet.
     pub async fn approvals(&self, sync: &str, now: Millis) -> Result<Approvals, StoreError> {
         let sync = sync.to_owned();

@@ -140,10 +140,10 @@ impl Store {
         self.snapshot
             .transact(move |transaction| {
                 tenure.check(transaction)?;
+                let active = known_active(transaction, &tenure.sync)?;
                 transaction.execute(
                     "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active, unattended, number)
-                     VALUES (?1, ?2, ?3, ?5, ?4,
-                             (SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'), ?6, ?7)",
+                     VALUES (?1, ?2, ?3, ?5, ?4, ?8, ?6, ?7)",
                     params![
                         tenure.sync,
                         tenure.epoch,
@@ -151,7 +151,8 @@ impl Store {
                         now.0,
                         full,
                         unattended,
-                        OrderNumber::next().in_epoch(tenure.epoch).get()
+                        OrderNumber::next().in_epoch(tenure.epoch).get(),
+                        active
                     ],
                 )?;
                 let run = transaction.last_insert_rowid();
@@ -194,7 +195,7 @@ impl Store {
                 note_health(transaction, &tenure, &facts, verdict)?;
                 transaction.execute(
                     "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5, chain_seq = ?7,
-                         active = max(active, (SELECT count(*) FROM link WHERE sync = ?6 AND state = 'active'))
+                         active = max(active, ?6)
                      WHERE id = ?1",
                     params![
                         facts.run,
@@ -202,7 +203,7 @@ impl Store {
                         facts.result.as_str(),
                         serde_json::to_string(&facts)?,
                         head.chain,
-                        tenure.sync,
+                        known_active(transaction, &tenure.sync)?,
                         head.seq
                     ],
                 )?;
@@ -239,6 +240,19 @@ impl Store {
 }
 
 /// Counts what this end says of the sync's health.
+/// Active accounts, for the share that a limit allows. An unknown outcome counts as sent: whose removal nobody can tell of
+/// may be gone since long, and is settled by this run or a later one.
+fn known_active(transaction: &Transaction<'_>, sync: &str) -> Result<i64, StoreError> {
+    Ok(transaction.query_row(
+        "SELECT count(*) FROM link WHERE sync = ?1 AND state = 'active'
+           AND NOT EXISTS (SELECT 1 FROM in_flight JOIN journal ON journal.seq = in_flight.intent
+                           WHERE in_flight.sync = link.sync AND in_flight.source_id = link.source_id
+                             AND journal.verb IN ('deactivate', 'delete') AND in_flight.overtaken_at IS NULL)",
+        [sync],
+        |row| row.get(0),
+    )?)
+}
+
 fn note_health(
     transaction: &Transaction<'_>,
     tenure: &Tenure,
@@ -382,4 +396,32 @@ pub(crate) fn health(transaction: &Transaction<'_>, sync: &str) -> Result<Health
         )
         .optional()?;
     Ok(Health { refused, ..health.unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::id::TargetId;
+    use crate::model::link::LinkState;
+    use crate::model::order::Observation;
+    use crate::model::plan::{PlannedAction, Verb};
+    use crate::store::record::sample_tests::{Book, DAY, id, login};
+
+    fn deactivation(name: &str) -> PlannedAction {
+        let mut action = PlannedAction::blank(id(name), login(name), Observation::now());
+        action.verb = Verb::Deactivate;
+        action.target_id = Some(TargetId::new(format!("account-of-{name}")));
+        action
+    }
+
+    #[tokio::test]
+    async fn whose_removal_nobody_can_tell_of_is_none_of_those_whose_share_is_allowed() {
+        let mut book = Book::new().await;
+        let run = book.run(&["ann", "ben", "cleo"]).await;
+        let intent = book.pass_door(run, deactivation("ann")).await;
+        book.pass(2 * DAY);
+        book.run(&[]).await;
+        book.answer(intent, "ann", LinkState::Deactivated(book.at())).await;
+        let ledger = book.store.snapshot().ledger("default", book.at()).await.unwrap();
+        assert_eq!((ledger.active_now, ledger.active_peak), (2, 2));
+    }
 }

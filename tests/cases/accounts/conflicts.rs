@@ -128,3 +128,26 @@ async fn of_two_adoptions_at_once_after_a_409_one_activates_where_one_may() {
         assert_eq!(active, 1, "{ended:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_by_hand_is_not_taken_for_a_creation_that_never_arrived() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.tables("[sync.guard]\napproval = [\"adopt\"]");
+        bench.staff(["ben", "cleo"]);
+        bench.begin().await;
+        let ann = bench.hire("ann");
+        let lost = Fault::on(Peer::Scim).method("POST").then(Effect::Cut(Cut::BeforeProcessing));
+        bench.sim.faults().add(lost);
+        bench.run().await.assert_end(exit::PARTIAL, RunResult::Partial);
+        bench.sim.faults().clear();
+        let id = bench.add_account("ann", true);
+        let before = whole(&bench, &id);
+        bench.pass(Duration::from_secs(11 * 60));
+        let ended = bench.run().await;
+        assert_line_of(&ended, &bench, ann, ADOPTION_HELD);
+        assert_eq!(whole(&bench, &id), before);
+        assert_line_of(&approve_and_run(&bench).await, &bench, ann, ADOPTED);
+        assert_eq!(whole(&bench, &id)["externalId"], json!(bench.external_id(ann)));
+        bench.assert_quiet().await;
+    }
+}

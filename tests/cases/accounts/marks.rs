@@ -149,3 +149,54 @@ async fn a_marked_account_that_is_reached_by_its_address_is_judged_by_its_mark_t
         assert_eq!(whole(&bench, &id), before);
     }
 }
+
+/// Without `externalId` as a search, a marked account is found in a listing or on the way to somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marked_account_is_linked_although_another_account_has_the_login_that_its_person_has_now() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        let id = add_marked(&bench, "ann.before", &bench.external_id(ann), false);
+        let in_the_way = bench.add_account("ann", true);
+        let ended = bench.run().await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert_line_of(&ended, &bench, ann, ADOPTED);
+        let reason = &line_of(&ended, &bench, ann).reason;
+        assert!(reason.contains(&format!("account {in_the_way} has the new one")), "{ended:#?}");
+        let link = bench.link(ann).await.unwrap();
+        assert_eq!(
+            (link.target_id.as_str(), link.user_name.as_str()),
+            (id.as_str(), "ann.before@acme.example")
+        );
+        let shown = bench.world().account_by_id(&id).unwrap();
+        assert_eq!((shown.active(), shown.at("/userName")), (true, json!("ann.before@acme.example")));
+        let again = bench.run().await;
+        assert_eq!(line_of(&again, &bench, ann).action, Verb::Block, "the name is blocked: {again:#?}");
+        // Once the name is free, it is a rename like any other.
+        bench.world().delete_account(&in_the_way);
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert_eq!(bench.account("ann").id, id);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marked_account_that_waits_for_approval_is_found_by_a_run_of_that_person_alone() {
+    for vendor in BOTH {
+        // Marks cannot be searched: the full run sees this one on the way to whoever has its login.
+        let bench = Bench::new(vendor).await.target("dialect = \"wrike\"");
+        let bench = bench.tables("[sync.adopt]\nmode = \"hold\"");
+        bench.staff(["zoe", "yan"]);
+        bench.begin().await;
+        let renamed = bench.hire("anna");
+        bench.hire("ann");
+        let account = add_marked(&bench, "ann", &bench.external_id(renamed), true);
+        assert_line_of(&bench.run().await, &bench, renamed, ADOPTION_HELD);
+        let ended = bench.run_who(Selection::Ids(vec![bench.source_id(renamed)])).await;
+        assert_line_of(&ended, &bench, renamed, ADOPTION_HELD);
+        assert_eq!(bench.accounts().len(), 3, "nobody gets a second account: {ended:#?}");
+        let ended = approve_and_run(&bench).await;
+        assert_line_of(&ended, &bench, renamed, ADOPTED);
+        assert_eq!(bench.world().account_by_id(&account).unwrap().user_name(), "anna@acme.example");
+    }
+}

@@ -143,3 +143,42 @@ async fn an_approved_succession_is_dropped_where_the_predecessor_came_back() {
         assert!(!bench.is_active("ann"), "{ended:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_gets_access_where_the_workspace_does_not_show_who_has_it() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.habits(|habits| habits.active_hidden = true);
+        let (_, again) = rehired(&bench, |world, person| world.delete(person)).await;
+        bench.run().await;
+        assert!(!bench.is_active("ann"), "the predecessor's access is taken");
+        let ended = approve_and_run(&bench).await;
+        assert_line_of(&ended, &bench, again, SUCCEEDED);
+        assert!(bench.is_active("ann"), "{ended:#?}");
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_of_an_account_that_was_made_anew_passes_the_door_although_the_old_link_has_the_login() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        bench.begin().await;
+        let (old, mark) = (bench.source_id(ann), bench.external_id(ann));
+        bench.world().delete(ann);
+        bench.run().await;
+        // Somebody deletes the account and makes one anew, with the same login and the same mark.
+        bench.world().delete_account(&bench.account("ann").id);
+        let anew = add_marked(&bench, "ann", &mark, false);
+        let again = bench.hire("ann");
+        let ended = bench.run().await;
+        assert_line_of(&ended, &bench, again, SUCCESSION_HELD);
+        assert!(line_of(&ended, &bench, again).reason.contains(old.as_str()), "{ended:#?}");
+        let ended = approve_and_run(&bench).await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        assert_line_of(&ended, &bench, again, SUCCEEDED);
+        assert_eq!(bench.link(again).await.unwrap().target_id.as_str(), anew);
+        assert!(bench.is_active("ann"));
+        bench.assert_quiet().await;
+    }
+}

@@ -37,7 +37,8 @@ pub struct InFlight {
     pub sent_at: Millis,
     /// How often it was read back in vain.
     pub tries: u32,
-    /// When a search that may decide it came back empty for the first time.
+    /// When a search that may decide it came back empty for the first time; of a write that was given up and may come late:
+    /// since when.
     pub first_empty_at: Option<Millis>,
 }
 
