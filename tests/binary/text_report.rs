@@ -98,7 +98,7 @@ fn a_mixed_run_shows_leavers_first_and_each_change_from_old_to_new() {
           name.givenName: "Fay"
           title: "Engineer"
           userName: "fay@acme.example"
-      ! blocked   gus@elsewhere.example  gus@elsewhere.example is outside scope.domains
+      ! blocked     gus@elsewhere.example  gus@elsewhere.example is outside scope.domains
       . skipped     hal@acme.example  not activated at the source yet (lifecycle.on_pending = "wait")
 
     Done: 1 created, 2 updated, 1 reactivated, 2 deactivated, 1 blocked, 1 skipped, 3 unchanged.

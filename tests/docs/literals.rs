@@ -33,9 +33,9 @@ const NO_MESSAGES: &[(&str, &str)] = &[
     ("core/expression.rs", "templates"),
     ("core/mapping/trace.rs", "the answers of `explain` explain themselves"),
     ("model/explain.rs", "the answers of `explain` explain themselves"),
-    ("reconcile/explain.rs", "the answers of `explain` explain themselves"),
-    ("target/scim/body.rs", "what cannot happen"),
-    ("target/scim/fault.rs", "words by which other people's refusals are recognised"),
+    ("operations/explain.rs", "the answers of `explain` explain themselves"),
+    ("scim/body.rs", "what cannot happen"),
+    ("scim/fault.rs", "words by which other people's refusals are recognised"),
 ];
 
 /// Every literal of the sources, but for tests and [`NO_MESSAGES`]; with `all`, those too (not tests).

@@ -46,6 +46,8 @@ fn flatten(tree: &str, prefix: &[String], found: &mut Vec<Module>) {
     let mut module = prefix.to_vec();
     module.extend(path.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned));
     match list {
+        // Not a tree at all, but words that look like the beginning of one.
+        Some(_) if path.is_empty() => {}
         Some(list) => flatten(list, &module, found),
         None if module.len() > prefix.len() => {
             if module.last().is_some_and(|last| last == "self") {

@@ -73,8 +73,8 @@ impl Case<'_> {
 
 #[test]
 fn each_situation_has_its_verb() {
+    use Eligibility::{Leaver, OutOfScope, Pending, Suspended};
     use LinkState::{Active, Deactivated, Gone, Inactive};
-    let leaver = |cause| Eligibility::Leaver(cause);
     let several = || Match::Several("two of them".to_owned());
     let elsewhere = || Match::LinkedElsewhere("somebody's".to_owned());
     let successor = |tie| Match::LinkedToGone {
@@ -106,26 +106,16 @@ fn each_situation_has_its_verb() {
         (qualifies(), None, successor(Tie::Link), Some((Verb::Adopt, Situation::Successor))),
         (qualifies(), None, successor(Tie::Mark), Some((Verb::Adopt, Situation::Successor))),
         (qualifies(), None, unknown_mark(), Some((Verb::Adopt, Situation::Found))),
-        (Eligibility::Pending, None, Match::None, Some((Verb::Skip, Situation::Waiting))),
-        (Eligibility::Pending, in_state(Active), Match::None, None),
-        (
-            Eligibility::Suspended,
-            in_state(Active),
-            Match::None,
-            Some((Verb::Deactivate, Situation::Suspended)),
-        ),
-        (Eligibility::Suspended, in_state(Deactivated(NOW)), Match::None, None),
-        (Eligibility::Suspended, None, Match::None, Some((Verb::Skip, Situation::Gone))),
-        (leaver(other), in_state(Active), Match::None, Some((Verb::Deactivate, Situation::Leaver))),
-        (leaver(RemovalCause::Disabled), in_state(Gone(NOW)), Match::None, None),
-        (leaver(RemovalCause::NotAssigned), None, Match::None, Some((Verb::Skip, Situation::Gone))),
-        (
-            Eligibility::OutOfScope,
-            in_state(Active),
-            Match::None,
-            Some((Verb::Deactivate, Situation::OutOfScope)),
-        ),
-        (Eligibility::OutOfScope, None, Match::None, Some((Verb::Skip, Situation::Gone))),
+        (Pending, None, Match::None, Some((Verb::Skip, Situation::Waiting))),
+        (Pending, in_state(Active), Match::None, None),
+        (Suspended, in_state(Active), Match::None, Some((Verb::Deactivate, Situation::Suspended))),
+        (Suspended, in_state(Deactivated(NOW)), Match::None, None),
+        (Suspended, None, Match::None, Some((Verb::Skip, Situation::Gone))),
+        (Leaver(other), in_state(Active), Match::None, Some((Verb::Deactivate, Situation::Leaver))),
+        (Leaver(RemovalCause::Disabled), in_state(Gone(NOW)), Match::None, None),
+        (Leaver(RemovalCause::NotAssigned), None, Match::None, Some((Verb::Skip, Situation::Gone))),
+        (OutOfScope, in_state(Active), Match::None, Some((Verb::Deactivate, Situation::OutOfScope))),
+        (OutOfScope, None, Match::None, Some((Verb::Skip, Situation::Gone))),
         (
             Eligibility::Blocked("odd".to_owned()),
             in_state(Active),

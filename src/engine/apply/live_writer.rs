@@ -290,14 +290,10 @@ impl<'a, O: Observe, P: Provision> LiveWriter<'a, O, P> {
 
     /// Adoption, update, reactivation: one write to an account that exists; an adoption may need none.
     pub(crate) async fn update(&self, approved: Approved, is_approved: bool) -> ActionResult {
-        if Approved::action(&approved).target_id.is_none() {
+        let planned = Approved::action(&approved);
+        if planned.target_id.is_none() {
             let why = "there is no account to write to".to_owned();
-            return ActionResult::waiting(
-                Approved::action(&approved),
-                Outcome::Deferred,
-                WaitsFor::Retry,
-                why,
-            );
+            return ActionResult::waiting(planned, Outcome::Deferred, WaitsFor::Retry, why);
         }
         let recorded = match self.pass_door(approved, is_approved).await {
             Ok(recorded) => recorded,

@@ -58,10 +58,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                 WriteResult { outcome: Outcome::Disabled, waits_for: Some(WaitsFor::Pause), ..base }
             }
             RefusalClass::NoSeat if takes_a_seat(action) => {
-                if action.verb == Verb::Create {
-                    let mut no_seat = self.no_seat.lock().unwrap_or_else(PoisonError::into_inner);
-                    *no_seat = Some(detail.clone());
-                }
+                self.note_no_seat(action, &detail);
                 WriteResult {
                     outcome: Outcome::Held,
                     waits_for: Some(WaitsFor::Seat),
@@ -90,6 +87,16 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             | RefusalClass::StillActive
             | RefusalClass::NotOffered
             | RefusalClass::Server => failed(base),
+        }
+    }
+}
+
+impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
+    /// Only a creation that lacks a seat stops further creations.
+    fn note_no_seat(&self, action: &PlannedAction, detail: &str) {
+        if action.verb == Verb::Create {
+            let mut no_seat = self.no_seat.lock().unwrap_or_else(PoisonError::into_inner);
+            *no_seat = Some(detail.to_owned());
         }
     }
 }
