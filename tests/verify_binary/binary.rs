@@ -96,7 +96,9 @@ fn the_text_tells_counts_first_then_each_finding_and_what_to_do() {
     stage.sim.world().edit(people[3], |dan| dan.title = Some("Lead".to_owned()));
     stage.sim.world().add_account(&json!({"id": "by-hand", "userName": "zoe@acme.example", "active": true}));
     let ran = stage.run(&["verify", "--all"]).exits(0);
-    let accounts = stage.sim.world().accounts();
+    let mut accounts = stage.sim.world().accounts();
+    // Several were made at once, in any order.
+    accounts.sort_by(|one, other| one.user_name().cmp(other.user_name()));
     let mut text = stage.redact(&ran.stdout);
     for (index, account) in accounts.iter().enumerate() {
         text = text.replace(&account.id, &format!("[account {index}]"));
