@@ -207,7 +207,8 @@ pub struct OwedChange {
     pub refusals: u32,
     /// When the daemon tries again by itself.
     pub next_try_at: Option<Millis>,
-    /// Full runs to wait; 0 = the next one tries. Removals are tried in every run.
+    /// Full runs from the last one that was counted to the one that tries: up to 1, the next one tries. Removals are tried
+    /// in every run.
     pub wait_runs: u32,
     /// What it waits for.
     pub waits_for: WaitsFor,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::drift::DriftCounts;
 use super::id::SourceId;
-use super::owed::{OwedClass, WaitsFor};
+use super::owed::{OwedChange, OwedClass, WaitsFor};
 use super::plan::{RemovalKind, Verb};
 use super::report::{RunResult, Trigger};
 use super::time::{Millis, maybe_rfc3339, rfc3339};
@@ -347,6 +347,33 @@ pub struct FailingPerson {
     pub wait_runs: u32,
     /// The target's words.
     pub detail: String,
+}
+
+impl FailingPerson {
+    /// What is owed as somebody who is failing: it was tried in vain, and is tried again by itself. `None` for what waits for
+    /// anything else.
+    pub fn of(owed: &OwedChange) -> Option<FailingPerson> {
+        let is_tried = match owed.waits_for {
+            WaitsFor::Retry | WaitsFor::Unsettled => owed.attempts > 0 && owed.class != OwedClass::Look,
+            WaitsFor::Look
+            | WaitsFor::Proof
+            | WaitsFor::Approval
+            | WaitsFor::Pause
+            | WaitsFor::Seat
+            | WaitsFor::Switch
+            | WaitsFor::Date
+            | WaitsFor::Decision => false,
+        };
+        is_tried.then(|| FailingPerson {
+            user: owed.user.clone(),
+            source_id: owed.source_id.clone(),
+            failures: owed.attempts,
+            since: owed.since,
+            // The next run is counted before it asks.
+            wait_runs: owed.wait_runs.saturating_sub(1),
+            detail: owed.detail.clone(),
+        })
+    }
 }
 
 /// Quarantine.

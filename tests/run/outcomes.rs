@@ -8,7 +8,9 @@ use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::Verb;
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::sim::{Cut, Effect, Fault, Peer, Reply, RetryAfter, scim_error, scim_rate_limited};
+use rosterd::model::time::Millis;
+use rosterd::sim::{Cut, Effect, Fault, Peer, PersonId, Reply, RetryAfter, scim_error, scim_rate_limited};
+use rosterd::store::Snapshot;
 use serde_json::json;
 
 use crate::support::Bench;
@@ -209,6 +211,33 @@ async fn one_persons_failure_is_one_persons_failure_and_waits_a_growing_number_o
         bench.run_for(&[&name]).await.assert_line(&name, Verb::Create, Outcome::Applied);
         bench.assert_quiet().await;
     }
+}
+
+/// How many full runs somebody still waits, as `status` and as `explain` have it.
+async fn waits_of(bench: &Bench, person: PersonId) -> (Option<u32>, Option<u32>) {
+    let snapshot = Snapshot::open(&bench.directory.path().join("state")).await.unwrap();
+    let recorded = snapshot.recorded(vec!["default".to_owned()], Millis::now()).await.unwrap();
+    let id = bench.source_id(person);
+    let stored = snapshot.stored("default", vec![id], Millis::now()).await.unwrap();
+    let in_status = recorded[0].failing.first.first().map(|failing| failing.wait_runs);
+    (in_status, stored.people[0].failing.as_ref().map(|failing| failing.wait_runs))
+}
+
+#[tokio::test]
+async fn nothing_waits_longer_than_a_day_and_status_and_explain_say_it_as_the_run_does_it() {
+    let bench = Bench::okta().await;
+    let ann = bench.hire("ann");
+    let refuse = scim_error(400, Some("invalidValue"), "userName is reserved");
+    bench.sim.faults().add(Fault::on(Peer::Scim).method("POST").then(Effect::Answer(refuse)));
+    for _ in 0..4 {
+        bench.run().await;
+    }
+    assert_eq!(waits_of(&bench, ann).await, (Some(3), Some(3)));
+    bench.pass(Duration::from_secs(25 * 3600));
+    assert_eq!(waits_of(&bench, ann).await, (Some(0), Some(0)));
+    bench.sim.clear_requests();
+    bench.run().await;
+    assert!(!bench.writes().is_empty(), "it is tried");
 }
 
 #[tokio::test]

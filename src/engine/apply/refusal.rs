@@ -39,11 +39,8 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                 LinkWrite::Keep,
             )
         };
-        let failed = |base: WriteResult| WriteResult {
-            settled: IntentOutcome::Refused,
-            outcome: Outcome::Failed,
-            ..base
-        };
+        let (settled, outcome) = (IntentOutcome::Refused, Outcome::Failed);
+        let failed = |base: WriteResult| WriteResult { settled, outcome, ..base };
         match refusal.class {
             RefusalClass::Credentials => {
                 WriteResult { stop: Some(StopReason::CredentialsRefused(detail)), ..base }
@@ -67,8 +64,8 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                 }
             }
             RefusalClass::NotFound => {
-                let gone =
-                    link.map(|link| settle_state(link, LinkState::Gone(Millis::now()), action.observation));
+                let state = LinkState::Gone(Millis::now());
+                let gone = link.map(|link| settle_state(link, state, action.observation));
                 WriteResult {
                     outcome: Outcome::Failed,
                     detail: Some(format!("the account is gone at the target: {detail}")),

@@ -224,26 +224,7 @@ fn failing(
     sync: &str,
     id: &SourceId,
 ) -> Result<Option<FailingPerson>, StoreError> {
-    Ok(transaction
-        .query_row(
-            "SELECT user_name, attempts, since, max(coalesce(retry_run, 0) - sync.runs - 1, 0), detail
-             FROM owed JOIN sync ON sync.name = owed.sync
-             WHERE owed.sync = ?1 AND source_id = ?2 AND class <> 'look' AND attempts > 0
-               AND waits_for IN ('retry', 'unsettled')
-             ORDER BY class <> 'removal' LIMIT 1",
-            params![sync, id.as_str()],
-            |row| {
-                Ok(FailingPerson {
-                    user: row.get(0)?,
-                    source_id: id.clone(),
-                    failures: row.get(1)?,
-                    since: Millis(row.get(2)?),
-                    wait_runs: row.get(3)?,
-                    detail: row.get(4)?,
-                })
-            },
-        )
-        .optional()?)
+    Ok(owed_of_person(transaction, sync, id.as_str())?.iter().find_map(FailingPerson::of))
 }
 
 /// What waits for an approval, and what was approved and not sent yet.

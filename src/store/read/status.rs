@@ -6,7 +6,6 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::core::planner::KEPT_BY_LIFECYCLE;
 use crate::core::status::Recorded;
-use crate::model::id::SourceId;
 use crate::model::link::REFUSAL_REST_MILLIS;
 use crate::model::report::RunResult;
 use crate::model::status::{
@@ -22,9 +21,6 @@ use crate::store::state::pins::paused_until;
 use crate::store::state::runs::health;
 use crate::store::{Hold, Snapshot, StoreError};
 
-/// People to whom something was sent in vain, as a view of what is owed.
-const FAILING: &str =
-    "owed.sync = ?1 AND class <> 'look' AND attempts > 0 AND waits_for IN ('retry', 'unsettled')";
 /// Failing people who are shown.
 const FAILING_SHOWN: u32 = 3;
 
@@ -238,26 +234,14 @@ fn hold_status(hold: &Hold) -> HoldStatus {
 
 /// Those who have been failing the longest, at most so many, and how many there are.
 pub(crate) fn failing(transaction: &Transaction<'_>, sync: &str, shown: u32) -> Result<Failures, StoreError> {
-    let count: i64 =
-        transaction
-            .query_row(&format!("SELECT count(*) FROM owed WHERE {FAILING}"), [sync], |row| row.get(0))?;
-    let sql = format!(
-        "SELECT user_name, source_id, attempts, since,
-                max(coalesce(retry_run, 0) - (SELECT runs FROM sync WHERE name = ?1) - 1, 0), detail
-         FROM owed WHERE {FAILING} ORDER BY since, source_id LIMIT ?2"
-    );
-    let mut statement = transaction.prepare(&sql)?;
-    let first = statement.query_map(params![sync, shown], |row| {
-        Ok(FailingPerson {
-            user: row.get(0)?,
-            source_id: SourceId::new(row.get::<_, String>(1)?),
-            failures: row.get(2)?,
-            since: Millis(row.get(3)?),
-            wait_runs: row.get(4)?,
-            detail: row.get(5)?,
-        })
-    })?;
-    Ok(Failures { count: count as u64, first: first.collect::<Result<_, _>>()? })
+    let owed = owed_in(transaction, sync)?;
+    let mut first: Vec<FailingPerson> = owed.iter().filter_map(FailingPerson::of).collect();
+    let count = first.len() as u64;
+    first.sort_by(|one, other| {
+        (one.since, one.source_id.as_str()).cmp(&(other.since, other.source_id.as_str()))
+    });
+    first.truncate(shown as usize);
+    Ok(Failures { count, first })
 }
 
 fn by_attribute(
