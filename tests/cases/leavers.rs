@@ -564,3 +564,18 @@ async fn one_record_that_cannot_be_read_keeps_nobody_elses_dismissal_from_being_
     assert_eq!((ended.facts.summary.deactivate, ended.facts.summary.held), (1, 6), "{ended:#?}");
     assert_eq!(ended.code, exit::HELD, "{ended:#?}");
 }
+
+#[tokio::test]
+async fn a_removal_that_failed_in_a_full_run_is_due_again_by_itself_after_half_a_minute() {
+    let bench = Bench::okta().await;
+    let ann = bench.staff(["ann", "ben", "cleo"])[0];
+    bench.begin().await;
+    bench.world().unassign(ann);
+    refuse_patches(&bench, &["ann"], 503, "down");
+    let before = Millis::now();
+    bench.run().await.assert_line("ann", Verb::Deactivate, Outcome::Failed);
+    let snapshot = Snapshot::open(&bench.directory.path().join("state")).await.unwrap();
+    let due = snapshot.next_removal_try(&bench.name).await.unwrap().unwrap();
+    assert!((30_000..300_000).contains(&due.since(before)), "{due:?} after {before:?}");
+    assert_eq!(snapshot.due_removals(&bench.name, due).await.unwrap(), [bench.source_id(ann)]);
+}

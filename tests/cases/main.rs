@@ -6,6 +6,7 @@
 mod support;
 
 mod accounts;
+mod clock;
 mod guards;
 mod leavers;
 mod people;

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::accounts::{BOTH, approve, line_of};
 use crate::support::{Bench, Ended, WIDE_LIMITS};
 
-fn source_of(vendor: Vendor) -> Peer {
+pub(crate) fn source_of(vendor: Vendor) -> Peer {
     match vendor {
         Vendor::Okta => Peer::Okta,
         Vendor::OneLogin => Peer::OneLogin,

@@ -311,3 +311,47 @@ fn a_name_that_nobody_has_holds_whom_the_filter_leaves_out_and_nobody_else() {
     assert!(guard_report.reason_to_hold(&out).is_some_and(|reason| reason.contains("user.departmnt")));
     assert_eq!(guard_report.reason_to_hold(&gone), None);
 }
+
+#[test]
+fn where_nothing_is_planned_nothing_trips_however_much_was_sent() {
+    let many = Sent { removals: 90, updates: 90, reactivations: 90, creates: 900 };
+    let ledger = Ledger { hour: many, day: many, ..population(100) };
+    let guard_report = judge(&Intent { unattended: true, ..Intent::default() }, &ledger, &limits());
+    let tripped: Vec<&str> =
+        guard_report.facts().iter().filter(|fact| fact.tripped).map(|fact| &*fact.guard).collect();
+    assert!(!guard_report.facts().is_empty() && tripped.is_empty(), "{tripped:?}");
+    assert_eq!(guard_report.held(class(Verb::Update)), None);
+}
+
+#[test]
+fn the_report_has_the_share_with_one_decimal_and_of_two_kinds_the_one_that_trips() {
+    let value = |guard_report: &GuardReport, guard: &str| {
+        let facts: Vec<_> = guard_report.facts().iter().filter(|fact| fact.guard == guard).collect();
+        assert_eq!(facts.len(), 1, "one line a guard: {facts:?}");
+        (facts[0].value, facts[0].tripped)
+    };
+    let guard_report = judged(Verb::Deactivate, 1, population(30), false);
+    assert_eq!(value(&guard_report, "max_removals_percent"), (3.3, false));
+    assert_eq!(value(&guard_report, "max_removals"), (1.0, false));
+    assert_eq!(
+        value(&judged(Verb::Deactivate, 1, population(0), false), "max_removals_percent"),
+        (0.0, false)
+    );
+    // Forty unassigned of a hundred trip; the one who is dismissed does not hide that.
+    let mut intent = Intent::default();
+    intent.add(&leaver(0, RemovalCause::Disabled));
+    (1..=40).for_each(|number| intent.add(&leaver(number, RemovalCause::NotAssigned)));
+    let guard_report = judge(&intent, &population(100), &limits());
+    assert_eq!(value(&guard_report, "max_removals_percent"), (41.0, true));
+    assert_eq!(intent.total(), 41);
+}
+
+#[test]
+fn a_plan_counts_everybody_to_whom_something_would_be_sent() {
+    let mut intent = Intent::default();
+    for verb in [Verb::Deactivate, Verb::Update, Verb::Reactivate, Verb::Create, Verb::Adopt, Verb::Skip] {
+        intent.add(&action(verb));
+        intent.add(&PlannedAction { source_id: SourceId::new("2"), ..action(verb) });
+    }
+    assert_eq!(intent.total(), 10, "two of each, and nobody who is skipped");
+}
