@@ -1,7 +1,7 @@
 //! The long-running service: when to run, and whom to tell.
 //!
 //! What lives here: everything that only a process that stays needs: one loop over one closed [`Event`] enum; runs,
-//! the watch and clients are tasks that send it events. What must not: how a run goes (`reconcile`), what a command
+//! the watch and clients are tasks that send it events. What must not: how a run goes (`engine`), what a command
 //! prints (`app`).
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The explanation of one person: what is stored and what was seen, put together and said in sentences.
 //!
 //! What lives here: which fact means what for a reader, and what to do next. What must not: decisions (the line of the
-//! planner's own action is what is explained), reading (`store`, `reconcile`), layout (`report`).
+//! planner's own action is what is explained), reading (`store`, `engine`), layout (`report`).
 
 use super::eligibility::{Eligibility, lifecycle_of};
 use super::lifecycle::Lifecycle;

@@ -1,7 +1,7 @@
 //! Looking at people one by one: whom the watch heard of, and whose removal or unsettled write is due.
 //!
 //! What lives here: who is looked at and when, and whether a look came to something final. What must not: how a look goes
-//! (`reconcile`), and what an event means (`source`).
+//! (`engine`), and what an event means (`source`).
 //!
 //! *Invariant*: a look ends, person by person, when it came to something final: acknowledged, nothing wanted, held or
 //! decided. That a run ended well ends none.

@@ -1,6 +1,6 @@
 //! Verifications: on their own schedule, or asked for by a client. One full run or verification of a sync at a time.
 //!
-//! What lives here: when one is due, and what becomes of its end. What must not: how it goes (`reconcile`).
+//! What lives here: when one is due, and what becomes of its end. What must not: how it goes (`engine`).
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

@@ -10,8 +10,7 @@ use crate::engine::apply::writer::{DryRunWriter, StopReason};
 use crate::engine::clock_check::trust_in_clock;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
-use crate::engine::gather::read_set::Gathered;
-use crate::engine::gather::read_set::People;
+use crate::engine::gather::read_set::ReadSet;
 use crate::engine::heartbeat::beat;
 use crate::engine::live_run::LiveRun;
 use crate::engine::plan::Plan;
@@ -36,34 +35,37 @@ use crate::store::{HoldScope, OwedScope};
 pub(crate) async fn plan_and_apply<O: Observe, P: Provision>(
     context: &RunContext<'_, O>,
     selection: &Selection,
-    gathered: Gathered,
+    mut read_set: ReadSet,
     saved_plan: Option<&[ActionRecord]>,
     live: Option<&LiveRun<'_, P>>,
     totals: &mut RunTotals,
 ) -> Result<(), RunError> {
-    let Gathered { people, witnesses, complete_read_at, newly_absent, shown_again, looks, users, pages } =
-        gathered;
     totals.passes += 1;
-    totals.users = users;
-    totals.pages += pages;
+    totals.users = read_set.users;
+    totals.pages += read_set.pages;
+    let complete_read_at = read_set.complete_read_at;
     totals.complete = complete_read_at.is_some();
+    let witnesses = std::mem::take(&mut read_set.witnesses);
     let prover =
         Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, complete_read_at);
     let read = complete_read_at.unwrap_or_else(Observation::now);
-    let scopes = Scopes::of(selection, saved_plan, &people, read);
-    let lines = line_scope(selection, saved_plan, &people);
+    let scopes = Scopes::of(selection, saved_plan, &read_set, read);
+    let lines = line_scope(selection, saved_plan, &read_set);
     if let Some(LiveRun { access, tenure, .. }) = live {
         // Before planning: a full run that read earlier must not act on what it saw then.
+        let looks = std::mem::take(&mut read_set.looks);
         access.store.note_looks(tenure, looks).await?;
-        access.store.note_absences(tenure, newly_absent, shown_again, read.at).await?;
+        let missed = std::mem::take(&mut read_set.newly_absent);
+        let shown_again = std::mem::take(&mut read_set.shown_again);
+        access.store.note_absences(tenure, missed, shown_again, read.at).await?;
     }
     let asks_holds = selection.is_full() && saved_plan.is_none();
     let decisions =
-        Decisions::load(context, !people.candidates.is_empty(), asks_holds, Millis::now()).await?;
+        Decisions::load(context, !read_set.candidates.is_empty(), asks_holds, Millis::now()).await?;
     let mut matcher = saved_plan.map(|actions| SavedPlanMatcher::new(actions, &totals.done));
-    let mut maker = PlanMaker::new(context, people, &prover, &decisions, Millis::now()).await?;
+    let mut maker = PlanMaker::new(context, read_set, &prover, &decisions, Millis::now()).await?;
     let mut leavers = maker.leavers(matcher.as_mut()).await?;
-    // Of a saved plan nothing is live before all of it was compared.
+    // Of a saved plan nothing is written before all of it was compared.
     let mut others = match &matcher {
         None => None,
         Some(_) => Some(maker.others(matcher.as_mut(), &prover).await?),
@@ -106,7 +108,7 @@ impl Scopes {
     fn of(
         selection: &Selection,
         saved_plan: Option<&[ActionRecord]>,
-        people: &People,
+        read_set: &ReadSet,
         read: Observation,
     ) -> Scopes {
         // A saved plan asks about its own people, and about nothing else that they want.
@@ -118,8 +120,8 @@ impl Scopes {
                 Scopes { holds: HoldScope::Everybody(read.number), owed: OwedScope::Everybody(read.number) }
             }
             Selection::Named(_) | Selection::Ids(_) => Scopes {
-                holds: HoldScope::Named(people.named.clone()),
-                owed: OwedScope::These(people.named.clone(), read.number),
+                holds: HoldScope::Named(read_set.named.clone()),
+                owed: OwedScope::These(read_set.named.clone(), read.number),
             },
         }
     }

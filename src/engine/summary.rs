@@ -8,7 +8,7 @@ use crate::core::quarantine::quarantine;
 use crate::engine::apply::writer::StopReason;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
-use crate::engine::gather::read_set::People;
+use crate::engine::gather::read_set::ReadSet;
 use crate::engine::live_run::LiveRun;
 use crate::engine::selection::Selection;
 use crate::http::counters::Counters;
@@ -75,14 +75,14 @@ impl RunStart {
 pub(crate) fn line_scope(
     selection: &Selection,
     saved_plan: Option<&[ActionRecord]>,
-    people: &People,
+    read_set: &ReadSet,
 ) -> LineScope {
     match (selection, saved_plan) {
         (_, Some(actions)) => {
             LineScope::These(actions.iter().filter_map(|action| action.source_id.clone()).collect())
         }
         (Selection::Everybody, None) => LineScope::Everybody,
-        (Selection::Named(_) | Selection::Ids(_), None) => LineScope::These(people.named.clone()),
+        (Selection::Named(_) | Selection::Ids(_), None) => LineScope::These(read_set.named.clone()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why one person has the account they have, or none: the noun behind `explain` and the status page's search.
 //!
-//! Field names here are those of `rosterd.explain/1`. What must not live here: how it is found out (`reconcile`, `store`),
+//! Field names here are those of `rosterd.explain/1`. What must not live here: how it is found out (`engine`, `store`),
 //! what the sentences are (`core::explain`).
 
 use std::collections::BTreeMap;

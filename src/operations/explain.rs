@@ -161,11 +161,11 @@ async fn one<O: Observe>(
     let read = context.source.point_read(&id, context.lane()).await?;
     let candidate = candidate_of(context, &id, link.as_ref(), &read);
     let eligibility = candidate.as_ref().map(|candidate| candidate.eligibility.clone());
-    let gathered = gather(context, vec![(id.clone(), candidate)]).await?;
-    let (listed, witnesses) = (gathered.people.listed.clone(), gathered.witnesses.clone());
+    let read_set = gather(context, vec![(id.clone(), candidate)]).await?;
+    let (listed, witnesses) = (read_set.listed.clone(), read_set.witnesses.clone());
     let nothing: Option<&LiveRun<'_, Provisioner>> = None;
     let mut totals = RunTotals::default();
-    plan_and_apply(context, &Selection::Ids(vec![id.clone()]), gathered, None, nothing, &mut totals).await?;
+    plan_and_apply(context, &Selection::Ids(vec![id.clone()]), read_set, None, nothing, &mut totals).await?;
     stopped(&totals)?;
     let record: Option<ActionRecord> = totals.records.iter()?.next().transpose()?;
     let prover = Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, None);

@@ -17,8 +17,7 @@ use crate::engine::context::{RetryWait, RunContext};
 use crate::engine::error::RunError;
 use crate::engine::gather::read::everybody_closely;
 use crate::engine::gather::read_set::Candidate;
-use crate::engine::gather::read_set::Gathered;
-use crate::engine::gather::read_set::People;
+use crate::engine::gather::read_set::ReadSet;
 use crate::engine::live_run::{LiveAccess, LiveRun};
 use crate::engine::pass::plan_and_apply;
 use crate::engine::run::{FinishedRun, RunRefusal, defect, health_after, stopped};
@@ -141,7 +140,7 @@ pub async fn verify<O: Observe + Sync, P: Provision + Sync>(
     FinishedVerification { facts: verify_facts, findings, repair, refusal }
 }
 
-/// What is gathered on the way.
+/// What is read_set on the way.
 struct Verifying<'a, P> {
     totals: RunTotals,
     found: Found,
@@ -167,7 +166,7 @@ async fn phases<'a, O: Observe, P: Provision>(
     }
     let since = Millis::now();
     let found = &mut verifying.found;
-    let gathered = compare(context, spec, since, found).await?;
+    let read_set = compare(context, spec, since, found).await?;
     found.complete = true;
     let people = found.to_repair_ids();
     match (access, tenure) {
@@ -187,7 +186,7 @@ async fn phases<'a, O: Observe, P: Provision>(
         (_, _) => context.corrected = std::mem::take(&mut found.corrected),
     }
     verifying.repairing = true;
-    repair(context, people, gathered, verifying).await
+    repair(context, people, read_set, verifying).await
 }
 
 /// Reads both sides completely and compares them. Gives what a plan needs to know of the source.
@@ -196,10 +195,10 @@ async fn compare<O: Observe>(
     spec: &VerifySpec,
     since: Millis,
     found: &mut Found,
-) -> Result<Gathered, RunError> {
-    let mut gathered = everybody_closely(context).await?;
-    (found.users, found.pages, found.source_complete) = (gathered.users, gathered.pages, true);
-    let mut comparison = Comparison::new(context, spec, since, &mut gathered, found).await?;
+) -> Result<ReadSet, RunError> {
+    let mut read_set = everybody_closely(context).await?;
+    (found.users, found.pages, found.source_complete) = (read_set.users, read_set.pages, true);
+    let mut comparison = Comparison::new(context, spec, since, &mut read_set, found).await?;
     let mut interrupted = context.interrupted.clone();
     let mut cursor = ListCursor::default();
     loop {
@@ -220,24 +219,29 @@ async fn compare<O: Observe>(
         ))));
     }
     comparison.finish().await?;
-    Ok(gathered)
+    Ok(read_set)
 }
 
 async fn repair<O: Observe, P: Provision>(
     context: &RunContext<'_, O>,
     people: Vec<SourceId>,
-    gathered: Gathered,
+    read_set: ReadSet,
     verifying: &mut Verifying<'_, P>,
 ) -> Result<(), RunError> {
     let Verifying { totals, found, live, repairing: _ } = verifying;
     let candidates: Spool<Candidate> = std::mem::take(&mut found.to_repair);
     let named = people.iter().cloned().collect();
-    let people_to_plan = People { candidates, unchanged: 0, named, ..gathered.people };
-    let gathered =
-        Gathered { people: people_to_plan, newly_absent: Vec::new(), shown_again: Vec::new(), ..gathered };
+    let read_set = ReadSet {
+        candidates,
+        unchanged: 0,
+        named,
+        newly_absent: Vec::new(),
+        shown_again: Vec::new(),
+        ..read_set
+    };
     totals.passes = 1;
     let asked = people.len() as u64;
-    plan_and_apply(context, &Selection::Ids(people), gathered, None, live.as_ref(), totals).await?;
+    plan_and_apply(context, &Selection::Ids(people), read_set, None, live.as_ref(), totals).await?;
     if totals.stop == Some(StopReason::TimeIsUp) {
         totals.stop = None;
         totals.notes.push("max_apply was over; what is left is repaired by the next run".to_owned());

@@ -8,8 +8,8 @@ use crate::core::eligibility::{Eligibility, ScopeNames, eligibility};
 use crate::core::normalize::fold_address;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
+use crate::engine::gather::read_set::ReadSet;
 use crate::engine::gather::read_set::{Candidate, candidate};
-use crate::engine::gather::read_set::{Gathered, People};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::link::Link;
@@ -25,7 +25,7 @@ const MOST_UNREAD: usize = 5;
 const OTHER_WITNESSES: u32 = 3;
 
 /// Reads named people one by one. `who` may be a login, an e-mail, a source id or a target id.
-pub async fn named<O: Observe>(context: &RunContext<'_, O>, who: &[String]) -> Result<Gathered, RunError> {
+pub async fn named<O: Observe>(context: &RunContext<'_, O>, who: &[String]) -> Result<ReadSet, RunError> {
     let mut ids: Vec<SourceId> = Vec::new();
     let mut unknown = Vec::new();
     for name in who {
@@ -51,10 +51,7 @@ pub async fn named<O: Observe>(context: &RunContext<'_, O>, who: &[String]) -> R
 }
 
 /// Reads people by their ids. Whom the source cannot tell of while it tells of others is that person's trouble alone.
-pub async fn by_id<O: Observe>(
-    context: &RunContext<'_, O>,
-    ids: Vec<SourceId>,
-) -> Result<Gathered, RunError> {
+pub async fn by_id<O: Observe>(context: &RunContext<'_, O>, ids: Vec<SourceId>) -> Result<ReadSet, RunError> {
     let mut seen = Vec::with_capacity(ids.len());
     let (mut anybody, mut unread) = (false, Vec::new());
     for id in ids {
@@ -99,7 +96,7 @@ fn unreadable(id: &SourceId, link: Option<&Link>, error: &SourceError) -> Candid
 pub async fn gather<O: Observe>(
     context: &RunContext<'_, O>,
     seen: Vec<(SourceId, Option<Candidate>)>,
-) -> Result<Gathered, RunError> {
+) -> Result<ReadSet, RunError> {
     let mut candidates = Spool::default();
     let mut listed = HashSet::new();
     let mut unchanged = 0;
@@ -140,23 +137,17 @@ pub async fn gather<O: Observe>(
         .filter(|id| !ids.contains(id))
         .take(OTHER_WITNESSES as usize)
         .collect();
-    Ok(Gathered {
+    Ok(ReadSet {
         users: ids.len() as u64,
-        people: People {
-            candidates,
-            unchanged,
-            listed,
-            shared_logins,
-            untold_logins,
-            scope_names_nobody_has: Vec::new(),
-            named: ids.into_iter().collect(),
-        },
+        candidates,
+        unchanged,
+        listed,
+        shared_logins,
+        untold_logins,
+        named: ids.into_iter().collect(),
         witnesses,
-        complete_read_at: None,
-        newly_absent: Vec::new(),
-        shown_again: Vec::new(),
         looks,
-        pages: 0,
+        ..ReadSet::default()
     })
 }
 

@@ -1,13 +1,12 @@
 //! A complete read of the source: everybody, or nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
-use crate::engine::gather::read_set::{Gathered, People};
-use crate::engine::gather::read_set::{Roster, RosterBuilder};
+use crate::engine::gather::read_set::{ReadSet, ReadSetBuilder};
 use crate::engine::gather::uncertain_access::UncertainAccess;
 use crate::http::Lane;
 use crate::model::id::SourceId;
@@ -23,7 +22,7 @@ const PROGRESS_STEP: Duration = Duration::from_secs(1);
 const ASKED_WHEN_EMPTY: u32 = 5;
 
 /// Reads everybody. Complete or nothing.
-pub async fn everybody<O: Observe>(context: &RunContext<'_, O>) -> Result<Gathered, RunError> {
+pub async fn everybody<O: Observe>(context: &RunContext<'_, O>) -> Result<ReadSet, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
     let mut closely: HashSet<SourceId> =
         context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
@@ -32,7 +31,7 @@ pub async fn everybody<O: Observe>(context: &RunContext<'_, O>) -> Result<Gather
 }
 
 /// Reads everybody and gives every linked person who is listed a closer look, whether anything differs or not.
-pub async fn everybody_closely<O: Observe>(context: &RunContext<'_, O>) -> Result<Gathered, RunError> {
+pub async fn everybody_closely<O: Observe>(context: &RunContext<'_, O>) -> Result<ReadSet, RunError> {
     let links = context.snapshot.link_digests(context.sync_name()).await?;
     let linked = links.iter().map(|link| link.source_id.clone()).collect();
     read(context, links, linked).await
@@ -43,10 +42,10 @@ async fn read<O: Observe>(
     context: &RunContext<'_, O>,
     links: Vec<LinkDigest>,
     closely: HashSet<SourceId>,
-) -> Result<Gathered, RunError> {
+) -> Result<ReadSet, RunError> {
     let linked = links.len();
     let expected = context.snapshot.people_last_read(context.sync_name()).await?;
-    let mut builder = RosterBuilder::new(
+    let mut builder = ReadSetBuilder::new(
         context.mapping,
         &context.config.lifecycle,
         context.snapshot.digest_key(),
@@ -74,8 +73,7 @@ async fn read<O: Observe>(
     if people == 0 && linked > 0 {
         believe_that_nobody_is_left(context).await?;
     }
-    let roster = builder.seal(read)?;
-    Ok(gathered(roster))
+    Ok(builder.seal(read)?)
 }
 
 /// What the source gives next. A read that makes no progress ends; it may take as long as its pages need, and waits that
@@ -102,38 +100,6 @@ async fn with_progress<O: Observe, T>(
         context.source.vendor().display_name(),
         context.config.max_read.as_secs()
     )))
-}
-
-fn gathered(roster: Roster) -> Gathered {
-    let Roster {
-        candidates,
-        unchanged,
-        newly_absent,
-        shown_again,
-        witnesses,
-        scope_names_nobody_has,
-        shared_logins,
-        listed,
-        read,
-    } = roster;
-    Gathered {
-        people: People {
-            candidates,
-            unchanged,
-            listed,
-            shared_logins,
-            untold_logins: HashMap::new(),
-            scope_names_nobody_has,
-            named: HashSet::new(),
-        },
-        witnesses,
-        complete_read_at: Some(read.started_at()),
-        newly_absent,
-        shown_again,
-        looks: Vec::new(),
-        users: read.users(),
-        pages: read.pages(),
-    }
 }
 
 /// A 200 with nobody is believed only where some of the linked people, asked for one by one, are not assigned.

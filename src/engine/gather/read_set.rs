@@ -1,7 +1,7 @@
-//! The roster: what a complete read showed, in compact form, and what of it needs a closer look.
+//! The read set: what a read showed, in compact form, and what of it needs a closer look.
 //!
 //! Per linked person it keeps a digest and a mark; only those who differ go to the spool, with the account to be.
-//! *Invariant*: a [`Roster`] is only made from a [`CompleteRead`].
+//! *Invariant*: a [`ReadSet`] is complete only if it is made from a [`CompleteRead`].
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -57,7 +57,7 @@ struct Slot {
 
 /// Collects what a read shows, page by page.
 #[derive(Debug)]
-pub struct RosterBuilder<'a> {
+pub struct ReadSetBuilder<'a> {
     mapping: &'a Mapping,
     policy: &'a LifecyclePolicy,
     key: DigestKey,
@@ -70,30 +70,40 @@ pub struct RosterBuilder<'a> {
     people: u64,
 }
 
-/// What a complete read showed.
-#[derive(Debug)]
-pub struct Roster {
-    /// People who need a closer look, linked ones who are missing from the read included.
+/// The people of a run, and what the proofs need to know of how they were read.
+#[derive(Debug, Default)]
+pub struct ReadSet {
+    /// People who need a closer look, linked ones who are missing from a complete read included.
     pub candidates: Spool<Candidate>,
-    /// Linked people with nothing to do.
+    /// People with nothing to do.
     pub unchanged: u64,
-    /// Linked people whom this read missed and no earlier one had.
+    /// Who is listed at the source and has a link, for asking whether an identity is alive.
+    pub listed: HashSet<SourceId>,
+    /// Who shares a login with somebody else.
+    pub shared_logins: HashSet<SourceId>,
+    /// Whose login the source cannot be asked for, and why: whether somebody shares it is not known.
+    pub untold_logins: HashMap<SourceId, String>,
+    /// Names of `scope.filter` that nobody had.
+    pub scope_names_nobody_has: Vec<String>,
+    /// Whom a run of named people is about.
+    pub named: HashSet<SourceId>,
+    /// People listed, active and assigned: the positive control asks for them.
+    pub witnesses: Vec<SourceId>,
+    /// When the complete read began; `None` for named people. Only a [`CompleteRead`] gives one.
+    pub complete_read_at: Option<Observation>,
+    /// Linked people whom this complete read missed and no earlier one had.
     pub newly_absent: Vec<SourceId>,
     /// Linked people whom an earlier read missed and this one shows.
     pub shown_again: Vec<SourceId>,
-    /// People listed, active and assigned: the positive control asks for them.
-    pub witnesses: Vec<SourceId>,
-    /// Names of `scope.filter` that nobody had.
-    pub scope_names_nobody_has: Vec<String>,
-    /// Who shares a login with somebody else.
-    pub shared_logins: HashSet<SourceId>,
-    /// Who was listed at all and has a link, for asking whether an identity is alive.
-    pub listed: HashSet<SourceId>,
-    /// The proof of completeness.
-    pub read: CompleteRead,
+    /// People who were looked at one by one, and when.
+    pub looks: Vec<(SourceId, Observation)>,
+    /// People read.
+    pub users: u64,
+    /// Pages read.
+    pub pages: u64,
 }
 
-impl<'a> RosterBuilder<'a> {
+impl<'a> ReadSetBuilder<'a> {
     /// Starts from the links as they stand. Whoever is pinned gets a closer look in any case: a pin ends with the
     /// first change at the source.
     pub fn new(
@@ -102,7 +112,7 @@ impl<'a> RosterBuilder<'a> {
         key: DigestKey,
         links: Vec<LinkDigest>,
         pinned: HashSet<SourceId>,
-    ) -> RosterBuilder<'a> {
+    ) -> ReadSetBuilder<'a> {
         let slots = links
             .into_iter()
             .map(|link| {
@@ -110,7 +120,7 @@ impl<'a> RosterBuilder<'a> {
                 (source_id, Slot { digest, state, absent_since, cause, name_key: 0, seen: false })
             })
             .collect();
-        RosterBuilder {
+        ReadSetBuilder {
             mapping,
             policy,
             key,
@@ -163,20 +173,18 @@ impl<'a> RosterBuilder<'a> {
         if settled { Ok(()) } else { self.spool.push(&candidate(identity, eligibility, linked)).map(drop) }
     }
 
-    /// Makes the roster. People with an active account whom the read missed join the candidates as leavers whose
+    /// Makes the read set. People with an active account whom the read missed join the candidates as leavers whose
     /// leaving is still to be proven.
-    pub fn seal(mut self, read: CompleteRead) -> io::Result<Roster> {
+    pub fn seal(mut self, read: CompleteRead) -> io::Result<ReadSet> {
         let shared = self.shared_name_keys();
-        let mut roster = Roster {
-            candidates: Spool::default(),
-            unchanged: 0,
-            newly_absent: Vec::new(),
-            shown_again: Vec::new(),
+        let began = read.started_at();
+        let mut read_set = ReadSet {
             witnesses: std::mem::take(&mut self.witnesses),
             scope_names_nobody_has: self.scope_names.never_seen().to_vec(),
-            shared_logins: HashSet::new(),
-            listed: HashSet::new(),
-            read,
+            complete_read_at: Some(began),
+            users: read.users(),
+            pages: read.pages(),
+            ..ReadSet::default()
         };
         let mut unsettled = std::mem::take(&mut self.spool);
         let spooled: HashSet<SourceId> = if shared.is_empty() {
@@ -191,38 +199,38 @@ impl<'a> RosterBuilder<'a> {
             if slot.seen {
                 seen += 1;
                 if slot.absent_since.is_some() {
-                    roster.shown_again.push(id.clone());
+                    read_set.shown_again.push(id.clone());
                 }
                 if slot.name_key != 0 && shared.contains(&slot.name_key) {
-                    roster.shared_logins.insert(id.clone());
+                    read_set.shared_logins.insert(id.clone());
                     if !spooled.contains(&id) {
-                        late.push(shares_a_login(&id, roster.read.started_at()));
+                        late.push(shares_a_login(&id, began));
                         seen -= 1;
                     }
                 }
-                roster.listed.insert(id);
+                read_set.listed.insert(id);
                 continue;
             }
             if slot.absent_since.is_none() {
-                roster.newly_absent.push(id.clone());
+                read_set.newly_absent.push(id.clone());
             }
             // Why somebody is not listed is what the last look showed; without one it is still to be asked.
             let left = Eligibility::Leaver(slot.cause.unwrap_or(RemovalCause::NotListed));
             if is_settled(&left, &slot, self.policy) && !self.pinned.contains(&id) {
-                roster.unchanged += 1;
+                read_set.unchanged += 1;
             } else {
-                late.push(missed(id, left, roster.read.started_at()));
+                late.push(missed(id, left, began));
             }
         }
         // The slots have no order, and the same plan should read the same twice.
         late.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         late.iter().try_for_each(|candidate| unsettled.push(candidate).map(drop))?;
-        roster.unchanged += seen - linked_spooled;
-        roster
+        read_set.unchanged += seen - linked_spooled;
+        read_set
             .shared_logins
             .extend(self.newcomers.iter().filter(|(_, key)| shared.contains(key)).map(|(id, _)| id.clone()));
-        roster.candidates = unsettled;
-        Ok(roster)
+        read_set.candidates = unsettled;
+        Ok(read_set)
     }
 
     /// Logins that two or more people map to.
@@ -307,44 +315,4 @@ fn name_key(key: &DigestKey, login: &str) -> u64 {
     let mut bytes = [0u8; 8];
     bytes.copy_from_slice(&digest.0[..8]);
     u64::from_le_bytes(bytes).max(1)
-}
-
-/// Everybody a plan is made for.
-#[derive(Debug)]
-pub struct People {
-    /// Those who need a closer look.
-    pub candidates: Spool<Candidate>,
-    /// Those who do not.
-    pub unchanged: u64,
-    /// Who is listed at the source and linked.
-    pub listed: HashSet<SourceId>,
-    /// Who shares a login with somebody else.
-    pub shared_logins: HashSet<SourceId>,
-    /// Whose login the source cannot be asked for, and why: whether somebody shares it is not known.
-    pub untold_logins: HashMap<SourceId, String>,
-    /// Names of `scope.filter` that nobody had.
-    pub scope_names_nobody_has: Vec<String>,
-    /// Whom a run of named people is about.
-    pub named: HashSet<SourceId>,
-}
-
-/// The people of a run, and what the proofs need to know of how they were read.
-#[derive(Debug)]
-pub struct Gathered {
-    /// For the plan.
-    pub people: People,
-    /// For the positive control.
-    pub witnesses: Vec<SourceId>,
-    /// When the complete read began; `None` for named people.
-    pub complete_read_at: Option<Observation>,
-    /// People whom this complete read missed for the first time.
-    pub newly_absent: Vec<SourceId>,
-    /// People whom an earlier read missed and this one shows.
-    pub shown_again: Vec<SourceId>,
-    /// People who were looked at one by one, and when.
-    pub looks: Vec<(SourceId, Observation)>,
-    /// People read.
-    pub users: u64,
-    /// Pages read.
-    pub pages: u64,
 }

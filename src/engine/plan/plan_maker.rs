@@ -15,7 +15,7 @@ use crate::engine::gather::lookup::{
     AccountLookup, FoundAccount, LookupResult, choose_finder, climb, climb_all, judge_hits,
 };
 use crate::engine::gather::read_set::Candidate;
-use crate::engine::gather::read_set::People;
+use crate::engine::gather::read_set::ReadSet;
 use crate::engine::gather::uncertain_access::UncertainAccess;
 use crate::engine::gather::unlisted_people::{Looked, Question, Unlisted};
 use crate::engine::plan::Plan;
@@ -44,7 +44,7 @@ const CHUNK: usize = 512;
 pub struct PlanMaker<'a, 'c, O> {
     context: &'a RunContext<'c, O>,
     decisions: &'a Decisions,
-    people: People,
+    read_set: ReadSet,
     nobody_to_compare: bool,
     now: Millis,
     owed: HashMap<SourceId, OwedChange>,
@@ -66,7 +66,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     /// Reads what the plan of these people depends on.
     pub async fn new(
         context: &'a RunContext<'c, O>,
-        mut people: People,
+        mut read_set: ReadSet,
         prover: &Prover<'_>,
         decisions: &'a Decisions,
         now: Millis,
@@ -84,11 +84,11 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 refused_removals.insert(change.source_id, change.attempts);
             }
         }
-        let listed_names = std::mem::take(&mut people.scope_names_nobody_has);
+        let listed_names = std::mem::take(&mut read_set.scope_names_nobody_has);
         Ok(PlanMaker {
             context,
             decisions,
-            people,
+            read_set,
             nobody_to_compare: prover.has_nobody_to_ask(),
             now,
             owed,
@@ -138,10 +138,10 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
 
     /// The plan of those who leave, judged. Nobody is looked up at the target for it.
     pub async fn leavers(&mut self, mut matcher: Option<&mut SavedPlanMatcher>) -> Result<Plan, RunError> {
-        let mut plan = Plan { unchanged: self.people.unchanged, ..Plan::default() };
+        let mut plan = Plan { unchanged: self.read_set.unchanged, ..Plan::default() };
         let ledger = self.context.snapshot.ledger(self.context.sync_name(), self.now).await?;
         let mut intent = self.intent(&ledger);
-        let mut candidates = std::mem::take(&mut self.people.candidates);
+        let mut candidates = std::mem::take(&mut self.read_set.candidates);
         let mut unlisted = Unlisted::default();
         let mut uncertain = HashSet::new();
         for candidate in candidates.iter()? {
@@ -151,11 +151,11 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             if self.uncertain.ids().any(|id| *id == candidate.id) {
                 uncertain.insert(candidate.id.clone());
             }
-            if !leaves(&candidate, link.as_ref()) || self.people.shared_logins.contains(&candidate.id) {
+            if !leaves(&candidate, link.as_ref()) || self.read_set.shared_logins.contains(&candidate.id) {
                 let qualifies = matches!(candidate.eligibility, Eligibility::Qualifies(_));
-                let shares = self.people.shared_logins.contains(&candidate.id);
+                let shares = self.read_set.shared_logins.contains(&candidate.id);
                 let free = link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)));
-                let untold = self.people.untold_logins.contains_key(&candidate.id);
+                let untold = self.read_set.untold_logins.contains_key(&candidate.id);
                 self.to_look_up += u64::from(qualifies && free && !shares && !untold);
                 self.others.push(&candidate)?;
                 continue;
@@ -244,10 +244,10 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                 let candidate = candidate?;
                 let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
                 let qualifies = matches!(candidate.eligibility, Eligibility::Qualifies(_));
-                if self.people.shared_logins.contains(&candidate.id) {
+                if self.read_set.shared_logins.contains(&candidate.id) {
                     let hits = Match::Several(shared_login(&candidate));
                     planner.take(&candidate, link.as_ref(), &hits)?;
-                } else if let Some(why) = self.people.untold_logins.get(&candidate.id) {
+                } else if let Some(why) = self.read_set.untold_logins.get(&candidate.id) {
                     planner.take(&candidate, link.as_ref(), &Match::Unreadable(why.clone()))?;
                 } else if qualifies
                     && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)))
@@ -376,7 +376,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         if let Some((_, accounts)) = &found
             && let [account] = accounts.as_slice()
         {
-            let owner = owner_of(self.context, &candidate.id, account, &self.people.listed, prover).await?;
+            let owner = owner_of(self.context, &candidate.id, account, &self.read_set.listed, prover).await?;
             if let (AccountOwner::Marked(mark), true) =
                 (&owner, self.context.config.adopt.ladder.contains(&MatchBy::ExternalId))
             {
@@ -458,19 +458,10 @@ pub async fn plan_changed_causes<O: Observe>(
     nobody_to_compare: bool,
     now: Millis,
 ) -> Result<Plan, RunError> {
-    let people = People {
-        candidates: Spool::default(),
-        unchanged: 0,
-        listed: HashSet::new(),
-        shared_logins: HashSet::new(),
-        untold_logins: HashMap::new(),
-        scope_names_nobody_has: Vec::new(),
-        named: HashSet::new(),
-    };
     let maker = PlanMaker {
         context,
         decisions,
-        people,
+        read_set: ReadSet::default(),
         nobody_to_compare,
         now,
         owed: HashMap::new(),

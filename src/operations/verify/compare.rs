@@ -14,7 +14,7 @@ use crate::core::settlement::settle_state;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::read_set::Candidate;
-use crate::engine::gather::read_set::Gathered;
+use crate::engine::gather::read_set::ReadSet;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
@@ -111,17 +111,17 @@ struct Repair {
 }
 
 impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
-    /// Prepares to compare with what `gathered` shows; takes its people.
+    /// Prepares to compare with what `read_set` shows; takes its people.
     pub async fn new(
         context: &'a RunContext<'c, O>,
         verification: &'a VerifySpec,
         since: Millis,
-        gathered: &mut Gathered,
+        read_set: &mut ReadSet,
         found: &'a mut Found,
     ) -> Result<Comparison<'a, 'c, O>, RunError> {
         let mut people = Spool::default();
         let mut roster = HashMap::new();
-        for candidate in gathered.people.candidates.iter()? {
+        for candidate in read_set.candidates.iter()? {
             let candidate = candidate?;
             roster.insert(candidate.id.clone(), people.push(&candidate)?);
         }
@@ -131,7 +131,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
             all: verification.all,
             roster,
             people,
-            read_at: gathered.complete_read_at.unwrap_or(Observation::before_numbers(since)),
+            read_at: read_set.complete_read_at.unwrap_or(Observation::before_numbers(since)),
             owed: Owed::load(context).await?,
             repairs: context.snapshot.drift_repairs(context.sync_name(), since).await?,
             since,
