@@ -41,7 +41,12 @@ parse() {
 # 0 = the named test ran and passed, 1 = it failed, 2 = it does not build, 3 = it did not run, 4 = it did not end.
 ask() {
     local log="$1" code=0
-    cargo test --locked --quiet --no-run "${build[@]}" >"$log" 2>&1 || return 2
+    if ! cargo test --locked --quiet --no-run "${build[@]}" >"$log" 2>&1; then
+        # The compiler's own memory of the build before may trip over a change; a build without it tells.
+        grep -q '^error: internal compiler error' "$log" || return 2
+        rm -rf "$CARGO_TARGET_DIR/debug/incremental"
+        cargo test --locked --quiet --no-run "${build[@]}" >"$log" 2>&1 || return 2
+    fi
     timeout "$longest" env "${settings[@]}" cargo test --locked --quiet "${build[@]}" -- --exact "$name" >>"$log" 2>&1 || code=$?
     if [ "$code" = 124 ]; then return 4; fi
     if [ "$code" != 0 ]; then return 1; fi
