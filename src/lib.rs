@@ -1,6 +1,9 @@
 //! rosterd keeps the members of a workspace (any SCIM 2.0 service provider) equal to the people assigned
 //! to its app in an identity provider (Okta or OneLogin).
 
+// The future of a run is nested deep: whether it may move between threads is asked through all of it.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -3,6 +3,7 @@
 //! What lives here: which kind of run is meant, and carrying it out with or without the right to write. What must not:
 //! when it runs (`daemon`), what is printed (`app`).
 
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::engine::context::RunContext;
@@ -94,7 +95,8 @@ pub async fn live_run(
     let access = LiveAccess { store, provisioner: &provisioner };
     let context = context_of(session, spec, store.snapshot(), watcher, interrupted);
     // On the heap: the future of a run is nested too deep for the layout of whatever holds it.
-    let performed = Box::pin(perform(context, &spec.task, spec.saved_plan.as_deref(), Some(&access)));
+    let performed: BoxFuture<'_, FinishedRun> =
+        Box::pin(perform(context, &spec.task, spec.saved_plan.as_deref(), Some(&access)));
     let finished = performed.await;
     session.remember(store, Some(&finished)).await;
     finished
@@ -110,7 +112,9 @@ pub async fn dry_run(
 ) -> FinishedRun {
     let nothing: Option<&LiveAccess<'_, Provisioner>> = None;
     let context = context_of(session, spec, snapshot, watcher, interrupted);
-    Box::pin(perform(context, &spec.task, spec.saved_plan.as_deref(), nothing)).await
+    let performed: BoxFuture<'_, FinishedRun> =
+        Box::pin(perform(context, &spec.task, spec.saved_plan.as_deref(), nothing));
+    performed.await
 }
 
 fn context_of<'a>(
