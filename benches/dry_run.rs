@@ -1,5 +1,5 @@
 //! What a dry run costs: wall time, processor time and peak memory of `rosterd --dry-run`, the release binary as a
-//! process of its own. The doubles of the identity provider and the workspace are served by this process: they are
+//! process of its own. The fakes of the identity provider and the workspace are served by this process: they are
 //! not in the figures of processor and memory; their work is in the wall time.
 //!
 //! `cargo bench --bench dry_run`; `ROSTERD_BENCH_PEOPLE=100000` chooses another size, `ROSTERD_BENCH_ROUNDS=9`
@@ -69,7 +69,7 @@ fn steady(vendor: &'static str, people: usize, rounds: usize) -> Result<(), Fail
     stage.measure("linked, 1 % have a new title", rounds, &expected)
 }
 
-/// The doubles, and a directory with configuration, secrets and state.
+/// The fakes, and a directory with configuration, secrets and state.
 struct Stage {
     vendor: &'static str,
     sim: Sim,

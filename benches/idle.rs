@@ -1,5 +1,5 @@
 //! What an idle daemon costs: resident memory, wake-ups and processor time of `rosterd daemon`, the release binary as a
-//! process of its own, after its first run. The doubles are served by this process and are not in the figures.
+//! process of its own, after its first run. The fakes are served by this process and are not in the figures.
 //!
 //! `cargo bench --bench idle`; `ROSTERD_BENCH_PEOPLE=10000` chooses another number of linked people,
 //! `ROSTERD_BENCH_SECONDS=60` another time to look at it.

@@ -200,10 +200,10 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Show the whole program at work against doubles of Okta, OneLogin and a workspace; needs nothing.
+    /// Show the whole program at work against fakes of Okta, OneLogin and a workspace; needs nothing.
     #[cfg(feature = "sim")]
     Demo {
-        /// Leave the doubles running and print a configuration to play with.
+        /// Leave the fakes running and print a configuration to play with.
         #[arg(long)]
         keep: bool,
     },
@@ -442,7 +442,7 @@ rosterd keeps a workspace's member list true to the identity provider.
   rosterd daemon             the long-running service
   rosterd holds              what waits for approval; `rosterd approve ID` releases it
   rosterd check              the configuration, the secrets, and each right on both sides
-  rosterd demo               see it work against built-in doubles; needs nothing
+  rosterd demo               see it work against built-in fakes; needs nothing
 
 Begin with `rosterd init --source okta > config.toml`. `rosterd --help` shows every option.
 ";

@@ -1,6 +1,6 @@
-//! Doubles of Okta, OneLogin and a SCIM 2.0 workspace: one simulated world, served over HTTP on loopback ports.
+//! Fakes of Okta, OneLogin and a SCIM 2.0 workspace: one simulated world, served over HTTP on loopback ports.
 //! Used by the tests, the benches and the demo. Nothing here imports the rest of the crate, so that client and
-//! double cannot share a misunderstanding; what the doubles answer follows the vendors' own documents.
+//! fake cannot share a misunderstanding; what the fakes answer follows the vendors' own documents.
 
 mod call;
 mod fault;

@@ -1,4 +1,4 @@
-//! `rosterd demo`: the real program against the doubles, through a first run, a quiet run, and a joiner, a mover
+//! `rosterd demo`: the real program against the fakes, through a first run, a quiet run, and a joiner, a mover
 //! and a leaver. Every report below the headings is what the program prints anywhere else.
 
 use std::fs::OpenOptions;
@@ -17,7 +17,7 @@ use crate::config::{self, Config, Environment};
 use crate::exit;
 use crate::sim::{PersonId, Sim, SimOptions};
 
-/// Runs the demonstration. With `keep` the doubles stay until a signal.
+/// Runs the demonstration. With `keep` the fakes stay until a signal.
 pub(super) async fn run(keep: bool) -> u8 {
     match tell(keep).await {
         Ok(()) => exit::OK,
@@ -48,7 +48,7 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
     let cast = stage.set();
     say(
         "A small company",
-        "Six people are assigned to the app in Okta (a double of it, on this machine). The workspace already has an \
+        "Six people are assigned to the app in Okta (a fake of it, on this machine). The workspace already has an \
          account for one of them, and one of a contractor whom Okta does not know.",
     );
     say("1. Before the first run", "What would happen? `rosterd --dry-run` shows it and writes nothing.");
@@ -152,7 +152,7 @@ impl Stage {
         let state = directory.join(format!("state-{vendor}"));
         let text = format!(
             "state_dir = {state:?}\n\n[[sync]]\n\n[sync.source]\n{source}\n[sync.target]\nurl = \"{}\"\n\
-             token = {{ file = {token:?} }}\n# The double is on this machine: no need to go easy on it.\n\
+             token = {{ file = {token:?} }}\n# The fake is on this machine: no need to go easy on it.\n\
              requests_per_minute = 60000\n",
             sim.scim_url()
         );
@@ -163,7 +163,7 @@ impl Stage {
     async fn keep(&self, okta: &Path) -> anyhow::Result<()> {
         let onelogin = self.configuration("onelogin")?;
         println!(
-            "\nThe doubles stay until you press Ctrl-C. In another terminal:\n  rosterd --dry-run -c {}\n  rosterd check \
+            "\nThe fakes stay until you press Ctrl-C. In another terminal:\n  rosterd --dry-run -c {}\n  rosterd check \
              -c {}\nThe same company as OneLogin shows it, with a state of its own:\n  rosterd --dry-run -c {}",
             okta.display(),
             okta.display(),

@@ -221,24 +221,35 @@ pub(crate) fn remind(holds: &[Hold], notes: &mut Vec<String>) {
     }
 }
 
+/// A run that ended by this error says so, and on which side it was.
 pub(crate) fn blame(facts: &mut RunFacts, error: &RunError) {
     facts.result = error.result();
+    let RunFacts { source, target, notes, .. } = facts;
+    blame_sides(error, source, target, notes, "interrupted: what was sent is recorded");
+}
+
+/// Whose trouble an error is: the source's, the target's, or a note. `interrupted` says what a signal left behind.
+pub(crate) fn blame_sides(
+    error: &RunError,
+    source: &mut SourceFacts,
+    target: &mut TargetFacts,
+    notes: &mut Vec<String>,
+    interrupted: &str,
+) {
     match error {
         RunError::Source(error) => {
-            facts.source.problem = Some(error.to_string());
-            facts.source.complete = false;
+            source.problem = Some(error.to_string());
+            source.complete = false;
         }
-        RunError::Target(error) => facts.target.problem = Some(error.to_string()),
-        RunError::Interrupted => facts.notes.push("interrupted: what was sent is recorded".to_owned()),
+        RunError::Target(error) => target.problem = Some(error.to_string()),
+        RunError::Interrupted => notes.push(interrupted.to_owned()),
         RunError::Store(_)
         | RunError::Spool(_)
         | RunError::Binding(_)
         | RunError::NobodyNamed(_)
         | RunError::Clock(_)
         | RunError::StalePlan(_)
-        | RunError::Defect(_) => {
-            facts.notes.push(error.to_string());
-        }
+        | RunError::Defect(_) => notes.push(error.to_string()),
     }
 }
 

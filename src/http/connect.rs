@@ -60,7 +60,7 @@ pub(super) fn build(options: &ClientOptions) -> Result<reqwest::Client, HttpErro
     if let Some(path) = &options.ca_file {
         builder = builder.tls_certs_merge(certificates(peer, path)?);
     } else if options.base.scheme() == "http" {
-        // Loopback doubles must work on a machine without any trust store.
+        // Loopback fakes must work on a machine without any trust store.
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|error| HttpError::NotSent { message: build_failure(peer, &error) })

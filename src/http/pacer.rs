@@ -116,7 +116,7 @@ impl Pacers {
         Pacers::default()
     }
 
-    /// With another patience: tests and the demo, whose peers are loopback doubles, need less.
+    /// With another patience: tests and the demo, whose peers are loopback fakes, need less.
     pub fn with_retry(retry: RetryPolicy) -> Pacers {
         Pacers { retry, known: Mutex::default() }
     }

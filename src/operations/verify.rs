@@ -24,7 +24,7 @@ use crate::engine::run::{FinishedRun, RunRefusal, defect, health_after, stopped}
 use crate::engine::selection::Selection;
 use crate::engine::session::SyncSession;
 use crate::engine::summary::{RunStart, RunTotals};
-use crate::engine::summary::{blame, facts, quarantine_notes, record_report_lines};
+use crate::engine::summary::{blame, blame_sides, facts, quarantine_notes, record_report_lines};
 use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
 use crate::model::drift::{DriftFinding, VerifyFacts};
@@ -326,23 +326,8 @@ fn verify_facts<O>(context: &RunContext<'_, O>, found: &Found, run: &RunFacts) -
 /// A comparison that is not complete tells nothing.
 fn blame_comparison(facts: &mut VerifyFacts, error: &RunError) {
     facts.result = error.result();
-    match error {
-        RunError::Source(error) => {
-            facts.source.problem = Some(error.to_string());
-            facts.source.complete = false;
-        }
-        RunError::Target(error) => facts.target.problem = Some(error.to_string()),
-        RunError::Interrupted => facts.notes.push("interrupted: nothing was compared completely".to_owned()),
-        RunError::Store(_)
-        | RunError::Spool(_)
-        | RunError::Binding(_)
-        | RunError::NobodyNamed(_)
-        | RunError::Defect(_)
-        | RunError::Clock(_)
-        | RunError::StalePlan(_) => {
-            facts.notes.push(error.to_string());
-        }
-    }
+    let VerifyFacts { source, target, notes, .. } = facts;
+    blame_sides(error, source, target, notes, "interrupted: nothing was compared completely");
 }
 
 /// Nobody waits for a scheduled verification: that it failed has to be seen in the status.

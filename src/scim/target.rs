@@ -152,13 +152,13 @@ impl ListCursor {
         self.seen.len() as u64
     }
 
-    /// Pages taken so far; for doubles, which keep the listing themselves.
+    /// Pages taken so far; for fakes, which keep the listing themselves.
     #[cfg(feature = "sim")]
     pub fn pages(&self) -> u32 {
         self.pages
     }
 
-    /// Notes a page as a double shows it, the last one or not.
+    /// Notes a page as a fake shows it, the last one or not.
     #[cfg(feature = "sim")]
     pub fn note_page(&mut self, accounts: &[Account], total: Option<u64>, is_last: bool) {
         self.pages += 1;

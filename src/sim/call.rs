@@ -1,4 +1,4 @@
-//! One HTTP request as the doubles see it, and the reply they give. No vendor's rules live here.
+//! One HTTP request as the fakes see it, and the reply they give. No vendor's rules live here.
 
 use axum::http::{HeaderMap, Method};
 use bytes::Bytes;

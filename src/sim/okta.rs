@@ -1,4 +1,4 @@
-//! The double of an Okta organization: authentication, rate limits and routing. Response shapes live in `wire`,
+//! The fake of an Okta organization: authentication, rate limits and routing. Response shapes live in `wire`,
 //! the resources in `apps`, `directory` and `logs`.
 
 mod apps;

@@ -1,4 +1,4 @@
-//! The double of a OneLogin account: the token endpoint, rate headers, error shapes and routing. The resources live
+//! The fake of a OneLogin account: the token endpoint, rate headers, error shapes and routing. The resources live
 //! in `directory` (apps, users, roles) and `events`.
 
 mod directory;

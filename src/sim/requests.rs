@@ -1,4 +1,4 @@
-//! The log of what the doubles were asked, so that a test can say what was sent and what was not.
+//! The log of what the fakes were asked, so that a test can say what was sent and what was not.
 
 use super::call::{Call, Peer, Reply};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The double of a workspace: a SCIM 2.0 service provider for Users (RFC 7643, RFC 7644) with habits to choose.
+//! The fake of a workspace: a SCIM 2.0 service provider for Users (RFC 7643, RFC 7644) with habits to choose.
 
 mod discovery;
 mod habits;

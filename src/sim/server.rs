@@ -1,4 +1,4 @@
-//! The three HTTP servers: takes a request in, logs it, lets the faults act, asks the vendor's double, sends the reply.
+//! The three HTTP servers: takes a request in, logs it, lets the faults act, asks the vendor's fake, sends the reply.
 
 use super::call::{Call, Peer, Reply};
 use super::fault::{Cut, Effect, Faults, change_reply};

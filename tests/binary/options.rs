@@ -52,7 +52,7 @@ fn a_text_report_in_a_file_has_no_colours() {
     assert!(text.contains("+ create") && !text.contains('\u{1b}'), "{text}");
 }
 
-/// Two syncs of one company into one workspace each would be the rule; here both write to the same double under
+/// Two syncs of one company into one workspace each would be the rule; here both write to the same fake under
 /// names of their own, so that the accounts of the first are seen by the second.
 fn two_syncs(stage: &Stage) {
     let sides = stage.sides();

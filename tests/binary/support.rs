@@ -283,7 +283,7 @@ impl Stage {
         }
     }
 
-    /// The target; the double need not be gone easy on.
+    /// The target; the fake need not be gone easy on.
     pub(crate) fn target(&self, keys: &str) -> String {
         format!(
             "target = {{ url = \"{}\", token = {}, requests_per_minute = 60000{keys} }}",

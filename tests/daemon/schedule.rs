@@ -245,7 +245,7 @@ fn a_run_of_named_people_does_not_wait_for_a_full_one() {
     let service = Service::start(&stage.home);
     service.has_run(1);
     stage.hire("Ben", "Engineer");
-    // The doubles stand still at a gate, so the full run is slow by itself.
+    // The fakes stand still at a gate, so the full run is slow by itself.
     let list = Fault::on(Peer::Okta).path("/apps/").when(|path, _| path.ends_with("/users"));
     let number = stage.sim.faults().add(list.first(1).then(Effect::Delay(std::time::Duration::from_secs(5))));
     let full = stage.home.start(&["--reconcile-now", "--format", "json"]);

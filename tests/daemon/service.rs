@@ -265,7 +265,7 @@ pub(crate) fn run_rows(state: &Path) -> Vec<RunRow> {
 
 type Bars = Arc<(Mutex<(u64, bool)>, Condvar)>;
 
-/// Requests that come to it wait until it is opened, which it is at the end at last. The doubles of that simulation
+/// Requests that come to it wait until it is opened, which it is at the end at last. The fakes of that simulation
 /// stand still meanwhile.
 pub(crate) struct Gate(Bars);
 

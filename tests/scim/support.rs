@@ -1,4 +1,4 @@
-//! What the tests of the SCIM adapter share: a target on a double or a real server, people, proofs, and the
+//! What the tests of the SCIM adapter share: a target on a fake or a real server, people, proofs, and the
 //! oracle that reads every body that was sent.
 
 #[path = "../support/door.rs"]

@@ -140,8 +140,8 @@ async fn the_numbers_are_those_of_the_runs_and_of_the_doubles() {
     assert_eq!((applied("create"), applied("deactivate"), applied("update")), (3.0, 1.0, 0.0));
     let accounts = |state| parsed.sum("rosterd_accounts", &[sync, ("state", state)]);
     assert_eq!((accounts("active"), accounts("deactivated"), accounts("gone")), (2.0, 1.0, 0.0));
-    for (peer, double) in [("source", Peer::Okta), ("target", Peer::Scim)] {
-        let seen = stage.sim.requests(double).len() as f64;
+    for (peer, fake) in [("source", Peer::Okta), ("target", Peer::Scim)] {
+        let seen = stage.sim.requests(fake).len() as f64;
         assert!(seen > 0.0);
         assert_eq!(parsed.sum("rosterd_requests_total", &[sync, ("peer", peer)]), seen, "{peer}");
         assert_eq!(parsed.sum("rosterd_request_duration_seconds_count", &[sync, ("peer", peer)]), seen);
