@@ -41,6 +41,14 @@ impl Tenure {
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
+
+    /// Fails where a newer tenure has taken over. [`Store::transact_as`] asks it; a transaction of two syncs asks both.
+    pub(super) fn check(&self, transaction: &rusqlite::Transaction<'_>) -> Result<(), StoreError> {
+        let epoch: i64 =
+            transaction
+                .query_row("SELECT epoch FROM sync WHERE name = ?1", [&self.sync], |row| row.get(0))?;
+        if epoch == self.epoch { Ok(()) } else { Err(StoreError::LostTenure(self.sync.clone())) }
+    }
 }
 
 impl Snapshot {
@@ -94,6 +102,24 @@ impl Store {
     /// Its reading side.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Runs `work` in one transaction, once it is seen in it that the tenure still stands. What changes a sync's state goes
+    /// this way: whoever was overtaken changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::LostTenure`] if a newer tenure has taken over, and whatever `work` ends with.
+    pub(super) async fn transact_as<T, F>(&self, tenure: &Tenure, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Transaction<'_>, &Tenure) -> Result<T, StoreError> + Send + 'static,
+    {
+        let tenure = tenure.clone();
+        let checked = move |transaction: &rusqlite::Transaction<'_>| {
+            tenure.check(transaction)?;
+            work(transaction, &tenure)
+        };
+        self.snapshot.transact(checked).await
     }
 
     /// Gives back the memory of the database's page cache: a daemon may have nothing to do for hours.

@@ -49,23 +49,20 @@ impl Store {
         millis: Vec<i64>,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut insert =
-                    transaction.prepare("INSERT INTO revocation (sync, at, millis) VALUES (?1, ?2, ?3)")?;
-                for millis in millis {
-                    insert.execute(params![tenure.sync, now.0, millis])?;
-                }
-                transaction.execute(
-                    "DELETE FROM revocation WHERE sync = ?1 AND id <= (
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut insert =
+                transaction.prepare("INSERT INTO revocation (sync, at, millis) VALUES (?1, ?2, ?3)")?;
+            for millis in millis {
+                insert.execute(params![tenure.sync, now.0, millis])?;
+            }
+            transaction.execute(
+                "DELETE FROM revocation WHERE sync = ?1 AND id <= (
                          SELECT id FROM revocation WHERE sync = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                    params![tenure.sync, KEPT],
-                )?;
-                Ok(())
-            })
-            .await
+                params![tenure.sync, KEPT],
+            )?;
+            Ok(())
+        })
+        .await
     }
 }
 

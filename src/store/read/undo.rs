@@ -146,16 +146,14 @@ impl Store {
         now: Millis,
     ) -> Result<i64, StoreError> {
         let run = self.begin_run(tenure, Trigger::Undo, false, false, now).await?;
-        let (tenure, by) = (tenure.clone(), by.to_owned());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "UPDATE run SET undoes = ?2, undone_by = ?3 WHERE id = ?1",
-                    params![run, undoes, by],
-                )?;
-                Ok(run)
-            })
-            .await
+        let by = by.to_owned();
+        self.transact_as(tenure, move |transaction, _| {
+            transaction.execute(
+                "UPDATE run SET undoes = ?2, undone_by = ?3 WHERE id = ?1",
+                params![run, undoes, by],
+            )?;
+            Ok(run)
+        })
+        .await
     }
 }

@@ -41,50 +41,48 @@ impl Store {
         tenure: &Tenure,
         settlement: IntentSettlement,
     ) -> Result<LinkOutcome, StoreError> {
-        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let (run, payload, approved): (i64, Option<String>, bool) = transaction.query_row(
-                    "SELECT run, payload, approved FROM journal WHERE seq = ?1",
-                    [settlement.intent.0],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )?;
-                let action: PlannedAction = aliases::read(payload.as_deref().unwrap_or("null"))?;
-                let recorded = follow_link(transaction, &tenure, &action, &settlement)?;
-                let detail = match &recorded {
-                    LinkOutcome::Stored => settlement.detail.clone(),
-                    LinkOutcome::TakenElsewhere(owner) => {
-                        Some(format!("the account is linked to {owner}; the link was not stored"))
-                    }
-                };
-                let outcome = OutcomePayload {
-                    status: settlement.status,
-                    detail: detail.as_deref(),
-                    attempts: settlement.attempts,
-                };
-                append_outcome(transaction, &tenure, &key, run, &action, &settlement, &outcome)?;
-                transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
-                end_claims(transaction, settlement.intent)?;
-                if approved && settlement.settled.did_nothing() {
-                    give_back_approval(transaction, &tenure, &action, run)?;
+        let key = self.snapshot.digest_key();
+        self.transact_as(tenure, move |transaction, tenure| {
+            let (run, payload, approved): (i64, Option<String>, bool) = transaction.query_row(
+                "SELECT run, payload, approved FROM journal WHERE seq = ?1",
+                [settlement.intent.0],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
+            let action: PlannedAction = aliases::read(payload.as_deref().unwrap_or("null"))?;
+            let recorded = follow_link(transaction, tenure, &action, &settlement)?;
+            let detail = match &recorded {
+                LinkOutcome::Stored => settlement.detail.clone(),
+                LinkOutcome::TakenElsewhere(owner) => {
+                    Some(format!("the account is linked to {owner}; the link was not stored"))
                 }
-                // What waited for this to be known is tried at once.
-                transaction.execute(
-                    "UPDATE owed SET waits_for = 'retry', attempts = 0, retry_run = NULL
+            };
+            let outcome = OutcomePayload {
+                status: settlement.status,
+                detail: detail.as_deref(),
+                attempts: settlement.attempts,
+            };
+            append_outcome(transaction, tenure, &key, run, &action, &settlement, &outcome)?;
+            transaction.execute("DELETE FROM in_flight WHERE intent = ?1", [settlement.intent.0])?;
+            end_claims(transaction, settlement.intent)?;
+            if approved && settlement.settled.did_nothing() {
+                give_back_approval(transaction, tenure, &action, run)?;
+            }
+            // What waited for this to be known is tried at once.
+            transaction.execute(
+                "UPDATE owed SET waits_for = 'retry', attempts = 0, retry_run = NULL
                      WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
-                    params![tenure.sync, action.source_id.as_str()],
-                )?;
-                if settlement.settled == IntentOutcome::Applied {
-                    owed::end_acknowledged(transaction, &tenure.sync, &action.source_id, action.verb)?;
-                    if action.verb.is_removal() {
-                        overtake(transaction, &tenure, &action, settlement.at)?;
-                    }
+                params![tenure.sync, action.source_id.as_str()],
+            )?;
+            if settlement.settled == IntentOutcome::Applied {
+                owed::end_acknowledged(transaction, &tenure.sync, &action.source_id, action.verb)?;
+                if action.verb.is_removal() {
+                    overtake(transaction, tenure, &action, settlement.at)?;
                 }
-                settle_return(transaction, &tenure, run, &action, &settlement)?;
-                Ok(recorded)
-            })
-            .await
+            }
+            settle_return(transaction, tenure, run, &action, &settlement)?;
+            Ok(recorded)
+        })
+        .await
     }
 }
 

@@ -77,14 +77,12 @@ impl Store {
             LineScope::These(_) => self.end_of(tenure, run, rest.into_iter().collect()).await?,
             LineScope::AReturn => {}
         }
-        let (tenure, how) = (tenure.clone(), if of == LineScope::Everybody { "all" } else { "some" });
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute("UPDATE run SET told = ?2 WHERE id = ?1", params![run, how])?;
-                Ok(())
-            })
-            .await
+        let how = if of == LineScope::Everybody { "all" } else { "some" };
+        self.transact_as(tenure, move |transaction, _| {
+            transaction.execute("UPDATE run SET told = ?2 WHERE id = ?1", params![run, how])?;
+            Ok(())
+        })
+        .await
     }
 
     /// Notes some lines; gives the rows that they leave standing.
@@ -95,30 +93,27 @@ impl Store {
         of: &LineScope,
         lines: Vec<ActionRecord>,
     ) -> Result<Vec<i64>, StoreError> {
-        let (tenure, of_all, of_a_return) =
-            (tenure.clone(), *of == LineScope::Everybody, *of == LineScope::AReturn);
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut rows = Vec::with_capacity(lines.len());
-                for line in &lines {
-                    let noted = if of_a_return {
-                        Some(alone(transaction, &tenure.sync, run, None, line)?)
-                    } else {
-                        note_line(transaction, &tenure.sync, run, line)?
-                    };
-                    let Some(Noted { row, alone, beside }) = noted else { continue };
-                    rows.push(row);
-                    rows.extend(beside);
-                    if alone || !of_all {
-                        transaction
-                            .prepare_cached("INSERT OR IGNORE INTO told_by (run, told) VALUES (?1, ?2)")?
-                            .execute(params![run, row])?;
-                    }
+        let (of_all, of_a_return) = (*of == LineScope::Everybody, *of == LineScope::AReturn);
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut rows = Vec::with_capacity(lines.len());
+            for line in &lines {
+                let noted = if of_a_return {
+                    Some(alone(transaction, &tenure.sync, run, None, line)?)
+                } else {
+                    note_line(transaction, &tenure.sync, run, line)?
+                };
+                let Some(Noted { row, alone, beside }) = noted else { continue };
+                rows.push(row);
+                rows.extend(beside);
+                if alone || !of_all {
+                    transaction
+                        .prepare_cached("INSERT OR IGNORE INTO told_by (run, told) VALUES (?1, ?2)")?
+                        .execute(params![run, row])?;
                 }
-                Ok(rows)
-            })
-            .await
+            }
+            Ok(rows)
+        })
+        .await
     }
 
     /// Ends every row that is still open but these.
@@ -127,11 +122,8 @@ impl Store {
         let kept = std::sync::Arc::new(kept);
         let mut after = String::new();
         loop {
-            let (tenure, kept, from) = (tenure.clone(), kept.clone(), after.clone());
-            let last = self
-                .snapshot
-                .transact(move |transaction| {
-                    tenure.check(transaction)?;
+            let (kept, from) = (kept.clone(), after.clone());
+            let last = self.transact_as(tenure, move |transaction, tenure| {
                     let mut page = transaction.prepare_cached(
                         "SELECT id, source_id FROM told
                          WHERE sync = ?1 AND until_run IS NULL AND source_id > ?2 ORDER BY source_id LIMIT ?3",
@@ -155,18 +147,15 @@ impl Store {
 
     /// Ends the rows of people who were looked at and have no line.
     async fn end_of(&self, tenure: &Tenure, run: i64, people: Vec<SourceId>) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for person in &people {
-                    if let Some((row, _, _)) = open_row(transaction, &tenure.sync, person.as_str())? {
-                        end(transaction, row, run)?;
-                    }
+        self.transact_as(tenure, move |transaction, tenure| {
+            for person in &people {
+                if let Some((row, _, _)) = open_row(transaction, &tenure.sync, person.as_str())? {
+                    end(transaction, row, run)?;
                 }
-                Ok(())
-            })
-            .await
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

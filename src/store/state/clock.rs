@@ -47,34 +47,31 @@ impl Store {
     /// A witness confirmed the clock in this run: what is stored with a time that lies in the future is replaced by now,
     /// once, and no deadline is further off than its rule allows.
     pub async fn note_clock_confirmed(&self, tenure: &Tenure, now: Millis) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for (table, column) in HAPPENED {
-                    transaction.execute(
-                        &format!("UPDATE {table} SET {column} = ?1 WHERE {column} > ?2"),
-                        params![now.0, now.0 + TOLERANCE_MILLIS],
-                    )?;
+        self.transact_as(tenure, move |transaction, _| {
+            for (table, column) in HAPPENED {
+                transaction.execute(
+                    &format!("UPDATE {table} SET {column} = ?1 WHERE {column} > ?2"),
+                    params![now.0, now.0 + TOLERANCE_MILLIS],
+                )?;
+            }
+            for (table, column, longest) in DEADLINES {
+                transaction.execute(
+                    &format!("UPDATE {table} SET {column} = ?1 WHERE {column} > ?2"),
+                    params![now.0 + longest, now.0 + longest + TOLERANCE_MILLIS],
+                )?;
+            }
+            let last = time(transaction, CONFIRMED_AT)?;
+            match last {
+                Some(last) if (0..DAY_MILLIS).contains(&now.since(last)) => {}
+                Some(last) if now.0 >= last.0 => {
+                    set_time(transaction, CONFIRMED_BEFORE, last)?;
+                    set_time(transaction, CONFIRMED_AT, now)?;
                 }
-                for (table, column, longest) in DEADLINES {
-                    transaction.execute(
-                        &format!("UPDATE {table} SET {column} = ?1 WHERE {column} > ?2"),
-                        params![now.0 + longest, now.0 + longest + TOLERANCE_MILLIS],
-                    )?;
-                }
-                let last = time(transaction, CONFIRMED_AT)?;
-                match last {
-                    Some(last) if (0..DAY_MILLIS).contains(&now.since(last)) => {}
-                    Some(last) if now.0 >= last.0 => {
-                        set_time(transaction, CONFIRMED_BEFORE, last)?;
-                        set_time(transaction, CONFIRMED_AT, now)?;
-                    }
-                    Some(_) | None => set_time(transaction, CONFIRMED_AT, now)?,
-                }
-                set_time(transaction, "clock_confirmed_last", now)
-            })
-            .await
+                Some(_) | None => set_time(transaction, CONFIRMED_AT, now)?,
+            }
+            set_time(transaction, "clock_confirmed_last", now)
+        })
+        .await
     }
 }
 

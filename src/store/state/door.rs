@@ -106,17 +106,13 @@ impl Store {
         permit: T,
         terms: DoorTerms,
     ) -> Result<Result<Recorded<T>, DoorRefusal>, StoreError> {
-        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
+        let key = self.snapshot.digest_key();
         let (action, judged_alone) = (permit.action().clone(), permit.is_judged_alone());
         let passed = self
-            .snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+            .transact_as(tenure, move |transaction, tenure| {
                 let mut action = action;
                 action.observation = action.observation.in_epoch(tenure.epoch);
-                match (Door { transaction, tenure: &tenure, key: &key, terms: &terms, judged_alone })
-                    .pass(&action)?
-                {
+                match (Door { transaction, tenure, key: &key, terms: &terms, judged_alone }).pass(&action)? {
                     // Nothing that was changed while asking may stay.
                     Err(refusal) => Err(StoreError::Refused(refusal)),
                     Ok(intent) => Ok(intent),

@@ -69,25 +69,22 @@ impl Store {
         links: Vec<Link>,
         since: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for link in &links {
-                    let is_untouched: bool = transaction.query_row(
-                        "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND target_id = ?3)
+        self.transact_as(tenure, move |transaction, tenure| {
+            for link in &links {
+                let is_untouched: bool = transaction.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM link WHERE sync = ?1 AND source_id = ?2 AND target_id = ?3)
                                 AND NOT EXISTS (SELECT 1 FROM journal
                                                 WHERE sync = ?1 AND source_id = ?2 AND at >= ?4)",
-                        params![tenure.sync, link.source_id.as_str(), link.target_id.as_str(), since.0],
-                        |row| row.get(0),
-                    )?;
-                    if is_untouched {
-                        put_link(transaction, &tenure, link)?;
-                    }
+                    params![tenure.sync, link.source_id.as_str(), link.target_id.as_str(), since.0],
+                    |row| row.get(0),
+                )?;
+                if is_untouched {
+                    put_link(transaction, tenure, link)?;
                 }
-                Ok(())
-            })
-            .await
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Counts repairs that were carried out.
@@ -97,33 +94,30 @@ impl Store {
         repairs: Vec<(SourceId, AttributePath, Digest)>,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "DELETE FROM drift_repair WHERE sync = ?1 AND repaired_at < ?2",
-                    params![tenure.sync, now.0 - REPAIRS_COUNT_FOR_MILLIS],
-                )?;
-                let mut count = transaction.prepare(
-                    "INSERT INTO drift_repair (sync, source_id, path, wanted, repairs, repaired_at)
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "DELETE FROM drift_repair WHERE sync = ?1 AND repaired_at < ?2",
+                params![tenure.sync, now.0 - REPAIRS_COUNT_FOR_MILLIS],
+            )?;
+            let mut count = transaction.prepare(
+                "INSERT INTO drift_repair (sync, source_id, path, wanted, repairs, repaired_at)
                      VALUES (?1, ?2, ?3, ?4, 1, ?5)
                      ON CONFLICT (sync, source_id, path) DO UPDATE SET
                          repairs = CASE WHEN wanted = excluded.wanted THEN repairs + 1 ELSE 1 END,
                          wanted = excluded.wanted, repaired_at = excluded.repaired_at",
-                )?;
-                for (id, path, wanted) in &repairs {
-                    count.execute(params![
-                        tenure.sync,
-                        id.as_str(),
-                        path.as_str(),
-                        wanted.0.as_slice(),
-                        now.0
-                    ])?;
-                }
-                Ok(())
-            })
-            .await
+            )?;
+            for (id, path, wanted) in &repairs {
+                count.execute(params![
+                    tenure.sync,
+                    id.as_str(),
+                    path.as_str(),
+                    wanted.0.as_slice(),
+                    now.0
+                ])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Remembers what the last verification found.
@@ -133,19 +127,16 @@ impl Store {
         at: Millis,
         counts: DriftCounts,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "UPDATE sync SET verified_at = ?2, drift = ?3, verify_failed_at = NULL,
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "UPDATE sync SET verified_at = ?2, drift = ?3, verify_failed_at = NULL,
                                      verify_failed_reason = NULL
                      WHERE name = ?1",
-                    params![tenure.sync, at.0, serde_json::to_string(&counts)?],
-                )?;
-                Ok(())
-            })
-            .await
+                params![tenure.sync, at.0, serde_json::to_string(&counts)?],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Remembers that a scheduled verification failed, until one succeeds. It writes nothing else, so it asks for no

@@ -25,11 +25,9 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        let (tenure, person, by) = (tenure.clone(), person.clone(), by.to_owned());
+        let (person, by) = (person.clone(), by.to_owned());
         let key = self.snapshot.digest_key();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+        self.transact_as(tenure, move |transaction, tenure| {
                 let who = params![tenure.sync, person.as_str()];
                 if is_in_flight(transaction, &tenure.sync, &person)? {
                     return Ok(false);
@@ -62,7 +60,7 @@ impl Store {
                        AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
                     who,
                 )?;
-                let event = event(EventKind::Forget, &tenure, by, now);
+                let event = event(EventKind::Forget, tenure, by, now);
                 record_about(transaction, &key, &event, About { source_id: &person, user })?;
                 Ok(true)
             })
@@ -77,35 +75,33 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<ForgottenSync, StoreError> {
-        let (tenure, by, key) = (tenure.clone(), by.to_owned(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let unsettled = give_up_all(transaction, &tenure, &key, &by, now)?;
-                let links = transaction.execute("DELETE FROM link WHERE sync = ?1", [&tenure.sync])? as u64;
-                transaction.execute(
-                    "UPDATE hold_pair SET state = 'dropped' WHERE state IN ('waiting', 'approved')
+        let (by, key) = (by.to_owned(), self.snapshot.digest_key());
+        self.transact_as(tenure, move |transaction, tenure| {
+            let unsettled = give_up_all(transaction, tenure, &key, &by, now)?;
+            let links = transaction.execute("DELETE FROM link WHERE sync = ?1", [&tenure.sync])? as u64;
+            transaction.execute(
+                "UPDATE hold_pair SET state = 'dropped' WHERE state IN ('waiting', 'approved')
                        AND hold IN (SELECT id FROM hold WHERE sync = ?1)",
-                    [&tenure.sync],
-                )?;
-                transaction.execute(
-                    "UPDATE hold SET state = 'dropped' WHERE sync = ?1 AND state = 'open'",
-                    [&tenure.sync],
-                )?;
-                transaction.execute(
-                    "UPDATE told SET until_run = (SELECT coalesce(max(id), 0) + 1 FROM run)
+                [&tenure.sync],
+            )?;
+            transaction.execute(
+                "UPDATE hold SET state = 'dropped' WHERE sync = ?1 AND state = 'open'",
+                [&tenure.sync],
+            )?;
+            transaction.execute(
+                "UPDATE told SET until_run = (SELECT coalesce(max(id), 0) + 1 FROM run)
                      WHERE sync = ?1 AND until_run IS NULL",
-                    [&tenure.sync],
-                )?;
-                for table in ["owed", "pin", "look", "cursor", "full_look", "taken_account", "drift_repair"] {
-                    transaction.execute(&format!("DELETE FROM {table} WHERE sync = ?1"), [&tenure.sync])?;
-                }
-                let counts = counted([("links", links), ("unsettled", unsettled)]);
-                let event = NewEvent { counts, ..event(EventKind::Forget, &tenure, by, now) };
-                record(transaction, &key, &event)?;
-                Ok(ForgottenSync { links, unsettled })
-            })
-            .await
+                [&tenure.sync],
+            )?;
+            for table in ["owed", "pin", "look", "cursor", "full_look", "taken_account", "drift_repair"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE sync = ?1"), [&tenure.sync])?;
+            }
+            let counts = counted([("links", links), ("unsettled", unsettled)]);
+            let event = NewEvent { counts, ..event(EventKind::Forget, tenure, by, now) };
+            record(transaction, &key, &event)?;
+            Ok(ForgottenSync { links, unsettled })
+        })
+        .await
     }
 
     /// Takes the pin of a person away, whatever it came from.
@@ -116,28 +112,26 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let (tenure, person, by) = (tenure.clone(), person.clone(), by.to_owned());
+        let (person, by) = (person.clone(), by.to_owned());
         let key = self.snapshot.digest_key();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let who = params![tenure.sync, person.as_str()];
-                let user: Option<Option<String>> = transaction
-                    .query_row("SELECT user_name FROM pin WHERE sync = ?1 AND source_id = ?2", who, |row| {
-                        row.get(0)
-                    })
-                    .optional()?;
-                let Some(user) = user else { return Ok(()) };
-                transaction.execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2", who)?;
-                transaction.execute(
-                    "UPDATE owed SET waits_for = 'look', detail = 'the decision that kept it was lifted'
+        self.transact_as(tenure, move |transaction, tenure| {
+            let who = params![tenure.sync, person.as_str()];
+            let user: Option<Option<String>> = transaction
+                .query_row("SELECT user_name FROM pin WHERE sync = ?1 AND source_id = ?2", who, |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            let Some(user) = user else { return Ok(()) };
+            transaction.execute("DELETE FROM pin WHERE sync = ?1 AND source_id = ?2", who)?;
+            transaction.execute(
+                "UPDATE owed SET waits_for = 'look', detail = 'the decision that kept it was lifted'
                      WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'decision'",
-                    who,
-                )?;
-                let event = event(EventKind::Lift, &tenure, by, now);
-                record_about(transaction, &key, &event, About { source_id: &person, user })
-            })
-            .await
+                who,
+            )?;
+            let event = event(EventKind::Lift, tenure, by, now);
+            record_about(transaction, &key, &event, About { source_id: &person, user })
+        })
+        .await
     }
 }
 

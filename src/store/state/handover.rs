@@ -75,25 +75,22 @@ impl Store {
         tenure: &Tenure,
         links: Vec<(Link, Option<TargetId>)>,
     ) -> Result<Restored, StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut restored = Restored::default();
-                for (link, instead_of) in &links {
-                    let linked = account_of(transaction, &tenure, &link.source_id)?;
-                    if linked.as_ref() != instead_of.as_ref() {
-                        restored.taken += 1;
-                        continue;
-                    }
-                    match put_link(transaction, &tenure, link)? {
-                        None => restored.stored += 1,
-                        Some(_) => restored.taken += 1,
-                    }
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut restored = Restored::default();
+            for (link, instead_of) in &links {
+                let linked = account_of(transaction, tenure, &link.source_id)?;
+                if linked.as_ref() != instead_of.as_ref() {
+                    restored.taken += 1;
+                    continue;
                 }
-                Ok(restored)
-            })
-            .await
+                match put_link(transaction, tenure, link)? {
+                    None => restored.stored += 1,
+                    Some(_) => restored.taken += 1,
+                }
+            }
+            Ok(restored)
+        })
+        .await
     }
 
     /// Hands links over in one transaction: each belongs to another sync, or to another person of the same one, and

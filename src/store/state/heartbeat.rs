@@ -40,16 +40,14 @@ impl Store {
         person: &SourceId,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let (tenure, person) = (tenure.clone(), person.clone());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "UPDATE sync SET target_answered_at = ?2, heartbeat_person = ?3 WHERE name = ?1",
-                    params![tenure.sync, now.0, person.as_str()],
-                )?;
-                Ok(())
-            })
-            .await
+        let person = person.clone();
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "UPDATE sync SET target_answered_at = ?2, heartbeat_person = ?3 WHERE name = ?1",
+                params![tenure.sync, now.0, person.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
     }
 }

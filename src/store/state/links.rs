@@ -179,23 +179,20 @@ impl Store {
         if looks.is_empty() {
             return Ok(());
         }
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut statement = transaction.prepare(
-                    "INSERT INTO look (sync, source_id, observed_at, observed_number) VALUES (?1, ?2, ?3, ?4)
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut statement = transaction.prepare(
+                "INSERT INTO look (sync, source_id, observed_at, observed_number) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (sync, source_id) DO UPDATE SET
                          observed_at = excluded.observed_at, observed_number = excluded.observed_number
                      WHERE excluded.observed_number > look.observed_number",
-                )?;
-                for (id, look) in &looks {
-                    let number = look.number.in_epoch(tenure.epoch);
-                    statement.execute(params![tenure.sync, id.as_str(), look.at.0, number.get()])?;
-                }
-                Ok(())
-            })
-            .await
+            )?;
+            for (id, look) in &looks {
+                let number = look.number.in_epoch(tenure.epoch);
+                statement.execute(params![tenure.sync, id.as_str(), look.at.0, number.get()])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// After a complete read: marks whom it missed for the first time, and clears the mark of whom it showed again.
@@ -209,30 +206,27 @@ impl Store {
         if missed.is_empty() && shown_again.is_empty() {
             return Ok(());
         }
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut mark = transaction.prepare(
-                    "UPDATE link SET absent_since = ?3, epoch = ?4,
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut mark = transaction.prepare(
+                "UPDATE link SET absent_since = ?3, epoch = ?4,
                          last_listed_at = (SELECT max(started_at) FROM run
                                            WHERE run.sync = ?1 AND is_full AND started_at < ?3
                                              AND facts ->> '$.source.complete')
                      WHERE sync = ?1 AND source_id = ?2 AND absent_since IS NULL",
-                )?;
-                for id in &missed {
-                    mark.execute(params![tenure.sync, id.as_str(), at.0, tenure.epoch])?;
-                }
-                let mut clear = transaction.prepare(
-                    "UPDATE link SET absent_since = NULL, last_listed_at = NULL, cause = NULL, epoch = ?3
+            )?;
+            for id in &missed {
+                mark.execute(params![tenure.sync, id.as_str(), at.0, tenure.epoch])?;
+            }
+            let mut clear = transaction.prepare(
+                "UPDATE link SET absent_since = NULL, last_listed_at = NULL, cause = NULL, epoch = ?3
                      WHERE sync = ?1 AND source_id = ?2",
-                )?;
-                for id in &shown_again {
-                    clear.execute(params![tenure.sync, id.as_str(), tenure.epoch])?;
-                }
-                Ok(())
-            })
-            .await
+            )?;
+            for id in &shown_again {
+                clear.execute(params![tenure.sync, id.as_str(), tenure.epoch])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Notes why people are not listed, as a look at their own records showed it.
@@ -244,18 +238,15 @@ impl Store {
         if causes.is_empty() {
             return Ok(());
         }
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut update = transaction
-                    .prepare("UPDATE link SET cause = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
-                for (id, cause) in &causes {
-                    update.execute(params![tenure.sync, id.as_str(), cause.as_str(), tenure.epoch])?;
-                }
-                Ok(())
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut update = transaction
+                .prepare("UPDATE link SET cause = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
+            for (id, cause) in &causes {
+                update.execute(params![tenure.sync, id.as_str(), cause.as_str(), tenure.epoch])?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Stores digests that changed although no value did.
@@ -264,18 +255,15 @@ impl Store {
         tenure: &Tenure,
         digests: Vec<(SourceId, Digest)>,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut update = transaction
-                    .prepare("UPDATE link SET digest = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
-                for (id, digest) in &digests {
-                    update.execute(params![tenure.sync, id.as_str(), digest.0.as_slice(), tenure.epoch])?;
-                }
-                Ok(())
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut update = transaction
+                .prepare("UPDATE link SET digest = ?3, epoch = ?4 WHERE sync = ?1 AND source_id = ?2")?;
+            for (id, digest) in &digests {
+                update.execute(params![tenure.sync, id.as_str(), digest.0.as_slice(), tenure.epoch])?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

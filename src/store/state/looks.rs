@@ -73,13 +73,10 @@ impl Store {
         cursor: String,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let number = OrderNumber::next().in_epoch(tenure.epoch).get();
-                let mut statement = transaction.prepare(
-                    "INSERT INTO owed (sync, source_id, class, user_name, since, waits_for, event_at, membership,
+        self.transact_as(tenure, move |transaction, tenure| {
+            let number = OrderNumber::next().in_epoch(tenure.epoch).get();
+            let mut statement = transaction.prepare(
+                "INSERT INTO owed (sync, source_id, class, user_name, since, waits_for, event_at, membership,
                                        noted_number, next_try_at, meaning)
                      VALUES (?1, ?2, 'look', ?2, ?4, 'look', ?3, ?5, ?6, ?4, ?7)
                      ON CONFLICT (sync, source_id, class) DO UPDATE SET
@@ -87,31 +84,31 @@ impl Store {
                          membership = max(membership, excluded.membership), attempts = 0, contradicted = 0,
                          next_try_at = excluded.next_try_at,
                          meaning = CASE excluded.meaning WHEN 'other' THEN meaning ELSE excluded.meaning END",
-                )?;
-                for NamedPerson { source_id, event_at, membership, meaning } in &named {
-                    statement.execute(params![
-                        tenure.sync,
-                        source_id.as_str(),
-                        event_at.0,
-                        now.0,
-                        membership,
-                        number,
-                        meaning.as_str()
-                    ])?;
-                }
-                if let Some(reason) = &full_run {
-                    let number = OrderNumber::next().in_epoch(tenure.epoch);
-                    ask_for_full_run(transaction, &tenure.sync, reason, number, now)?;
-                }
-                transaction.execute(
-                    "INSERT INTO cursor (sync, stream, position, saved_at) VALUES (?1, ?2, ?3, ?4)
+            )?;
+            for NamedPerson { source_id, event_at, membership, meaning } in &named {
+                statement.execute(params![
+                    tenure.sync,
+                    source_id.as_str(),
+                    event_at.0,
+                    now.0,
+                    membership,
+                    number,
+                    meaning.as_str()
+                ])?;
+            }
+            if let Some(reason) = &full_run {
+                let number = OrderNumber::next().in_epoch(tenure.epoch);
+                ask_for_full_run(transaction, &tenure.sync, reason, number, now)?;
+            }
+            transaction.execute(
+                "INSERT INTO cursor (sync, stream, position, saved_at) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (sync, stream) DO UPDATE SET
                          position = excluded.position, saved_at = excluded.saved_at",
-                    params![tenure.sync, STREAM, cursor, now.0],
-                )?;
-                Ok(())
-            })
-            .await
+                params![tenure.sync, STREAM, cursor, now.0],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Forgets how far the log has been read, because the vendor does not know the place any more, and asks for the
@@ -122,18 +119,15 @@ impl Store {
         reason: String,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "DELETE FROM cursor WHERE sync = ?1 AND stream = ?2",
-                    params![tenure.sync, STREAM],
-                )?;
-                let number = OrderNumber::next().in_epoch(tenure.epoch);
-                ask_for_full_run(transaction, &tenure.sync, &reason, number, now)
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "DELETE FROM cursor WHERE sync = ?1 AND stream = ?2",
+                params![tenure.sync, STREAM],
+            )?;
+            let number = OrderNumber::next().in_epoch(tenure.epoch);
+            ask_for_full_run(transaction, &tenure.sync, &reason, number, now)
+        })
+        .await
     }
 
     /// Asks for a full run; it stays asked for until one has ended well that began after this.
@@ -157,17 +151,14 @@ impl Store {
 
     /// A full run that began with this number ended well: what had asked for one before is done.
     pub async fn end_full_run(&self, tenure: &Tenure, began: OrderNumber) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "DELETE FROM full_look WHERE sync = ?1 AND noted_number <= ?2",
-                    params![tenure.sync, began.in_epoch(tenure.epoch).get()],
-                )?;
-                Ok(())
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "DELETE FROM full_look WHERE sync = ?1 AND noted_number <= ?2",
+                params![tenure.sync, began.in_epoch(tenure.epoch).get()],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Ends looks at these people (`None` = everybody) that were asked for before `looked`.
@@ -177,11 +168,8 @@ impl Store {
         people: Option<Vec<SourceId>>,
         looked: OrderNumber,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
         let number = looked.in_epoch(tenure.epoch).get();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+        self.transact_as(tenure, move |transaction, tenure| {
                 let Some(people) = people else {
                     transaction.execute(
                         "DELETE FROM owed WHERE sync = ?1 AND class = 'look' AND noted_number <= ?2",
@@ -208,27 +196,24 @@ impl Store {
         again: Vec<LookAgain>,
         looked: OrderNumber,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
         let number = looked.in_epoch(tenure.epoch).get();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let mut statement = transaction.prepare(
-                    "UPDATE owed SET attempts = attempts + 1, contradicted = contradicted + ?4, next_try_at = ?3
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut statement = transaction.prepare(
+                "UPDATE owed SET attempts = attempts + 1, contradicted = contradicted + ?4, next_try_at = ?3
                      WHERE sync = ?1 AND source_id = ?2 AND class = 'look' AND noted_number <= ?5",
-                )?;
-                for LookAgain { source_id, due_at, contradicted } in &again {
-                    statement.execute(params![
-                        tenure.sync,
-                        source_id.as_str(),
-                        due_at.0,
-                        contradicted,
-                        number
-                    ])?;
-                }
-                Ok(())
-            })
-            .await
+            )?;
+            for LookAgain { source_id, due_at, contradicted } in &again {
+                statement.execute(params![
+                    tenure.sync,
+                    source_id.as_str(),
+                    due_at.0,
+                    contradicted,
+                    number
+                ])?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

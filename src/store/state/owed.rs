@@ -92,8 +92,7 @@ impl Store {
             }
         }
         self.put_owed(tenure, batch, number, now).await?;
-        let tenure = tenure.clone();
-        self.snapshot.transact(move |transaction| end_rows(transaction, &tenure, &scope)).await
+        self.transact_as(tenure, move |transaction, tenure| end_rows(transaction, tenure, &scope)).await
     }
 
     /// Notes removals as soon as they are judged, so that a crash before they are sent leaves them to be seen.
@@ -116,13 +115,10 @@ impl Store {
         if entries.is_empty() {
             return Ok(());
         }
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                entries.iter().try_for_each(|entry| put(transaction, &tenure, entry, number, now))
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            entries.iter().try_for_each(|entry| put(transaction, tenure, entry, number, now))
+        })
+        .await
     }
 }
 
@@ -217,7 +213,6 @@ fn end_rows(transaction: &Transaction<'_>, tenure: &Tenure, scope: &OwedScope) -
     const ENDED: &str = "sync = ?1 AND noted_number < ?2 AND class <> 'look'
         AND NOT EXISTS (SELECT 1 FROM in_flight WHERE in_flight.sync = owed.sync
                           AND in_flight.source_id = owed.source_id)";
-    tenure.check(transaction)?;
     match scope {
         OwedScope::OnlyMore => {}
         OwedScope::Everybody(since) => {

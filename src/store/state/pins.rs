@@ -116,19 +116,16 @@ impl Store {
 
     /// Forgets pins whose people have changed at the source.
     pub async fn drop_pins(&self, tenure: &Tenure, people: Vec<SourceId>) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for id in &people {
-                    transaction.execute(
-                        "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
-                        params![tenure.sync, id.as_str()],
-                    )?;
-                }
-                Ok(())
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            for id in &people {
+                transaction.execute(
+                    "DELETE FROM pin WHERE sync = ?1 AND source_id = ?2",
+                    params![tenure.sync, id.as_str()],
+                )?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// A pin from before causes were stored takes the cause of its first look: an upgrade removes nobody.
@@ -140,19 +137,16 @@ impl Store {
         if causes.is_empty() {
             return Ok(());
         }
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                for (id, cause) in &causes {
-                    transaction.execute(
-                        "UPDATE pin SET cause = ?3 WHERE sync = ?1 AND source_id = ?2 AND cause IS NULL",
-                        params![tenure.sync, id.as_str(), cause.bound_by_decision().as_str()],
-                    )?;
-                }
-                Ok(())
-            })
-            .await
+        self.transact_as(tenure, move |transaction, tenure| {
+            for (id, cause) in &causes {
+                transaction.execute(
+                    "UPDATE pin SET cause = ?3 WHERE sync = ?1 AND source_id = ?2 AND cause IS NULL",
+                    params![tenure.sync, id.as_str(), cause.bound_by_decision().as_str()],
+                )?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// A person decides that an account stays as it is although its owner left, for this cause and until then.
@@ -163,10 +157,8 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let (tenure, by, key) = (tenure.clone(), by.to_owned(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+        let (by, key) = (by.to_owned(), self.snapshot.digest_key());
+        self.transact_as(tenure, move |transaction, tenure| {
                 let KeptAccount { source_id, user, target_id, cause, until, reason } = kept;
                 let words = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
                 transaction.execute(

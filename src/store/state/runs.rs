@@ -74,16 +74,6 @@ pub(crate) fn target_url_of(transaction: &Transaction<'_>, sync: &str) -> Result
     Ok(url.unwrap_or_default())
 }
 
-impl Tenure {
-    /// Fails where a newer tenure has taken over.
-    pub(crate) fn check(&self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let epoch: i64 =
-            transaction
-                .query_row("SELECT epoch FROM sync WHERE name = ?1", [&self.sync], |row| row.get(0))?;
-        if epoch == self.epoch { Ok(()) } else { Err(StoreError::LostTenure(self.sync.clone())) }
-    }
-}
-
 impl Store {
     /// Takes the right to write for a sync, from whoever had it.
     pub async fn seize(&self, sync: &str) -> Result<Tenure, StoreError> {
@@ -107,24 +97,21 @@ impl Store {
 
     /// Binds a sync to its source and workspace. The caller has compared with what was bound before.
     pub async fn bind(&self, tenure: &Tenure, binding: Binding) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                transaction.execute(
-                    "UPDATE sync SET source_kind = ?2, source_origin = ?3, source_app = ?4, target_url = ?5
+        self.transact_as(tenure, move |transaction, tenure| {
+            transaction.execute(
+                "UPDATE sync SET source_kind = ?2, source_origin = ?3, source_app = ?4, target_url = ?5
                      WHERE name = ?1",
-                    params![
-                        tenure.sync,
-                        binding.source_kind,
-                        binding.source_origin,
-                        binding.source_app,
-                        binding.target_url
-                    ],
-                )?;
-                Ok(())
-            })
-            .await
+                params![
+                    tenure.sync,
+                    binding.source_kind,
+                    binding.source_origin,
+                    binding.source_app,
+                    binding.target_url
+                ],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Begins a run and gives its number. Numbers are unique over the state.
@@ -136,37 +123,34 @@ impl Store {
         unattended: bool,
         now: Millis,
     ) -> Result<i64, StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let active = known_active(transaction, &tenure.sync)?;
-                transaction.execute(
-                    "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active, unattended, number)
+        self.transact_as(tenure, move |transaction, tenure| {
+            let active = known_active(transaction, &tenure.sync)?;
+            transaction.execute(
+                "INSERT INTO run (sync, epoch, trigger, is_full, started_at, active, unattended, number)
                      VALUES (?1, ?2, ?3, ?5, ?4, ?8, ?6, ?7)",
-                    params![
-                        tenure.sync,
-                        tenure.epoch,
-                        trigger.as_str(),
-                        now.0,
-                        full,
-                        unattended,
-                        OrderNumber::next().in_epoch(tenure.epoch).get(),
-                        active
-                    ],
+                params![
+                    tenure.sync,
+                    tenure.epoch,
+                    trigger.as_str(),
+                    now.0,
+                    full,
+                    unattended,
+                    OrderNumber::next().in_epoch(tenure.epoch).get(),
+                    active
+                ],
+            )?;
+            let run = transaction.last_insert_rowid();
+            if full {
+                transaction.execute("UPDATE sync SET runs = runs + 1 WHERE name = ?1", [&tenure.sync])?;
+                // No run goes on for longer than that with what it read at its beginning.
+                transaction.execute(
+                    "DELETE FROM look WHERE sync = ?1 AND observed_at < ?2",
+                    params![tenure.sync, now.0 - LOOK_MILLIS],
                 )?;
-                let run = transaction.last_insert_rowid();
-                if full {
-                    transaction.execute("UPDATE sync SET runs = runs + 1 WHERE name = ?1", [&tenure.sync])?;
-                    // No run goes on for longer than that with what it read at its beginning.
-                    transaction.execute(
-                        "DELETE FROM look WHERE sync = ?1 AND observed_at < ?2",
-                        params![tenure.sync, now.0 - LOOK_MILLIS],
-                    )?;
-                }
-                Ok(run)
-            })
-            .await
+            }
+            Ok(run)
+        })
+        .await
     }
 
     /// Records who started a run by hand.
@@ -187,29 +171,26 @@ impl Store {
         facts: RunFacts,
         verdict: RunHealth,
     ) -> Result<String, StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let head = chain::head(transaction)?;
-                note_health(transaction, &tenure, &facts, verdict)?;
-                transaction.execute(
-                    "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5, chain_seq = ?7,
+        self.transact_as(tenure, move |transaction, tenure| {
+            let head = chain::head(transaction)?;
+            note_health(transaction, tenure, &facts, verdict)?;
+            transaction.execute(
+                "UPDATE run SET finished_at = ?2, result = ?3, facts = ?4, chain_head = ?5, chain_seq = ?7,
                          active = max(active, ?6)
                      WHERE id = ?1",
-                    params![
-                        facts.run,
-                        facts.finished_at.0,
-                        facts.result.as_str(),
-                        serde_json::to_string(&facts)?,
-                        head.chain,
-                        known_active(transaction, &tenure.sync)?,
-                        head.seq
-                    ],
-                )?;
-                Ok(chain::hex(&head.chain))
-            })
-            .await
+                params![
+                    facts.run,
+                    facts.finished_at.0,
+                    facts.result.as_str(),
+                    serde_json::to_string(&facts)?,
+                    head.chain,
+                    known_active(transaction, &tenure.sync)?,
+                    head.seq
+                ],
+            )?;
+            Ok(chain::hex(&head.chain))
+        })
+        .await
     }
 
     /// Remembers a digest over the secrets of a run that failed; `None` after one that did not.

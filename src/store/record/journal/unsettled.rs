@@ -52,10 +52,7 @@ impl Store {
         first_empty_at: Option<Millis>,
         now: Millis,
     ) -> Result<(), StoreError> {
-        let tenure = tenure.clone();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+        self.transact_as(tenure, move |transaction, tenure| {
                 let tries: Option<(u32, String)> = transaction
                     .query_row(
                         "SELECT tries, journal.payload FROM in_flight JOIN journal ON journal.seq = in_flight.intent
@@ -90,7 +87,7 @@ impl Store {
                     detail: reason,
                     desired: action.desired.as_ref().map(|desired| desired.digest),
                 };
-                owed::put(transaction, &tenure, &entry, OrderNumber::next(), now)
+                owed::put(transaction, tenure, &entry, OrderNumber::next(), now)
             })
             .await
     }
@@ -104,32 +101,30 @@ impl Store {
         by: &str,
         now: Millis,
     ) -> Result<u64, StoreError> {
-        let (tenure, person, key) = (tenure.clone(), person.clone(), self.snapshot.digest_key());
+        let (person, key) = (person.clone(), self.snapshot.digest_key());
         let by = by.to_owned();
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let given_up = give_up(transaction, &tenure, &key, &person, &by, now)?;
-                if given_up == 0 {
-                    return Ok(0);
-                }
-                // Whether a removal was done is not known: until somebody has looked it is still owed.
-                transaction.execute(
-                    "UPDATE owed SET waits_for = 'look', next_try_at = ?3, detail = 'the write was given up'
+        self.transact_as(tenure, move |transaction, tenure| {
+            let given_up = give_up(transaction, tenure, &key, &person, &by, now)?;
+            if given_up == 0 {
+                return Ok(0);
+            }
+            // Whether a removal was done is not known: until somebody has looked it is still owed.
+            transaction.execute(
+                "UPDATE owed SET waits_for = 'look', next_try_at = ?3, detail = 'the write was given up'
                      WHERE sync = ?1 AND source_id = ?2 AND class = 'removal' AND waits_for = 'unsettled'",
-                    params![tenure.sync, person.as_str(), now.0],
-                )?;
-                transaction.execute(
-                    "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
-                    params![tenure.sync, person.as_str()],
-                )?;
-                let counts = counted([("writes", given_up)]);
-                let sync = Some(tenure.sync.clone());
-                let event = NewEvent { kind: EventKind::GiveUp, sync, by, at: now, counts, detail: None };
-                record_about(transaction, &key, &event, About { source_id: &person, user: None })?;
-                Ok(given_up)
-            })
-            .await
+                params![tenure.sync, person.as_str(), now.0],
+            )?;
+            transaction.execute(
+                "DELETE FROM owed WHERE sync = ?1 AND source_id = ?2 AND waits_for = 'unsettled'",
+                params![tenure.sync, person.as_str()],
+            )?;
+            let counts = counted([("writes", given_up)]);
+            let sync = Some(tenure.sync.clone());
+            let event = NewEvent { kind: EventKind::GiveUp, sync, by, at: now, counts, detail: None };
+            record_about(transaction, &key, &event, About { source_id: &person, user: None })?;
+            Ok(given_up)
+        })
+        .await
     }
 
     /// The look ten minutes after a removal that overtook older writes: they are over. Where the account was active
@@ -140,10 +135,8 @@ impl Store {
         person: &SourceId,
         link: Option<Link>,
     ) -> Result<(), StoreError> {
-        let (tenure, person) = (tenure.clone(), person.clone());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
+        let person = person.clone();
+        self.transact_as(tenure, move |transaction, tenure| {
                 let mut statement = transaction.prepare(
                     "DELETE FROM in_flight WHERE sync = ?1 AND source_id = ?2 AND overtaken_at IS NOT NULL
                      RETURNING intent",
@@ -157,7 +150,7 @@ impl Store {
                     params![tenure.sync, person.as_str()],
                 )?;
                 match link {
-                    Some(link) => put_link(transaction, &tenure, &link).map(drop),
+                    Some(link) => put_link(transaction, tenure, &link).map(drop),
                     None => Ok(()),
                 }
             })

@@ -32,32 +32,28 @@ impl Store {
         scope: HoldScope,
         now: Millis,
     ) -> Result<Vec<Hold>, StoreError> {
-        let (tenure, key) = (tenure.clone(), self.snapshot.digest_key());
-        self.snapshot
-            .transact(move |transaction| {
-                tenure.check(transaction)?;
-                let pass = Pass { transaction, tenure: &tenure, key: &key, scope: &scope, now };
-                let mut by_class: BTreeMap<HoldClass, Vec<HeldPair>> = BTreeMap::new();
-                for pair in held {
-                    by_class.entry(pair.class).or_default().push(pair);
-                }
-                for class in pass.open_classes()?.into_iter().filter(|class| !by_class.contains_key(class)) {
-                    pass.bring_in_line(class, &[], &wanted)?;
-                }
-                for (class, pairs) in &by_class {
-                    pass.bring_in_line(*class, pairs, &wanted)?;
-                }
-                pass.drop_unwanted_approvals(&wanted)?;
-                let holds = open_holds(transaction, Some(&tenure.sync), now)?;
-                for hold in holds.iter().filter(|hold| hold.remind) {
-                    transaction.execute(
-                        "UPDATE hold SET reminded_at = ?2 WHERE id = ?1",
-                        params![hold.number, now.0],
-                    )?;
-                }
-                Ok(holds)
-            })
-            .await
+        let key = self.snapshot.digest_key();
+        self.transact_as(tenure, move |transaction, tenure| {
+            let pass = Pass { transaction, tenure, key: &key, scope: &scope, now };
+            let mut by_class: BTreeMap<HoldClass, Vec<HeldPair>> = BTreeMap::new();
+            for pair in held {
+                by_class.entry(pair.class).or_default().push(pair);
+            }
+            for class in pass.open_classes()?.into_iter().filter(|class| !by_class.contains_key(class)) {
+                pass.bring_in_line(class, &[], &wanted)?;
+            }
+            for (class, pairs) in &by_class {
+                pass.bring_in_line(*class, pairs, &wanted)?;
+            }
+            pass.drop_unwanted_approvals(&wanted)?;
+            let holds = open_holds(transaction, Some(&tenure.sync), now)?;
+            for hold in holds.iter().filter(|hold| hold.remind) {
+                transaction
+                    .execute("UPDATE hold SET reminded_at = ?2 WHERE id = ?1", params![hold.number, now.0])?;
+            }
+            Ok(holds)
+        })
+        .await
     }
 }
 
