@@ -156,3 +156,6 @@ impl Store {
         self.snapshot.close().await
     }
 }
+
+#[cfg(test)]
+mod tests;
