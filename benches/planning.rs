@@ -83,6 +83,7 @@ fn decide<'a>(
             link: link(index),
             hits: &Match::None,
             waits: None,
+            owed_deletion: None,
             observation: Observation::before_numbers(NOW),
             assigned_at: None,
         };

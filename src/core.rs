@@ -18,6 +18,7 @@ pub mod proof;
 pub mod protection;
 pub mod quarantine;
 pub mod recovered;
+pub mod removal_cause;
 pub mod schedule;
 pub mod settlement;
 pub mod situation;

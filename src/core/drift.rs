@@ -6,7 +6,7 @@
 use super::echo;
 use super::eligibility::Eligibility;
 use super::normalize::same_value;
-use super::planner::{removal_cause, removal_verb};
+use super::removal_cause::{removal_cause, removal_verb};
 use super::situation::LinkKind;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;

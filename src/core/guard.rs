@@ -215,12 +215,6 @@ impl Intent {
         }
     }
 
-    /// Everything that would be sent and was not approved.
-    pub fn total(&self) -> u64 {
-        let Sent { removals, updates: _, reactivations: _, creates } = self.counts;
-        removals + self.filtered_out + creates + self.adoptions + self.plain
-    }
-
     /// How many more than planned a class is to be judged by: those who left an open hold since it was largest.
     fn gone_from_hold(&self, class: HoldClass) -> u64 {
         let waiting = self.still_waiting.get(&class).copied().unwrap_or(0);

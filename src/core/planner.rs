@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::diff::{self, Difference};
 use super::eligibility::Eligibility;
 use super::mapping::{Mapped, Mapping};
+use super::removal_cause::{removal_cause, removal_reason, removal_verb};
 use super::situation::{EligibilityKind, LinkKind, MatchKind, situation};
-use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy};
+use crate::config::{Adopt, LifecyclePolicy, MatchBy};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;
 use crate::model::digest::Digest;
@@ -50,6 +51,8 @@ pub struct Person<'a> {
     pub hits: &'a Match,
     /// Why this person waits for a later run, if so.
     pub waits: Option<&'a str>,
+    /// The cause of a deletion that is owed though the access is taken already.
+    pub owed_deletion: Option<RemovalCause>,
     /// When the oldest request was sent that this rests on.
     pub observation: Observation,
     /// When the person was assigned.
@@ -197,26 +200,6 @@ pub fn plan(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
             removal(person, policy, situation, removal_cause(person.eligibility))
         }
         Situation::Gone => gone(person, policy, now),
-    }
-}
-
-/// The verb that a cause leads to; `None` = the account is kept. Also asked again with what a proof showed.
-pub fn removal_verb(cause: RemovalCause, policy: &LifecyclePolicy) -> Option<Verb> {
-    let chosen = match cause {
-        RemovalCause::NotAssigned | RemovalCause::Disabled | RemovalCause::OutOfScope => policy.on_unassigned,
-        RemovalCause::Suspended => policy.on_suspended,
-        RemovalCause::Deleted => policy.on_deleted,
-        // Not listed is not yet a cause: the point read decides. Until then the milder of what could follow.
-        RemovalCause::NotListed => match (policy.on_unassigned, policy.on_deleted) {
-            (RemovalPolicy::Keep, other) | (other, _) => other,
-        },
-        RemovalCause::DeleteAfter => RemovalPolicy::Delete,
-        RemovalCause::Undone => RemovalPolicy::Deactivate,
-    };
-    match chosen {
-        RemovalPolicy::Deactivate => Some(Verb::Deactivate),
-        RemovalPolicy::Delete => Some(Verb::Delete),
-        RemovalPolicy::Keep => None,
     }
 }
 
@@ -403,7 +386,8 @@ fn removal(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, cause
     act(switched(action, policy.lifecycle.deactivate))
 }
 
-/// Somebody who left and has no active account: nothing, or the second step of a two-step leave.
+/// Somebody who left and has no active account: nothing, a deletion that could not go when the access was taken, or the
+/// second step of a two-step leave.
 fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     let Some(link) = person.link else {
         let left = match person.eligibility {
@@ -417,6 +401,12 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         };
         return skip(person, Situation::Gone, &format!("{left}{NO_ACCOUNT_OF_OURS}"));
     };
+    if let (Some(cause), LinkState::Deactivated(_)) = (owed_deletion(person, policy), link.state) {
+        let mut action = action(person, Verb::Delete, Situation::Gone, policy, None);
+        action.cause = Some(cause);
+        action.reason = format!("{}; the access is taken, and the deletion is owed", removal_reason(cause));
+        return act(switched(action, policy.lifecycle.deactivate));
+    }
     let due = match (policy.lifecycle.delete_after, link.state) {
         (Some(after), LinkState::Deactivated(since)) => now.since(since) >= after.as_millis() as i64,
         (Some(_), LinkState::Active | LinkState::Inactive | LinkState::Gone(_)) | (None, _) => false,
@@ -430,31 +420,15 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
     act(switched(action, policy.lifecycle.deactivate))
 }
 
-/// The sentence for a cause, in reports and proofs.
-pub fn removal_reason(cause: RemovalCause) -> &'static str {
-    match cause {
-        RemovalCause::NotListed => "no longer listed by the app",
-        RemovalCause::NotAssigned => "no longer assigned to the app",
-        RemovalCause::Disabled => "deactivated at the source",
-        RemovalCause::Suspended => "suspended at the source",
-        RemovalCause::OutOfScope => "out of scope by scope.filter",
-        RemovalCause::Deleted => "deleted at the source",
-        RemovalCause::DeleteAfter => "stayed away longer than lifecycle.delete_after",
-        RemovalCause::Undone => "a run made the account active, and that is taken back",
-    }
-}
-
-/// Why somebody of this standing would be removed.
-pub fn removal_cause(eligibility: &Eligibility) -> RemovalCause {
-    match eligibility {
-        Eligibility::Suspended => RemovalCause::Suspended,
-        Eligibility::Leaver(cause) => *cause,
-        Eligibility::OutOfScope => RemovalCause::OutOfScope,
-        Eligibility::Qualifies(_)
-        | Eligibility::Pending
-        | Eligibility::Blocked(_)
-        | Eligibility::Unknown(_) => RemovalCause::NotListed,
-    }
+/// The cause by which an owed deletion is still wanted: what is known now, else what was known then.
+fn owed_deletion(person: &Person<'_>, policy: &Policy<'_>) -> Option<RemovalCause> {
+    let known = person.owed_deletion?;
+    let cause = match removal_cause(person.eligibility) {
+        RemovalCause::NotListed => known,
+        cause => cause,
+    };
+    (cause != RemovalCause::DeleteAfter && removal_verb(cause, policy.lifecycle) == Some(Verb::Delete))
+        .then_some(cause)
 }
 
 fn action(

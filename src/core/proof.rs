@@ -9,7 +9,7 @@
 use super::eligibility::{Eligibility, ScopeNames, eligibility};
 use super::guard::Approved;
 use super::mapping::Mapping;
-use super::planner::{removal_reason, removal_verb};
+use super::removal_cause::{removal_reason, removal_verb};
 use super::undo::JournaledWrite;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;
@@ -142,10 +142,11 @@ impl Proven {
         self
     }
 
-    /// The same proof for the milder verb, where the target offers no deletion.
+    /// The same proof for the milder verb, where a deletion cannot go. `why` says why not: the deletion stays owed.
     #[must_use]
-    pub fn as_deactivation(mut self) -> Proven {
+    pub fn as_deactivation(mut self, why: String) -> Proven {
         self.action.verb = Verb::Deactivate;
+        self.action.deletion_owed = Some(why);
         self.action.changes = vec![super::diff::activation(Some(true), false)];
         self
     }

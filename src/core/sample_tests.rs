@@ -172,6 +172,7 @@ pub(super) fn action(verb: Verb, changes: &[(&str, Option<&str>, Option<&str>)])
         source_digest: None,
         kept_from: None,
         predecessor: None,
+        deletion_owed: None,
         observation: Observation::before_numbers(NOW),
         assigned_at: None,
         billable: true,

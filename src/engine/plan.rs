@@ -42,7 +42,7 @@ pub struct Plan {
     pub refresh: Vec<(SourceId, Digest)>,
     /// The guards' verdict.
     pub guard_report: GuardReport,
-    /// Actions that would be sent.
+    /// Actions that go on to the guards and the door, approved ones included.
     pub writes: u64,
     /// People whose pins no longer hold because the source changed.
     pub stale_pins: Vec<SourceId>,

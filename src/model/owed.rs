@@ -216,6 +216,8 @@ pub struct OwedChange {
     pub detail: String,
     /// Digest of the account to be.
     pub desired: Option<Digest>,
+    /// Whether the link says that the account is deactivated.
+    pub is_deactivated: bool,
 }
 
 impl OwedChange {
@@ -247,9 +249,15 @@ impl OwedChange {
         }
     }
 
-    /// Whether somebody who left still has access. A deletion that waits for its date has taken the access already.
+    /// Whether it is the deletion of an account whose access is taken already: the second step of a two-step leave, or
+    /// what is left where a deletion could not go.
+    pub fn is_deletion_alone(&self) -> bool {
+        self.is_removal() && self.verb == Some(Verb::Delete) && self.is_deactivated
+    }
+
+    /// Whether somebody who left still has access.
     pub fn keeps_access(&self) -> bool {
-        self.is_removal() && !(self.verb == Some(Verb::Delete) && self.waits_for == WaitsFor::Date)
+        self.is_removal() && !self.is_deletion_alone()
     }
 }
 

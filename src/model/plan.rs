@@ -352,6 +352,9 @@ pub struct PlannedAction {
     /// Of a successor: the identity that is gone and whose account it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<SourceId>,
+    /// Of a deactivation that takes the access where a deletion cannot go: why not. The deletion stays owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_owed: Option<String>,
 }
 
 impl PlannedAction {
@@ -381,6 +384,7 @@ impl PlannedAction {
             source_digest: None,
             kept_from: None,
             predecessor: None,
+            deletion_owed: None,
         }
     }
 }

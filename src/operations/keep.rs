@@ -3,7 +3,7 @@
 //! What lives here: the question. What must not: the decision (`app`), its record (`store`).
 
 use crate::core::eligibility::{Eligibility, ScopeNames, eligibility};
-use crate::core::planner::removal_cause;
+use crate::core::removal_cause::removal_cause;
 use crate::engine::error::RunError;
 use crate::engine::session::SyncSession;
 use crate::http::Lane;

@@ -8,18 +8,25 @@ use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{Effect, Fault, Peer};
 
 use crate::accounts::BOTH;
+use crate::leavers::{approve, open_holds};
 use crate::people::source_of;
 use crate::support::Bench;
 
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// One side's answers tell a time that our clock is ahead of by so much.
-fn is_behind_us(bench: &Bench, peer: Peer, by: Duration) {
+pub(crate) fn is_behind_us(bench: &Bench, peer: Peer, by: Duration) {
     let earlier = Effect::edit(move |reply| {
         reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("date"));
         reply.headers.push(("date".to_owned(), httpdate::fmt_http_date(SystemTime::now() - by)));
     });
     bench.sim.faults().add(Fault::on(peer).then(earlier));
+}
+
+/// One side's answers tell no time.
+pub(crate) fn tells_no_time(bench: &Bench, peer: Peer) {
+    let without = Effect::edit(|reply| reply.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("date")));
+    bench.sim.faults().add(Fault::on(peer).then(without));
 }
 
 #[tokio::test]
@@ -48,6 +55,26 @@ async fn a_run_by_a_clock_that_both_sides_contradict_writes_nothing_and_says_why
         ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
         ended.assert_line("dan", Verb::Create, Outcome::Applied);
         bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test]
+async fn both_sides_are_heard_before_writes_that_no_guard_counts() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let crowd = bench.crowd(20);
+        bench.begin().await;
+        crowd[..5].iter().for_each(|person| bench.world().deactivate(*person));
+        assert_eq!(bench.run().await.code, exit::HELD);
+        approve(&bench, &open_holds(&bench).await[0]).await;
+        is_behind_us(&bench, source_of(vendor), 2 * HOUR);
+        is_behind_us(&bench, Peer::Scim, 2 * HOUR);
+        let ended = bench.run().await;
+        ended.assert_end(exit::FAILURE, RunResult::Error);
+        assert!(bench.is_active("person0@acme.example"), "nothing is written by a wrong clock");
+        bench.sim.faults().clear();
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert!(!bench.is_active("person0@acme.example"));
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::support::{Bench, Ended, WIDE_LIMITS, mail};
 
+mod deletions;
 mod kept;
 
 async fn owed(bench: &Bench) -> Vec<OwedChange> {
@@ -48,12 +49,12 @@ async fn assert_gone_for_good(bench: &Bench, name: &str) {
     bench.assert_quiet().await;
 }
 
-async fn open_holds(bench: &Bench) -> Vec<Hold> {
+pub(crate) async fn open_holds(bench: &Bench) -> Vec<Hold> {
     let snapshot = Snapshot::open(&bench.directory.path().join("state")).await.unwrap();
     snapshot.open_holds(None, Millis::now()).await.unwrap()
 }
 
-async fn approve(bench: &Bench, hold: &Hold) -> Vec<SourceId> {
+pub(crate) async fn approve(bench: &Bench, hold: &Hold) -> Vec<SourceId> {
     let store = Store::open(&bench.directory.path().join("state"), false).await.unwrap();
     let decided = store.approve(hold.number, hold.revision, "uid 0", Millis::now()).await.unwrap();
     store.close().await.unwrap();

@@ -56,6 +56,7 @@ fn action(person: u64, verb: Verb) -> PlannedAction {
         source_digest: None,
         kept_from: None,
         predecessor: None,
+        deletion_owed: None,
     }
 }
 

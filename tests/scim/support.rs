@@ -139,6 +139,7 @@ lifecycle = {{ on_deleted = "{policy}" }}
         source_digest: None,
         kept_from: None,
         predecessor: None,
+        deletion_owed: None,
     };
     let approved =
         judge(&Intent::default(), &Ledger::default(), &sync.guard).release(action, false).unwrap().approved;

@@ -168,6 +168,7 @@ fn the_plan_from_what_was_seen_brings_the_target_back_with_its_own_value_as_the_
         link: Some(&seen),
         hits: &Match::None,
         waits: None,
+        owed_deletion: None,
         observation: Observation::before_numbers(NOW),
         assigned_at: None,
     };

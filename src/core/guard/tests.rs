@@ -31,6 +31,7 @@ fn action(verb: Verb) -> PlannedAction {
         source_digest: None,
         kept_from: None,
         predecessor: None,
+        deletion_owed: None,
     }
 }
 
@@ -343,15 +344,4 @@ fn the_report_has_the_share_with_one_decimal_and_of_two_kinds_the_one_that_trips
     (1..=40).for_each(|number| intent.add(&leaver(number, RemovalCause::NotAssigned)));
     let guard_report = judge(&intent, &population(100), &limits());
     assert_eq!(value(&guard_report, "max_removals_percent"), (41.0, true));
-    assert_eq!(intent.total(), 41);
-}
-
-#[test]
-fn a_plan_counts_everybody_to_whom_something_would_be_sent() {
-    let mut intent = Intent::default();
-    for verb in [Verb::Deactivate, Verb::Update, Verb::Reactivate, Verb::Create, Verb::Adopt, Verb::Skip] {
-        intent.add(&action(verb));
-        intent.add(&PlannedAction { source_id: SourceId::new("2"), ..action(verb) });
-    }
-    assert_eq!(intent.total(), 10, "two of each, and nobody who is skipped");
 }

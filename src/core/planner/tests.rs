@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy, UserType};
 use crate::core::eligibility::Eligibility;
-use crate::core::planner::{Decision, Match, Person, Policy, Tie, plan, removal_verb};
+use crate::core::planner::{Decision, Match, Person, Policy, Tie, plan};
+use crate::core::removal_cause::removal_verb;
 use crate::core::sample_tests::{
     NOW, account, adopt, ann, days, link, map, mapping, mapping_of, path, policy, scope, text, values,
 };
@@ -40,11 +41,20 @@ struct Case<'a> {
     lifecycle: LifecyclePolicy,
     adopt: Adopt,
     waits: Option<&'a str>,
+    owed_deletion: Option<RemovalCause>,
 }
 
 impl Case<'_> {
     fn new(eligibility: Eligibility, link: Option<Link>, hits: Match) -> Case<'static> {
-        Case { eligibility, link, hits, lifecycle: policy(), adopt: adopt(), waits: None }
+        Case {
+            eligibility,
+            link,
+            hits,
+            lifecycle: policy(),
+            adopt: adopt(),
+            waits: None,
+            owed_deletion: None,
+        }
     }
 
     fn plan(&self) -> Decision {
@@ -56,6 +66,7 @@ impl Case<'_> {
             link: self.link.as_ref(),
             hits: &self.hits,
             waits: self.waits,
+            owed_deletion: self.owed_deletion,
             observation: Observation::before_numbers(NOW),
             assigned_at: None,
         };
@@ -192,6 +203,40 @@ fn who_stays_away_long_enough_is_deleted_where_the_configuration_says_so() {
             if action.verb == Verb::Delete && action.cause == Some(RemovalCause::DeleteAfter));
         assert_eq!(is_delete, deletes, "{state:?} {after:?}");
         assert!(deletes || decision == Decision::Unchanged { refresh: None });
+    }
+}
+
+#[test]
+fn an_owed_deletion_is_wanted_as_long_as_the_cause_deletes_and_the_account_is_deactivated() {
+    use RemovalCause::{DeleteAfter, Deleted, Disabled, NotAssigned, NotListed};
+    let deactivated = LinkState::Deactivated(Millis(0));
+    let deleting = LifecyclePolicy { on_deleted: RemovalPolicy::Delete, ..policy() };
+    // What is known now, what was known then, how the account is, and the cause of what is planned.
+    let table = [
+        (NotListed, Some(Deleted), deactivated, Some(Deleted)),
+        (Deleted, Some(Deleted), deactivated, Some(Deleted)),
+        (Deleted, Some(NotAssigned), deactivated, Some(Deleted)),
+        // Deactivating is what the configuration says of these.
+        (NotAssigned, Some(Deleted), deactivated, None),
+        (Disabled, Some(Deleted), deactivated, None),
+        (NotListed, Some(NotAssigned), deactivated, None),
+        (NotListed, Some(DeleteAfter), deactivated, None),
+        (Deleted, None, deactivated, None),
+        (Deleted, Some(Deleted), LinkState::Inactive, None),
+        (Deleted, Some(Deleted), LinkState::Gone(Millis(0)), None),
+    ];
+    for (now, then, state, planned) in table {
+        let case = Case {
+            lifecycle: deleting.clone(),
+            owed_deletion: then,
+            ..Case::new(Eligibility::Leaver(now), in_state(state), Match::None)
+        };
+        let found = match case.plan() {
+            Decision::Act(action) if action.verb == Verb::Delete => action.cause,
+            Decision::Act(action) => panic!("{now:?} {then:?} {state:?}: {action:?}"),
+            Decision::Unchanged { .. } => None,
+        };
+        assert_eq!(found, planned, "{now:?} {then:?} {state:?}");
     }
 }
 

@@ -175,6 +175,7 @@ fn leaver(waits_for: WaitsFor, since: Millis) -> OwedChange {
         waits_for,
         detail: "503".to_owned(),
         desired: None,
+        is_deactivated: false,
     }
 }
 

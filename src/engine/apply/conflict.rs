@@ -110,6 +110,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             link,
             hits,
             waits: None,
+            owed_deletion: None,
             observation: action.observation,
             assigned_at: action.assigned_at,
         };

@@ -18,7 +18,7 @@ use crate::engine::plan::Plan;
 use crate::engine::plan::decisions::Decisions;
 use crate::engine::plan::seats::seats_of_a_change;
 use crate::engine::prove::{Removal, RemovalProver};
-use crate::model::link::Link;
+use crate::model::link::{Link, LinkState};
 use crate::model::owed::{OwedEntry, WaitsFor};
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome, Summary};
@@ -482,12 +482,13 @@ impl<'a, O: Observe, H: Writer, J: RemovalProver> Executor<'a, O, H, J> {
         billable: bool,
         is_approved: bool,
     ) -> ExecutedAction {
-        let (proven, is_approved) = match self.without_irreversible(proven, is_approved) {
+        let (proven, is_approved) = match self.without_irreversible(proven, link, is_approved) {
             Ok(milder) => milder,
             Err(ended) => return *ended,
         };
         let done = self.writer.remove(proven, link, is_approved).await;
-        let unsent_removal = done.record.outcome == Outcome::Deferred;
+        let unsent_removal =
+            done.record.outcome == Outcome::Deferred && done.record.waits_for != Some(WaitsFor::Date);
         ExecutedAction { unsent_removal, billable, ..ExecutedAction::of(done) }
     }
 }
@@ -498,16 +499,22 @@ impl<O: Observe, H: Writer, J: RemovalProver> Executor<'_, O, H, J> {
     fn without_irreversible(
         &self,
         proven: Proven,
+        link: &Link,
         is_approved: bool,
     ) -> Result<(Proven, bool), Box<ExecutedAction>> {
+        let is_taken = matches!(link.state, LinkState::Deactivated(_));
+        if is_taken && proven.verb() == Verb::Deactivate && proven.action().situation == Situation::Gone {
+            let why = "what is known now asks for no deletion, and the access is taken already".to_owned();
+            return Err(Box::new(unsent(record(proven.action(), Outcome::Skipped, Some(why)), false)));
+        }
         if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
             return Ok((proven, is_approved));
         }
-        if proven.action().cause == Some(RemovalCause::DeleteAfter) {
-            let why = "a deletion waits for a clock that a witness confirms".to_owned();
+        let why = "a deletion waits for a clock that a witness confirms".to_owned();
+        if is_taken {
             return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
         }
-        let instead = proven.as_deactivation();
+        let instead = proven.as_deactivation(why);
         let approved = self.decisions.is_approved(instead.action());
         if self.context.config.guard.approval.contains(&Verb::Deactivate) && !is_approved && !approved {
             let why = "guard.approval lists deactivate".to_owned();

@@ -14,7 +14,7 @@ use crate::model::id::Vendor;
 use crate::model::link::{Link, LinkState};
 use crate::model::owed::WaitsFor;
 use crate::model::plan::{PlannedAction, Verb};
-use crate::model::report::Outcome;
+use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::scim::target::{Criterion, Observe, Provision, Refusal, RefusalClass, TargetError, WriteOutcome};
 use crate::store::{IntentId, IntentOutcome, LinkWrite, Recorded};
@@ -102,7 +102,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             WriteOutcome::Refused(refusal)
                 if refusal.class == RefusalClass::NotOffered && action.verb == Verb::Delete =>
             {
-                self.deactivate_instead(recorded, (whole, link), is_approved, &refusal).await
+                self.after_not_offered(recorded, (whole, link), is_approved, &refusal).await
             }
             WriteOutcome::Refused(refusal) => {
                 let ending = self.refused(&action, &refusal, Some(link));
@@ -138,7 +138,38 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         }
     }
 
-    /// The workspace offers no deletion: the access is taken on the same proof by a deactivation.
+    /// The workspace offers no deletion.
+    async fn after_not_offered(
+        &self,
+        recorded: Recorded<Proven>,
+        (whole, link): (&PlannedAction, &Link),
+        is_approved: bool,
+        refusal: &Refusal,
+    ) -> ActionResult {
+        match link.state {
+            LinkState::Deactivated(_) => {
+                let line = record(whole, Outcome::Deferred, None);
+                self.leave_deletion_owed(recorded.intent(), line, refusal).await
+            }
+            LinkState::Active | LinkState::Inactive | LinkState::Gone(_) => {
+                self.deactivate_instead(recorded, (whole, link), is_approved, refusal).await
+            }
+        }
+    }
+
+    /// The access is taken already, and the workspace offers no deletion.
+    async fn leave_deletion_owed(&self, id: IntentId, line: ActionRecord, refusal: &Refusal) -> ActionResult {
+        let ending = WriteResult {
+            settled: IntentOutcome::NotSent,
+            outcome: Outcome::Deferred,
+            detail: Some(does_not_delete(refusal)),
+            waits_for: Some(WaitsFor::Date),
+            ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
+        };
+        ActionResult { attempted: true, ..self.end(id, line, ending).await }
+    }
+
+    /// The access is taken on the same proof by a deactivation.
     async fn deactivate_instead(
         &self,
         recorded: Recorded<Proven>,
@@ -157,7 +188,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         if done.stop.is_some() {
             return done;
         }
-        let instead = recorded.into_permit().as_deactivation();
+        let instead = recorded.into_permit().as_deactivation(does_not_delete(refusal));
         // Whoever approved the deletion wants the access gone; nobody has approved anything where only deletions go by
         // themselves.
         let approved = self.decisions.is_approved(instead.action());
@@ -170,10 +201,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         }
         let mut again = Box::pin(self.take_access(instead, link, approved)).await;
         again.record.attempts += refusal.attempts;
-        again.record.detail = Some(format!(
-            "the workspace does not delete accounts ({}), so this one was deactivated",
-            refusal.detail
-        ));
+        again.record.detail = Some(format!("{}, so this one was deactivated", does_not_delete(refusal)));
         again
     }
 
@@ -354,6 +382,10 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         }
         done
     }
+}
+
+fn does_not_delete(refusal: &Refusal) -> String {
+    format!("the workspace does not delete accounts ({})", refusal.detail)
 }
 
 /// A write after which nobody finds the account, as the answer that says so.

@@ -139,6 +139,7 @@ pub fn record(action: &PlannedAction, outcome: Outcome, detail: Option<String>) 
         source_digest: _,
         kept_from: _,
         predecessor: _,
+        deletion_owed: _,
     } = action;
     ActionRecord {
         action: *verb,

@@ -12,6 +12,7 @@ use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::model::identity::Finding;
 use crate::model::link::LinkDigest;
+use crate::model::owed::OwedChange;
 use crate::model::run_event::RunEvent;
 use crate::scim::target::Observe;
 use crate::source::SourceError;
@@ -26,7 +27,9 @@ pub async fn everybody<O: Observe>(context: &RunContext<'_, O>) -> Result<ReadSe
     let links = context.snapshot.link_digests(context.sync_name()).await?;
     let mut closely: HashSet<SourceId> =
         context.snapshot.pins(context.sync_name()).await?.into_keys().collect();
-    closely.extend(UncertainAccess::of(&context.snapshot.owed(context.sync_name()).await?).ids().cloned());
+    let owed = context.snapshot.owed(context.sync_name()).await?;
+    closely.extend(UncertainAccess::of(&owed).ids().cloned());
+    closely.extend(owed.into_iter().filter(OwedChange::is_deletion_alone).map(|change| change.source_id));
     read(context, links, closely).await
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::core::eligibility::Eligibility;
-use crate::core::planner::removal_cause;
+use crate::core::removal_cause::removal_cause;
 use crate::engine::gather::read_set::Candidate;
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};

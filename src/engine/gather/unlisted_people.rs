@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::core::eligibility::Eligibility;
 use crate::core::lifecycle::{Lifecycle, lifecycle};
-use crate::core::planner::removal_verb;
+use crate::core::removal_cause::removal_verb;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::named::one;

@@ -43,13 +43,13 @@ pub async fn plan_decided<O: Observe>(
     let mut intent =
         Intent { unattended: context.unattended, already_sent: ledger.people.clone(), ..Intent::default() };
     let (owed, uncertain, refused_removals) = (HashMap::new(), UncertainAccess::default(), HashMap::new());
-    let dated = HashMap::new();
+    let owed_deletions = HashMap::new();
     let mut planner = Planner {
         context,
         owed: &owed,
         uncertain: &uncertain,
         refused_removals: &refused_removals,
-        dated: &dated,
+        owed_deletions: &owed_deletions,
         decisions,
         matcher: None,
         now,
@@ -63,7 +63,6 @@ pub async fn plan_decided<O: Observe>(
     }
     planner.settle_renames().await?;
     plan.guard_report = judge(&intent, &ledger, &context.config.guard);
-    plan.writes = intent.total();
     context.watcher.tell(&RunEvent::Planned { writes: plan.writes });
     Ok(plan)
 }
@@ -73,7 +72,7 @@ pub(crate) struct Planner<'a, 'c, O> {
     pub(crate) owed: &'a HashMap<SourceId, OwedChange>,
     pub(crate) uncertain: &'a UncertainAccess,
     pub(crate) refused_removals: &'a HashMap<SourceId, u32>,
-    pub(crate) dated: &'a HashMap<SourceId, Millis>,
+    pub(crate) owed_deletions: &'a HashMap<SourceId, OwedChange>,
     pub(crate) decisions: &'a Decisions,
     pub(crate) matcher: Option<&'a mut SavedPlanMatcher>,
     pub(crate) now: Millis,
@@ -112,6 +111,7 @@ impl<O: Observe> Planner<'_, '_, O> {
             link,
             hits,
             waits: waits.as_deref(),
+            owed_deletion: self.owed_deletions.get(&candidate.id).and_then(|change| change.cause),
             observation: candidate.observation,
             assigned_at: candidate.assigned_at,
         };
@@ -180,6 +180,10 @@ impl<O: Observe> Planner<'_, '_, O> {
         if owed.desired.is_some() && owed.desired != wanted {
             return None;
         }
+        self.waits_for_runs(owed)
+    }
+
+    fn waits_for_runs(&self, owed: &OwedChange) -> Option<String> {
         let runs = self.context.runs_to_wait(owed.wait_runs);
         (runs > 0 && owed.attempts > 0).then(|| {
             format!(
@@ -193,11 +197,18 @@ impl<O: Observe> Planner<'_, '_, O> {
     }
 
     /// A deletion after a while cannot be taken back: an earlier run, at least a day before, must have come to the same.
+    /// Where the access is taken and the workspace refused to delete, the deletion waits for its turn.
     fn dated(&self, mut action: PlannedAction) -> PlannedAction {
-        let is_dated = action.cause == Some(RemovalCause::DeleteAfter);
-        let waited =
-            self.dated.get(&action.source_id).is_some_and(|since| self.now.since(*since) >= DAY_MILLIS);
-        if is_dated && !waited && action.disposition == Disposition::Send {
+        if action.verb != Verb::Delete || action.disposition != Disposition::Send {
+            return action;
+        }
+        let owed = self.owed_deletions.get(&action.source_id);
+        let has_waited_a_day = owed.is_some_and(|owed| {
+            owed.cause == Some(RemovalCause::DeleteAfter) && self.now.since(owed.since) >= DAY_MILLIS
+        });
+        if let Some(why) = owed.and_then(|owed| self.waits_for_runs(owed)) {
+            action.disposition = Disposition::Dated(why);
+        } else if action.cause == Some(RemovalCause::DeleteAfter) && !has_waited_a_day {
             action.disposition = Disposition::Dated(
                 "lifecycle.delete_after has passed; a run a day later deletes, if it comes to the same"
                     .to_owned(),
@@ -235,9 +246,12 @@ impl<O: Observe> Planner<'_, '_, O> {
         Ok(())
     }
 
-    /// What somebody approved does not count for the guards.
+    /// What somebody approved does not count for the guards, and is sent all the same.
     fn count(&mut self, action: &PlannedAction) {
-        if !self.decisions.is_approved(action) {
+        let is_approved = self.decisions.is_approved(action);
+        let goes = action.disposition == Disposition::Send || is_approved;
+        self.plan.writes += u64::from(action.verb.is_write() && goes);
+        if !is_approved {
             self.intent.add(action);
         }
     }

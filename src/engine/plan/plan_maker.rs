@@ -7,7 +7,8 @@ use crate::config::MatchBy;
 use crate::core::eligibility::Eligibility;
 use crate::core::guard::{Intent, Ledger, judge, judge_others, judge_removals};
 use crate::core::normalize::fold_address;
-use crate::core::planner::{Match, removal_cause};
+use crate::core::planner::Match;
+use crate::core::removal_cause::removal_cause;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::account_owner::{AccountOwner, owner_of};
@@ -52,8 +53,8 @@ pub struct PlanMaker<'a, 'c, O> {
     complete_read: Option<Observation>,
     /// Removals that the target refused before, with the tries so far.
     refused_removals: HashMap<SourceId, u32>,
-    /// Deletions after a while that an earlier run came to, and when it did first.
-    dated: HashMap<SourceId, Millis>,
+    /// Deletions of accounts whose access is taken already, as an earlier run left them.
+    owed_deletions: HashMap<SourceId, OwedChange>,
     taken: HashMap<SourceId, (TargetId, Option<Digest>)>,
     /// People whose turn comes after the leavers.
     others: Spool<Candidate>,
@@ -72,12 +73,12 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         now: Millis,
     ) -> Result<PlanMaker<'a, 'c, O>, RunError> {
         let mut owed = HashMap::new();
-        let (mut refused_removals, mut dated) = (HashMap::new(), HashMap::new());
+        let (mut refused_removals, mut owed_deletions) = (HashMap::new(), HashMap::new());
         let changes = context.snapshot.owed(context.sync_name()).await?;
         let uncertain = UncertainAccess::of(&changes);
         for change in changes {
-            if change.is_removal() && !change.keeps_access() {
-                dated.insert(change.source_id, change.since);
+            if change.is_deletion_alone() {
+                owed_deletions.insert(change.source_id.clone(), change);
             } else if !change.is_removal() {
                 owed.insert(change.source_id.clone(), change);
             } else if change.refusals > 0 {
@@ -95,7 +96,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             uncertain,
             complete_read: prover.complete_read(),
             refused_removals,
-            dated,
+            owed_deletions,
             taken: context.snapshot.taken_accounts(context.sync_name()).await?,
             others: Spool::default(),
             to_look_up: 0,
@@ -125,7 +126,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             owed: &self.owed,
             uncertain: &self.uncertain,
             refused_removals: &self.refused_removals,
-            dated: &self.dated,
+            owed_deletions: &self.owed_deletions,
             decisions: self.decisions,
             matcher,
             now: self.now,
@@ -198,7 +199,6 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         // Somebody who turned out to be assigned after all may be owed an update.
         let judge = if intent.plain > 0 { judge } else { judge_removals };
         plan.guard_report = judge(&intent, &ledger, &self.context.config.guard);
-        plan.writes = intent.total();
         Ok(plan)
     }
 
@@ -271,7 +271,6 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             hold_for_seats(&mut plan.creations, taken, limit)?;
         }
         plan.guard_report = judge_others(&intent, &ledger, &self.context.config.guard);
-        plan.writes = intent.total();
         Ok(plan)
     }
 
@@ -468,7 +467,7 @@ pub async fn plan_changed_causes<O: Observe>(
         uncertain: UncertainAccess::default(),
         complete_read: None,
         refused_removals: HashMap::new(),
-        dated: HashMap::new(),
+        owed_deletions: HashMap::new(),
         taken: HashMap::new(),
         others: Spool::default(),
         to_look_up: 0,
@@ -484,7 +483,6 @@ pub async fn plan_changed_causes<O: Observe>(
         planner.take(&candidate, Some(&link), &Match::None)?;
     }
     plan.guard_report = judge_removals(&intent, &ledger, &context.config.guard);
-    plan.writes = intent.total();
     Ok(plan)
 }
 

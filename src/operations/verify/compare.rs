@@ -9,7 +9,7 @@ use crate::config::{Drift, DriftPolicy};
 use crate::core::drift::{AccessDrift, MOST_REPAIRS, compare, compare_access, corrected, marked};
 use crate::core::eligibility::Eligibility;
 use crate::core::normalize::fold_address;
-use crate::core::planner::{removal_cause, removal_reason};
+use crate::core::removal_cause::{removal_cause, removal_reason};
 use crate::core::settlement::settle_state;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;

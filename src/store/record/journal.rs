@@ -75,6 +75,7 @@ impl Store {
             )?;
             if settlement.settled == IntentOutcome::Applied {
                 owed::end_acknowledged(transaction, &tenure.sync, &action.source_id, action.verb)?;
+                owed::put_deletion(transaction, tenure, &action, settlement.at)?;
                 if action.verb.is_removal() {
                     overtake(transaction, tenure, &action, settlement.at)?;
                 }

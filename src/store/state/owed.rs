@@ -11,7 +11,7 @@ use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::order::OrderNumber;
 use crate::model::owed::{OwedChange, OwedClass, OwedEntry, WaitMeaning, WaitsFor};
-use crate::model::plan::{RemovalCause, Verb};
+use crate::model::plan::{PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 use crate::spool::Spool;
 use crate::store::{Snapshot, Store, StoreError, Tenure};
@@ -25,7 +25,7 @@ const REMOVAL_RETRY_MILLIS: [i64; 5] =
     [30 * SECOND_MILLIS, 60 * SECOND_MILLIS, 120 * SECOND_MILLIS, 300 * SECOND_MILLIS, 600 * SECOND_MILLIS];
 /// So many refusals of one account, while the rest of the workspace answers, are for good: then hourly.
 const REFUSED_FOR_GOOD: u32 = 3;
-/// Other classes wait for full runs: every 2nd, 4th … up to every 32nd.
+/// What keeps no leaver in waits for full runs: every 2nd, 4th … up to every 32nd.
 const LONGEST_WAIT_RUNS: i64 = 32;
 
 /// But at most so long.
@@ -51,7 +51,9 @@ pub(crate) const COLUMNS: &str =
      owed.attempts, owed.refusals, owed.next_try_at,
      CASE WHEN owed.retry_run IS NULL THEN 0
           ELSE max(owed.retry_run - coalesce((SELECT runs FROM sync WHERE sync.name = owed.sync), 0), 0) END,
-     owed.waits_for, owed.detail, owed.desired, owed.tried_at";
+     owed.waits_for, owed.detail, owed.desired, owed.tried_at,
+     EXISTS (SELECT 1 FROM link WHERE link.sync = owed.sync AND link.source_id = owed.source_id
+               AND link.state = 'deactivated')";
 
 /// Whose rows a pass answers for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +158,7 @@ pub(crate) fn put(
         .optional()?
         .unwrap_or(0);
     let retry_run = match (class, entry.attempted) {
-        (OwedClass::Removal, _) => None,
+        (OwedClass::Removal, _) if entry.waits_for != WaitsFor::Date => None,
         (_, true) => Some(runs + (1i64 << attempts.saturating_sub(1).min(5)).min(LONGEST_WAIT_RUNS)),
         (_, false) => known_retry,
     };
@@ -257,6 +259,29 @@ pub(crate) fn end_acknowledged(
             .execute(params![sync, person.as_str(), class.as_str()])?;
     }
     Ok(())
+}
+
+/// Notes the deletion that stays owed after a deactivation that stood in for it.
+pub(crate) fn put_deletion(
+    transaction: &Transaction<'_>,
+    tenure: &Tenure,
+    instead: &PlannedAction,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let Some(why) = &instead.deletion_owed else { return Ok(()) };
+    let entry = OwedEntry {
+        source_id: instead.source_id.clone(),
+        user: instead.user.clone(),
+        target_id: instead.target_id.clone(),
+        verb: Verb::Delete,
+        cause: instead.cause,
+        waits_for: WaitsFor::Date,
+        attempted: false,
+        refused: false,
+        detail: why.clone(),
+        desired: None,
+    };
+    put(transaction, tenure, &entry, OrderNumber::next(), now)
 }
 
 /// A person decided about those of a hold who are in this state: what they are owed waits for something else from now on.
@@ -413,5 +438,6 @@ fn owed_change(row: &Row<'_>) -> rusqlite::Result<OwedChange> {
         waits_for: WaitsFor::ALL.into_iter().find(|known| known.as_str() == waits).unwrap_or(WaitsFor::Retry),
         detail: row.get(12)?,
         desired: desired.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest),
+        is_deactivated: row.get(15)?,
     })
 }

@@ -397,6 +397,7 @@ fn leaver(name: &str, minutes: i64, waits_for: WaitsFor) -> OwedChange {
         waits_for,
         detail: "HTTP 503".to_owned(),
         desired: None,
+        is_deactivated: false,
     }
 }
 
