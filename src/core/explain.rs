@@ -284,7 +284,7 @@ impl Explainer<'_> {
         token_owner: Option<TargetId>,
     ) -> PersonExplained {
         let Stored { source_id, link, told: _, failing, owed, holds, pin, heard_at, attempts } = person;
-        let protection = Protection::new(&self.config.guard.protected, token_owner);
+        let protection = Protection::new(self.config.guard.protected.clone(), token_owner);
         let logins = [Some(user.as_str()), link.as_ref().map(|link| link.user_name.as_str())];
         let account = record.as_ref().and_then(|record| record.target_id.as_ref());
         let account = account.or(link.as_ref().map(|link| &link.target_id));

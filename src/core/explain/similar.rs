@@ -1,6 +1,6 @@
 //! Logins that are spelled nearly like one that nobody has.
 
-use crate::core::normalize::fold_address;
+use crate::model::folding::fold_address;
 
 /// How many are named.
 const NAMED: usize = 3;
