@@ -415,3 +415,6 @@ fn owed_change(row: &Row<'_>) -> rusqlite::Result<OwedChange> {
         desired: desired.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Digest),
     })
 }
+
+#[cfg(test)]
+mod tests;
