@@ -18,7 +18,7 @@ use crate::model::report::{ActionRecord, Outcome};
 use crate::model::status::FailingPerson;
 use crate::model::time::Millis;
 
-mod seen;
+mod seen_tests;
 
 const SITUATIONS: [Situation; 15] = [
     Situation::Confirmed,
@@ -448,13 +448,12 @@ fn what_to_do_follows_from_the_link_the_refusal_and_the_block() {
     assert_eq!(refused.len(), 1, "the refusal is what has to be mended: {refused:?}");
 }
 
-#[test]
-fn access_that_is_to_end_is_told_with_since_when_and_for_what_it_waits() {
-    let owed = OwedChange {
+fn owed(class: OwedClass, waits_for: WaitsFor) -> OwedChange {
+    OwedChange {
         source_id: SourceId::new("00uann"),
         user: "ann@acme.example".to_owned(),
         target_id: None,
-        class: OwedClass::Removal,
+        class,
         verb: Some(Verb::Deactivate),
         cause: Some(RemovalCause::Disabled),
         since: NOW,
@@ -462,15 +461,61 @@ fn access_that_is_to_end_is_told_with_since_when_and_for_what_it_waits() {
         refusals: 0,
         next_try_at: None,
         wait_runs: 0,
-        waits_for: WaitsFor::Retry,
+        waits_for,
         detail: "503".to_owned(),
         desired: None,
-    };
-    let said = |class| {
-        let owed = OwedChange { class, ..owed.clone() };
-        explained(Stored { owed: vec![owed], ..linked(|_| {}) }).answer
-    };
+    }
+}
+
+#[test]
+fn access_that_is_to_end_is_told_with_since_when_and_for_what_it_waits() {
+    let said =
+        |class| explained(Stored { owed: vec![owed(class, WaitsFor::Retry)], ..linked(|_| {}) }).answer;
     let removal = said(OwedClass::Removal);
     assert!(removal.contains("; access is to end since 2023-11-14T22:13:20Z: waits for"), "{removal}");
     assert!(!said(OwedClass::Attributes).contains("access is to end"));
+}
+
+#[test]
+fn each_wait_has_the_command_that_ends_it_and_the_advice_that_nothing_else_gives() {
+    let hold = PersonHold {
+        id: "h7".to_owned(),
+        revision: 1,
+        class: Verb::Deactivate,
+        reason: "too many".to_owned(),
+        approved: false,
+        since: NOW,
+        expires_at: NOW,
+        approve: "rosterd approve h7@1".to_owned(),
+        reject: "rosterd reject h7".to_owned(),
+    };
+    let said = |class, waits_for, hold: PersonHold| {
+        let person =
+            explained(Stored { owed: vec![owed(class, waits_for)], holds: vec![hold], ..linked(|_| {}) });
+        (person.owed[0].command.clone(), person.next.join("\n"))
+    };
+    let by_hand = "rosterd --reconcile-now --user 00uann";
+    let table = [
+        (WaitsFor::Look, Some(by_hand), "looks at once"),
+        (WaitsFor::Proof, Some(by_hand), "gives no proof (503)"),
+        (
+            WaitsFor::Unsettled,
+            Some("rosterd forget 00uann --unsettled"),
+            "what became of an earlier write (503)",
+        ),
+        (WaitsFor::Approval, Some("rosterd approve h7@1"), "`rosterd keep 00uann --for 30d`"),
+        (WaitsFor::Pause, Some("rosterd resume"), ""),
+        (WaitsFor::Seat, None, "free a seat"),
+        (WaitsFor::Date, None, "nothing before its date (503)"),
+    ];
+    for (waits_for, command, advice) in table {
+        let (told, next) = said(OwedClass::Removal, waits_for, hold.clone());
+        assert_eq!(told.as_deref(), command, "{waits_for:?}");
+        assert!(next.contains(advice), "{advice:?} in {next}");
+    }
+    let (told, next) = said(OwedClass::Access, WaitsFor::Approval, hold.clone());
+    assert_eq!(told, None, "that hold is of removals");
+    assert!(!next.contains("rosterd keep"), "nobody has to be kept who joins: {next}");
+    let approved = PersonHold { approved: true, ..hold };
+    assert_eq!(said(OwedClass::Removal, WaitsFor::Approval, approved).0, None, "it is approved already");
 }

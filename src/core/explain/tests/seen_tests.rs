@@ -157,6 +157,18 @@ fn what_becomes_of_a_value_after_both_sides_were_asked() {
         link.memory.echoes.insert(path("title"), echo);
     });
     assert_eq!(fate("", spelled, None, "title"), (Fate::Kept, "the account has it".to_owned()));
+    let other = linked(|link| {
+        link.acknowledged.insert(path("title"), "BOSS.".into());
+        let echo = Echo { sent: "Boss".into(), returned: Some("BOSS.".into()), kind: EchoKind::Normalised };
+        link.memory.echoes.insert(path("title"), echo);
+    });
+    assert_ne!(
+        fate("", other, None, "title").1,
+        "the account has it",
+        "that is the spelling of another value"
+    );
+    let (withheld, why) = fate("", nobody_stored(), adoption(), "userName");
+    assert!(withheld == Fate::Withheld && why.contains("wait for approval"), "{why}");
     let clears = "attributes.nickName = { from = \"user.displayName\", on_missing = \"clear\" }";
     assert_eq!(fate(clears, nobody_stored(), None, "nickName").0, Fate::Kept);
     let keeps = "attributes.nickName = { from = \"user.displayName\" }";
