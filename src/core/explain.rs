@@ -219,12 +219,7 @@ impl Explainer<'_> {
         let explained = PersonExplained {
             as_of: as_of.into_iter().flatten().max(),
             told_by_run,
-            record: None,
-            lifecycle: None,
-            assignment: None,
-            scope: None,
             mappings,
-            matches: Vec::new(),
             ..self.begin(user, person, sync, record, None)
         };
         self.concluded(explained, None, None)
@@ -261,7 +256,6 @@ impl Explainer<'_> {
             .unwrap_or_else(|| person.source_id.to_string());
         let mut explained = PersonExplained {
             as_of: Some(read.observation.at),
-            told_by_run: None,
             record: identity.map(|identity| source_record(identity, raw)),
             lifecycle: identity.zip(lifecycle).map(|(identity, word)| self.lifecycle(identity, word)),
             assignment: Some(self.assignment(read)),
