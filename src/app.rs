@@ -3,7 +3,6 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use self::command_context::CommandContext;
 use self::console::Console;
@@ -11,8 +10,6 @@ use self::console::Console;
 use crate::cli::{Cli, ColorName, Command, LogFormatName, SHORT_HELP};
 use crate::config::{self, Config, Environment};
 use crate::exit;
-use crate::source::ResolveSecret;
-use crate::store::StoreError;
 use crate::telemetry::log::{self, LogFormat};
 
 mod backup;
@@ -20,6 +17,7 @@ mod caller;
 mod check;
 mod client;
 mod command_context;
+mod command_error;
 mod console;
 mod daemon;
 #[cfg(feature = "sim")]
@@ -32,7 +30,9 @@ mod keep;
 mod plans;
 mod rebuild;
 mod runs;
+mod secrets;
 mod signal;
+mod state_owner;
 mod status;
 mod transfer;
 mod undo;
@@ -165,28 +165,6 @@ fn load(cli: &Cli) -> Result<Config, u8> {
         anstream::eprintln!("{}", errors.render(colour));
         exit::CONFIG
     })
-}
-
-/// How secrets are read, whenever one is needed.
-fn secrets() -> ResolveSecret {
-    Arc::new(|reference| reference.resolve(&Environment::process()).map_err(|error| error.to_string()))
-}
-
-/// What cannot be done, and the exit code that says so.
-type CommandError = (String, u8);
-
-/// What is wrong with the state.
-fn state_complaint(error: StoreError) -> CommandError {
-    let code = match &error {
-        StoreError::Busy { .. } => exit::BUSY,
-        StoreError::Unusable(_) | StoreError::Damaged { .. } => exit::CONFIG,
-        StoreError::NoSuchHold(_) => exit::USAGE,
-        StoreError::LostTenure(_)
-        | StoreError::Refused(_)
-        | StoreError::StillOwed(_)
-        | StoreError::Database(_) => exit::FAILURE,
-    };
-    (error.to_string(), code)
 }
 
 fn set_colours(color: ColorName) {

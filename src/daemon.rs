@@ -33,7 +33,8 @@ use crate::model::order::OrderNumber;
 use crate::model::time::Millis;
 use crate::source::ResolveSecret;
 use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::{Metrics, Peer};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::peer::Peer;
 
 pub mod control;
 mod dispatch;

@@ -11,6 +11,7 @@ use url::Url;
 use crate::model::order::Observation;
 
 pub mod client;
+pub mod client_options;
 pub mod clock;
 mod connect;
 pub mod counters;

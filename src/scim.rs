@@ -5,8 +5,10 @@
 pub mod adapter;
 mod body;
 mod check;
+mod control;
 mod control_read;
 mod create;
+pub mod criterion;
 pub mod dialect;
 mod fault;
 mod filter;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::command_context::CommandContext;
-use super::{CommandError, state_complaint};
+use super::command_error::{CommandError, state_complaint};
 use crate::exit;
 
 /// Copies the state into `file`, whole or not at all, mode 0600.

@@ -1,8 +1,9 @@
 //! `rosterd check`: the configuration, each secret, both sides and each right they need; one line each.
 
 use super::command_context::CommandContext;
-use super::secrets;
-use crate::config::{SourceKind, Sync};
+use super::command_error::{first_line, help_of};
+use super::secrets::secrets_of;
+use crate::config::Sync;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::{CheckLevel, RightCheck};
@@ -84,25 +85,6 @@ fn state_line(context: &CommandContext<'_>, snapshot: &Snapshot) -> RightCheck {
     }
 }
 
-/// One line a secret: whether it can be read, never what it is.
-pub(super) fn secrets_of(sync: &Sync) -> Vec<RightCheck> {
-    let resolve = secrets();
-    let source = match &sync.source.kind {
-        SourceKind::OktaToken { api_token } => ("source.api_token", api_token),
-        SourceKind::OktaOauth { private_key, .. } => ("source.oauth.private_key", private_key),
-        SourceKind::OneLogin { client_secret, .. } => ("source.client_secret", client_secret),
-    };
-    [source, ("target.token", &sync.target.token)]
-        .into_iter()
-        .map(|(key, reference)| match resolve(reference) {
-            Ok(_) => RightCheck::ok("secret", format!("{key} is readable ({reference})")),
-            Err(error) => {
-                RightCheck::fail("secret", format!("{key}: {}", first_line(&error)), help_of(&error))
-            }
-        })
-        .collect()
-}
-
 fn print_line(context: &CommandContext<'_>, line: &RightCheck) {
     let style = match line.level {
         CheckLevel::Ok => anstyle::AnsiColor::Green.on_default(),
@@ -115,12 +97,4 @@ fn print_line(context: &CommandContext<'_>, line: &RightCheck) {
         text.push_str(&format!("        help: {}\n", visible(help.trim_start_matches("help: "))));
     }
     context.console.print(&text);
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-fn help_of(text: &str) -> String {
-    text.lines().skip(1).collect::<Vec<_>>().join(" ").trim_start_matches("help: ").to_owned()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::CommandError;
+use super::command_error::CommandError;
 use super::console::{Matter, is_yes, say_here, to_file};
 use crate::cli::{Cli, Command};
 use crate::config::Config;

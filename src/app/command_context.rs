@@ -4,8 +4,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::command_error::{CommandError, state_complaint};
 use super::console::Console;
-use super::{CommandError, runs, secrets, state_complaint};
+use super::secrets::secrets;
+use super::state_owner::refuse_root_in_somebody_elses_state;
 use crate::cli::{Cli, ListFormat};
 use crate::config::{self, Config};
 use crate::daemon::Handle;
@@ -94,7 +96,7 @@ impl CommandContext<'_> {
         match self.daemon {
             Some(daemon) => Ok(Writing::Shared(daemon.store().clone())),
             None => {
-                runs::refuse_root_in_somebody_elses_state(&self.config.state_dir)
+                refuse_root_in_somebody_elses_state(&self.config.state_dir)
                     .map_err(|message| (message, exit::CONFIG))?;
                 Store::open(&self.config.state_dir, self.cli.run.take_over)
                     .await

@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::CommandError;
 use super::caller::Caller;
+use super::command_error::CommandError;
 use crate::cli::{FormatName, ListFormat};
 use crate::daemon::control::Client;
 use crate::daemon::control::wire::Frame;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use clap::Parser;
 
 use super::command_context::{CommandContext, open_complaint};
+use super::command_error::state_complaint;
 use super::console::Console;
-use super::{runs, secrets, state_complaint};
+use super::runs;
+use super::secrets::secrets;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::daemon::control::Client;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::command_context::CommandContext;
-use super::{CommandError, state_complaint};
+use super::command_error::{CommandError, state_complaint};
 use crate::exit;
 use crate::model::id::SourceId;
 use crate::model::time::Millis;

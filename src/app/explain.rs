@@ -4,8 +4,8 @@
 use tokio::sync::watch;
 
 use super::command_context::CommandContext;
+use super::command_error::{CommandError, state_complaint};
 use super::runs::unreadable_secrets;
-use super::{CommandError, state_complaint};
 use crate::cli::{ExplainOptions, ListFormat};
 use crate::config;
 use crate::engine::error::RunError;

@@ -3,7 +3,7 @@
 //! no more is dropped. Nothing is sent to either side.
 
 use super::command_context::CommandContext;
-use super::{CommandError, state_complaint};
+use super::command_error::{CommandError, state_complaint};
 use crate::cli::ForgetOptions;
 use crate::exit;
 use crate::model::folding::fold_address;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::command_context::CommandContext;
+use super::command_error::{CommandError, state_complaint};
 use super::runs::{RunBatch, carry_out_all};
-use super::{CommandError, state_complaint};
 use crate::engine::selection::Selection;
 use crate::exit;
 use crate::model::owed::WaitsFor;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::command_context::CommandContext;
+use super::command_error::{CommandError, state_complaint};
 use super::runs::unreadable_secrets;
-use super::{CommandError, state_complaint};
 use crate::config;
 use crate::core::explain::Stored;
 use crate::engine::error::RunError;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::CommandError;
 use super::command_context::CommandContext;
+use super::command_error::CommandError;
 use super::runs::{RunBatch, carry_out, runs};
 use crate::engine::binding::bound_to;
 use crate::engine::selection::Selection;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::command_context::{CommandContext, Reading, Writing};
-use super::{CommandError, runs, state_complaint};
+use super::command_error::{CommandError, state_complaint};
+use super::runs;
+use super::state_owner::refuse_root_in_somebody_elses_state;
 use crate::cli::ListFormat;
 use crate::config;
 use crate::engine::context::target_url;
@@ -220,7 +222,7 @@ async fn write_or_set_aside(
         return context.write().await.map(|store| Some((store, false)));
     }
     let directory = &context.config.state_dir;
-    runs::refuse_root_in_somebody_elses_state(directory).map_err(|message| (message, exit::CONFIG))?;
+    refuse_root_in_somebody_elses_state(directory).map_err(|message| (message, exit::CONFIG))?;
     let take_over = context.cli.run.take_over;
     match Store::open(directory, take_over).await {
         Err(StoreError::Damaged { path, why }) => {

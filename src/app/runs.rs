@@ -1,17 +1,14 @@
 //! `--reconcile-now` and `--dry-run`: one run per sync, one report, one exit code.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::caller::user_name;
-use super::check::secrets_of;
 use super::command_context::{CommandContext, Writing};
+use super::command_error::{CommandError, state_complaint};
+use super::secrets::{secrets, secrets_of};
 use super::signal::Signals;
-use super::{CommandError, secrets, state_complaint};
 use crate::config;
 use crate::core::quarantine::Side;
 use crate::daemon::Done;
@@ -276,20 +273,4 @@ fn done(finished: FinishedRun) -> Done {
 pub(super) fn watcher(context: &CommandContext<'_>, sync: &config::Sync) -> Arc<dyn RunWatcher> {
     let log: Arc<dyn RunWatcher> = Arc::new(LogWatcher::new(&sync.name));
     Arc::new(crate::daemon::event::All(vec![log, context.console.progress(context.cli.global.quiet)]))
-}
-
-/// Files that root makes in another user's state directory would lock that user's service out.
-pub(super) fn refuse_root_in_somebody_elses_state(directory: &Path) -> Result<(), String> {
-    let Ok(facts) = std::fs::metadata(directory) else { return Ok(()) };
-    if !rustix::process::geteuid().is_root() || facts.uid() == 0 {
-        return Ok(());
-    }
-    let owner = user_name(facts.uid()).unwrap_or_else(|| format!("'#{}'", facts.uid()));
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    Err(format!(
-        "{} belongs to {owner}: a run as root would leave files there that {owner} cannot use\nhelp: sudo -u {owner} \
-         rosterd {}",
-        directory.display(),
-        words.join(" ")
-    ))
 }

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::command_context::CommandContext;
+use super::command_error::{CommandError, state_complaint};
 use super::console::{to_file, to_stdout};
-use super::{CommandError, erase, state_complaint};
+use super::erase;
 use crate::cli::{HistoryOptions, ListFormat};
 use crate::core::status::status;
 use crate::exit;

@@ -1,8 +1,9 @@
 //! `rosterd transfer`: links are handed over to another sync, or to a source that moved.
 
 use super::command_context::{CommandContext, Reading};
+use super::command_error::{CommandError, state_complaint};
 use super::rebuild::{alone, run_complaint};
-use super::{CommandError, runs, state_complaint};
+use super::runs;
 use crate::cli::{ListFormat, TransferOptions};
 use crate::config;
 use crate::engine::session::SyncSession;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::command_context::CommandContext;
+use super::command_error::{CommandError, state_complaint};
 use super::runs::{RunBatch, runs};
-use super::{CommandError, state_complaint};
 use crate::cli::FormatName;
 use crate::config;
 use crate::exit;

@@ -3,8 +3,8 @@
 use tokio::sync::watch;
 
 use super::command_context::{CommandContext, Reading, Writing};
+use super::command_error::{CommandError, state_complaint};
 use super::runs::{interruption, unreadable_secrets, watcher};
-use super::{CommandError, state_complaint};
 use crate::config;
 use crate::engine::run::RunRefusal;
 use crate::exit;

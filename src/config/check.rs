@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use self::scalar::{DurationRule, UrlRule};
+use self::scalar::{DAY, DurationRule, HOUR, MINUTE, SECOND, UrlRule};
 use super::environment::Environment;
 use super::raw::{At, Finding, Section};
 use super::{
@@ -25,11 +25,6 @@ mod expression;
 mod guard;
 mod profile;
 mod scalar;
-
-const SECOND: u64 = 1;
-const MINUTE: u64 = 60;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
 
 /// Linux's limit on the path of a Unix socket, without the closing zero (unix(7)).
 const MAX_SOCKET_PATH_BYTES: usize = 107;

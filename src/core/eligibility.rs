@@ -1,4 +1,4 @@
-//! Standing: where a person stands before anybody looks at links or accounts.
+//! Eligibility: where a person stands before anybody looks at links or accounts.
 //!
 //! The order is fixed: lifecycle and assignment, then scope, then mapping. So holding somebody back for a bad
 //! address never delays that person's removal.
@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::lifecycle::{Lifecycle, lifecycle};
 use super::mapping::{InScope, Mapped, Mapping};
-use super::situation::EligibilityKind;
 use crate::config::LifecyclePolicy;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::identity::{Identity, VendorStatus};
@@ -31,6 +30,36 @@ pub enum Eligibility {
     /// Nobody can tell where the person stands; the text says why. Never the same as absent: for somebody with an active
     /// account it may hide that they left.
     Unknown(String),
+}
+
+/// An eligibility without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EligibilityKind {
+    /// Assigned, active, in scope, mappable.
+    Qualifies,
+    /// Not yet activated.
+    Pending,
+    /// Suspended.
+    Suspended,
+    /// Not assigned, disabled or deleted.
+    Leaver,
+    /// Out by the filter.
+    OutOfScope,
+    /// Undecidable.
+    Blocked,
+}
+
+impl From<&Eligibility> for EligibilityKind {
+    fn from(eligibility: &Eligibility) -> EligibilityKind {
+        match eligibility {
+            Eligibility::Qualifies(_) => EligibilityKind::Qualifies,
+            Eligibility::Pending => EligibilityKind::Pending,
+            Eligibility::Suspended => EligibilityKind::Suspended,
+            Eligibility::Leaver(_) => EligibilityKind::Leaver,
+            Eligibility::OutOfScope => EligibilityKind::OutOfScope,
+            Eligibility::Blocked(_) | Eligibility::Unknown(_) => EligibilityKind::Blocked,
+        }
+    }
 }
 
 /// Which names of `scope.filter` were present for at least one person of a read.

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::diff::{self, Difference};
-use super::eligibility::Eligibility;
+use super::eligibility::{Eligibility, EligibilityKind};
 use super::mapping::{Mapped, Mapping};
 use super::removal_cause::{removal_cause, removal_reason, removal_verb};
-use super::situation::{EligibilityKind, LinkKind, MatchKind, situation};
+use super::situation::{LinkKind, MatchKind, situation};
 use crate::config::{Adopt, LifecyclePolicy, MatchBy};
 use crate::model::account::Account;
 use crate::model::attributes::AttributePath;

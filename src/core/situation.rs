@@ -3,37 +3,7 @@
 use crate::model::link::LinkState;
 use crate::model::plan::Situation;
 
-use super::eligibility::Eligibility;
-
-/// A standing without its details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EligibilityKind {
-    /// Assigned, active, in scope, mappable.
-    Qualifies,
-    /// Not yet activated.
-    Pending,
-    /// Suspended.
-    Suspended,
-    /// Not assigned, disabled or deleted.
-    Leaver,
-    /// Out by the filter.
-    OutOfScope,
-    /// Undecidable.
-    Blocked,
-}
-
-impl From<&Eligibility> for EligibilityKind {
-    fn from(eligibility: &Eligibility) -> EligibilityKind {
-        match eligibility {
-            Eligibility::Qualifies(_) => EligibilityKind::Qualifies,
-            Eligibility::Pending => EligibilityKind::Pending,
-            Eligibility::Suspended => EligibilityKind::Suspended,
-            Eligibility::Leaver(_) => EligibilityKind::Leaver,
-            Eligibility::OutOfScope => EligibilityKind::OutOfScope,
-            Eligibility::Blocked(_) | Eligibility::Unknown(_) => EligibilityKind::Blocked,
-        }
-    }
-}
+use super::eligibility::EligibilityKind;
 
 /// The link as the table sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,6 @@
 //! [`Replay::OnlyIfNotProcessed`] is sent again only where the peer certainly did not act on it; no request is sent
 //! after its `not_after`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICA
 use tokio::time::Instant;
 use url::Url;
 
+use super::client_options::{ClientOptions, PeerName};
 use super::clock::{ClockWitness, Hearing};
 use super::connect;
 use super::counters::{Counters, Counting, Traffic};
@@ -29,52 +29,9 @@ use crate::http::redact::Sent;
 use crate::model::order::Observation;
 use crate::model::time::Millis;
 
-/// 64 MiB: no page of people is larger.
-pub const DEFAULT_BODY_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 /// A retry costs ten, a success gives one back: a peer that fails all the time is not asked five times as often.
 const RETRY_BUDGET_TENTHS: i64 = 500;
 const RETRY_COST_TENTHS: i64 = 10;
-
-/// The peer's name in messages and metrics: `okta`, `onelogin`, `target`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerName(pub &'static str);
-
-/// What a client is made of.
-#[derive(Debug, Clone)]
-pub struct ClientOptions {
-    /// The peer.
-    pub name: PeerName,
-    /// Its origin; a path is allowed and ignored when origins are compared.
-    pub base: Url,
-    /// Of one attempt, from connecting to the last byte.
-    pub timeout: Duration,
-    /// Largest body, decompressed.
-    pub body_limit_bytes: u64,
-    /// HTTP proxy; without one the environment's (`HTTPS_PROXY`) holds, except for loopback.
-    pub proxy: Option<Url>,
-    /// More trust anchors, PEM.
-    pub ca_file: Option<PathBuf>,
-    /// The pace.
-    pub pacer: Arc<Pacer>,
-    /// `User-Agent`.
-    pub user_agent: String,
-}
-
-impl ClientOptions {
-    /// The usual limits.
-    pub fn new(name: PeerName, base: Url, pacer: Arc<Pacer>) -> ClientOptions {
-        ClientOptions {
-            name,
-            base,
-            timeout: Duration::from_secs(30),
-            body_limit_bytes: DEFAULT_BODY_LIMIT_BYTES,
-            proxy: None,
-            ca_file: None,
-            pacer,
-            user_agent: concat!("rosterd/", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
 
 struct Shared {
     name: PeerName,

@@ -11,7 +11,7 @@ use reqwest::Method;
 use url::{Host, Url};
 
 use super::HttpError;
-use super::client::ClientOptions;
+use super::client_options::ClientOptions;
 
 /// Connecting takes no longer than this, whatever the request's own timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use url::Url;
 
 use super::HttpError;
-use super::client::{ClientOptions, PeerName};
+use super::client_options::{ClientOptions, PeerName};
 use super::connect;
 use super::pacer::{Pacer, PacerOptions};
 

@@ -37,6 +37,36 @@ pub fn same_value(path: &AttributePath, left: &Scalar, right: &Scalar) -> bool {
     left == right || (path.ignores_case() && fold_address(&left.as_text()) == fold_address(&right.as_text()))
 }
 
+/// Whether two logins or mail addresses are the same: without case (RFC 7643: not case exact), the domain by
+/// IDNA, nothing else. Compatibility forms are different people: the Kelvin sign is not the letter K.
+pub fn same_login(left: &str, right: &str) -> bool {
+    let (left, right) = (left.trim(), right.trim());
+    if left.is_empty() || right.is_empty() {
+        return false;
+    }
+    match (left.rsplit_once('@'), right.rsplit_once('@')) {
+        (Some((left_local, left_domain)), Some((right_local, right_domain))) => {
+            same_but_for_case(left_local, right_local) && same_domain(left_domain, right_domain)
+        }
+        (Some(_) | None, Some(_) | None) => same_but_for_case(left, right),
+    }
+}
+
+fn same_but_for_case(left: &str, right: &str) -> bool {
+    // Lower case alone folds the Kelvin sign to "k", upper case alone the long s to "S"; both together fold
+    // nothing but case.
+    left == right
+        || (left.to_lowercase() == right.to_lowercase() && left.to_uppercase() == right.to_uppercase())
+}
+
+fn same_domain(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right)
+        || matches!(
+            (idna::domain_to_ascii(left), idna::domain_to_ascii(right)),
+            (Ok(left), Ok(right)) if left == right
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +82,27 @@ mod tests {
     fn look_alikes_are_not_the_same_address() {
         assert_ne!(fold_address("mıke@acme.com"), fold_address("mike@acme.com"));
         assert_ne!(fold_address("mi\u{212A}e@acme.com"), fold_address("mike@acme.com"));
+    }
+
+    #[test]
+    fn logins_differ_by_case_only_or_they_are_different_people() {
+        let same = [("Jürgen@A.de", "JÜRGEN@a.de"), ("a@bücher.de", "A@xn--bcher-kva.DE"), ("ann", "ANN")];
+        for (left, right) in same {
+            assert!(same_login(left, right), "{left} {right}");
+        }
+        // Kelvin sign, long s, full width, ligature, dotless i, sharp s: equal only after compatibility folding.
+        let different = [
+            ("\u{212a}ate@a.de", "kate@a.de"),
+            ("\u{17f}am@a.de", "sam@a.de"),
+            ("\u{ff41}nn@a.de", "ann@a.de"),
+            ("\u{fb01}n@a.de", "fin@a.de"),
+            ("\u{131}an@a.de", "ian@a.de"),
+            ("stra\u{df}e@a.de", "strasse@a.de"),
+            ("ann@a.de", "ann@a.dev"),
+            ("ann", "ann@a.de"),
+        ];
+        for (left, right) in different {
+            assert!(!same_login(left, right), "{left} {right}");
+        }
     }
 }

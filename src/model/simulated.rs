@@ -6,12 +6,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::time::Millis;
-
 /// What a simulation decides for everything that runs on its thread.
 pub trait SimulatedProcess {
-    /// What the wall clock shows.
-    fn now(&self) -> Millis;
+    /// What the wall clock shows, milliseconds since 1970.
+    fn now_millis(&self) -> i64;
     /// Whether the process dies here, right before a transaction of the store.
     fn dies_before_transaction(&self) -> bool;
 }

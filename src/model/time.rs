@@ -15,7 +15,7 @@ impl Millis {
     pub fn now() -> Millis {
         #[cfg(feature = "sim")]
         if let Some(process) = super::simulated::simulated_process() {
-            return process.now();
+            return Millis(process.now_millis());
         }
         Millis(chrono::Utc::now().timestamp_millis())
     }

@@ -4,7 +4,6 @@
 //! that a hundred thousand open too. Templates escape by themselves and nothing in them is exempt; the policy of the
 //! page lets no style and no script run but its own two, named by their digests.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -151,9 +150,4 @@ impl Write for InScript<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-/// `text` as it may be shown.
-fn shown(text: &str) -> Cow<'_, str> {
-    super::visible(text)
 }

@@ -18,7 +18,8 @@ use crate::config::{self, Dialect};
 use crate::core::guard::Approved;
 use crate::core::proof::{PROOF_VALID_MILLIS, Proven};
 use crate::http::Lane;
-use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::client::Client;
+use crate::http::client_options::{ClientOptions, PeerName};
 use crate::http::clock::ClockWitness;
 use crate::http::counters::{Counters, Traffic};
 use crate::http::credentials::StaticBearer;
@@ -29,7 +30,7 @@ use crate::model::check::RightCheck;
 use crate::model::id::TargetId;
 use crate::model::plan::Change;
 use crate::model::time::Millis;
-use crate::scim::control_read::Control;
+use crate::scim::control::Control;
 pub use crate::scim::dialect::Profile;
 use crate::scim::service::Service;
 use crate::scim::target::{

@@ -8,7 +8,7 @@ use crate::config::Dialect;
 use crate::http::Lane;
 use crate::model::attributes::{ENTERPRISE_USER, member};
 use crate::model::check::RightCheck;
-use crate::scim::control_read::Unread;
+use crate::scim::control::Unread;
 use crate::scim::listing::PageError;
 use crate::scim::service::Service;
 use crate::scim::target::{Criterion, ListCursor, TargetError};

@@ -10,13 +10,14 @@ use reqwest::Method;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Attributes};
+use crate::model::folding::same_login;
 use crate::model::plan::{Change, DesiredAccount};
 use crate::model::time::Millis;
 use crate::scim::fault::{Fault, WriteKind};
 use crate::scim::rejected_attributes::blamed;
 use crate::scim::service::{Granted, Sent, Service, refused};
 use crate::scim::target::{Acknowledgement, RefusalClass, WriteOutcome};
-use crate::scim::{body, filter, wire};
+use crate::scim::{body, wire};
 
 /// Times a create is sent again with one attribute less.
 pub(crate) const DROPS_MAXIMUM: u32 = 5;
@@ -208,7 +209,7 @@ fn is_ours(account: &Account, sent: &Attributes) -> bool {
         .external_id()
         .is_some_and(|found| Some(found) == text(AttributePath::external_id()).as_deref());
     let same_name = match (account.user_name(), text(AttributePath::user_name())) {
-        (Some(found), Some(sent)) => filter::same_login(found, &sent),
+        (Some(found), Some(sent)) => same_login(found, &sent),
         (Some(_) | None, Some(_) | None) => false,
     };
     same_mark || same_name

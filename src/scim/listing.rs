@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::order::Observation;
-use crate::scim::control_read::Unread;
+use crate::scim::control::Unread;
 use crate::scim::fault::Fault;
 use crate::scim::service::Service;
 use crate::scim::target::{AccountPage, ListCursor, ListStage, TargetError};

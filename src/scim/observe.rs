@@ -10,7 +10,7 @@ use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
 use crate::model::order::Observation;
-use crate::scim::control_read::Unread;
+use crate::scim::control::Unread;
 use crate::scim::fault::Fault;
 use crate::scim::filter;
 use crate::scim::listing::{Page, PageError};
@@ -233,7 +233,7 @@ impl Hits {
     fn take(&mut self, criterion: &Criterion, page: Page) {
         self.observation = self.observation.or(Some(page.observation));
         for account in page.accounts {
-            if !filter::matches(criterion, &account) {
+            if !criterion.matches(&account) {
                 self.strangers += 1;
                 continue;
             }

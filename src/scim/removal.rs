@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::id::TargetId;
-use crate::scim::control_read::Unread;
+use crate::scim::control::Unread;
 use crate::scim::dialect::WriteStyle;
 use crate::scim::fault::{Fault, WriteKind};
 use crate::scim::service::{Granted, Sent, Service, not_read, proof_over, refused};

@@ -17,7 +17,7 @@ use crate::http::client::Client;
 use crate::http::{Answer, HttpError, Lane, Replay, Request};
 use crate::model::account::Account;
 use crate::model::id::TargetId;
-use crate::scim::control_read::{Control, Unread};
+use crate::scim::control::{Control, Unread};
 use crate::scim::dialect::Profile;
 use crate::scim::fault::{Fault, WriteKind};
 use crate::scim::target::unavailable;

@@ -18,24 +18,7 @@ use crate::model::id::TargetId;
 use crate::model::order::Observation;
 use crate::store::Recorded;
 
-/// What to look an account up by. Every hit is verified by comparing it; the filter is never trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Criterion {
-    /// `externalId eq`, exact.
-    ExternalId(String),
-    /// `userName eq`, compared without case.
-    UserName(String),
-    /// Any e-mail address, compared without case.
-    Email(String),
-}
-
-impl Criterion {
-    /// Whether an account is what is looked for: `externalId` exactly, logins and mail addresses without case
-    /// and with the domain by IDNA. Compatibility forms (a Kelvin sign for a K) are different people.
-    pub fn matches(&self, account: &Account) -> bool {
-        crate::scim::filter::matches(self, account)
-    }
-}
+pub use crate::scim::criterion::Criterion;
 
 /// Accounts found by a lookup.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod dpop;
 mod events;
 mod groups;
 mod keys;
+mod membership;
 mod pages;
 mod person;
 mod search;
@@ -27,9 +28,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use self::auth::{ServiceApp, ServiceAppOptions};
-use self::groups::{GroupIds, Membership};
+use self::membership::{GroupIds, Membership};
 use self::pages::{Chain, ChainPage};
-use self::wire::{App, AppUser, ErrorBody, Sighting, WithId};
+use self::wire::{App, AppUser, CREDENTIALS_HELP, ErrorBody, Sighting, VENDOR, WithId};
 use super::control::Control;
 use super::fault::Place;
 use super::ids::IdSet;
@@ -37,22 +38,19 @@ use super::names::Resolved;
 use super::reader::{PageSink, Reader, Totals, abandoned};
 use super::{Page, ResolveSecret, SourceError};
 use crate::config;
-use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::client::Client;
+use crate::http::client_options::{ClientOptions, PeerName};
 use crate::http::credentials::{Credentials, NoCredentials, StaticBearer};
 use crate::http::pacer::{Pace, PacerOptions, Pacers};
 use crate::http::{Lane, Request};
 use crate::model::order::Observation;
 
-/// The name in messages.
-const VENDOR: &str = "okta";
 /// Okta's largest page of app users.
 const PAGE_SIZE: &str = "500";
 /// A page of 500 people with their profiles may take Okta a while (its own query limit is 30 s).
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Share of the rate that only removals and the watch may use.
 const RESERVE_FOR_REMOVALS_PERCENT: u8 = 20;
-const CREDENTIALS_HELP: &str = "check the token or service app, its scopes (okta.apps.read, okta.users.read) and \
-                                its admin role (at least read-only administrator)";
 
 /// How rosterd logs in.
 #[derive(Clone)]

@@ -8,6 +8,7 @@
 
 mod auth;
 mod check;
+mod event_types;
 mod events;
 mod listed;
 mod pages;
@@ -23,25 +24,23 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use self::auth::ApiCredentials;
-use self::events::KnownTypes;
+use self::event_types::KnownTypes;
 use self::listed::{Listed, SeenAccount};
 use self::pages::{Chain, ChainPage};
-use self::wire::{Context, ErrorBody, Named, Roles, User, WithId};
+use self::wire::{CREDENTIALS_HELP, Context, ErrorBody, Named, Roles, User, VENDOR, WithId};
 use super::control::Control;
 use super::fault::{Failure, Place};
 use super::names::Resolved;
 use super::reader::{PageSink, Reader, Totals, abandoned};
 use super::{Page, ResolveSecret, SourceError};
 use crate::config;
-use crate::http::client::{Client, ClientOptions, PeerName};
+use crate::http::client::Client;
+use crate::http::client_options::{ClientOptions, PeerName};
 use crate::http::credentials::{Credentials, NoCredentials};
 use crate::http::pacer::{Pace, PacerOptions, Pacers};
 use crate::http::{Answer, Lane, Request};
-use crate::model::id::SourceId;
 use crate::model::order::Observation;
 
-/// The name in messages.
-const VENDOR: &str = "onelogin";
 /// The app's list: "max page limit is 1000".
 const APP_USERS_PAGE_SIZE: &str = "1000";
 /// The users' list: "up to 50 users per page".
@@ -52,7 +51,6 @@ const REMAINDER_PAGE: usize = 500;
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Share of the rate that only removals and the watch may use.
 const RESERVE_FOR_REMOVALS_PERCENT: u8 = 20;
-const CREDENTIALS_HELP: &str = "the API credentials need the scope `Read All` (Developers, API Credentials)";
 
 /// A OneLogin account and the one app of it that decides.
 #[derive(Clone)]
@@ -304,9 +302,4 @@ fn shifted(place: &Place, id: u64) -> SourceError {
     place.incomplete(format_args!(
         "{id} came before, so the pages shifted while they were read and somebody may be missing; help: run again"
     ))
-}
-
-/// OneLogin's ids are numbers; anything else cannot be asked for.
-fn numeric(id: &SourceId) -> Option<u64> {
-    id.as_str().parse().ok()
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::peer::Peer;
 use super::traffic::Requests;
 use crate::http::counters::Traffic;
 use crate::model::owed::{OwedClass, WaitsFor};
@@ -27,25 +28,6 @@ use crate::model::time::Millis;
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Which side of a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    /// The identity provider.
-    Source,
-    /// The workspace.
-    Target,
-}
-
-impl Peer {
-    /// The label's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Peer::Source => "source",
-            Peer::Target => "target",
-        }
-    }
-}
 
 type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;

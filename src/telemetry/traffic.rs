@@ -12,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
-use super::metrics::Peer;
+use super::peer::Peer;
 use crate::http::counters::{DURATION_BOUNDS_SECONDS, Traffic, TrafficTotals};
 
 #[derive(Debug, Default)]

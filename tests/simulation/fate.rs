@@ -146,9 +146,9 @@ pub struct Process {
 }
 
 impl SimulatedProcess for Process {
-    fn now(&self) -> Millis {
+    fn now_millis(&self) -> i64 {
         let passed = self.start.elapsed().as_millis() as i64;
-        Millis(START + passed + self.fate.clock_offset.load(Ordering::Relaxed))
+        START + passed + self.fate.clock_offset.load(Ordering::Relaxed)
     }
 
     fn dies_before_transaction(&self) -> bool {

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::{DAY, HOUR, MINUTE, SECOND};
 use crate::config::mask;
 use crate::config::raw::{Finding, Section};
+
+pub(super) const SECOND: u64 = 1;
+pub(super) const MINUTE: u64 = 60;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 
 /// Bounds of a duration, in seconds.
 pub(super) struct DurationRule {

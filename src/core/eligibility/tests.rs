@@ -1,9 +1,9 @@
 //! Standing, as a table: lifecycle and assignment, then scope, then mapping.
 
 use crate::config::LifecyclePolicy;
+use crate::core::eligibility::EligibilityKind;
 use crate::core::eligibility::{Eligibility, ScopeNames, eligibility};
 use crate::core::sample_tests::{ann, mapping, mapping_of, okta, onelogin, policy, rule, scope};
-use crate::core::situation::EligibilityKind;
 use crate::model::id::Vendor;
 use crate::model::identity::{Identity, VendorStatus};
 use crate::model::plan::RemovalCause;

@@ -464,6 +464,7 @@ fn owed(class: OwedClass, waits_for: WaitsFor) -> OwedChange {
         waits_for,
         detail: "503".to_owned(),
         desired: None,
+        is_deactivated: false,
     }
 }
 

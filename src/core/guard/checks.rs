@@ -1,7 +1,12 @@
 //! The limits one by one: what is measured against each, and in which words it says that it tripped.
 
-use super::{FLOOR, Intent, Ledger, SMALL};
+use super::intent::{Intent, Ledger};
 use crate::config;
+
+/// At so few removals no percentage trips.
+const FLOOR: u64 = 3;
+/// Under so many accounts "more than half" stands in for the percentages, and updates are not limited.
+pub(super) const SMALL: u64 = 10;
 
 /// One limit against one value.
 pub(super) struct Check {

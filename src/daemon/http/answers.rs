@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::pages::LARGEST_RUN;
 use super::{HttpState, Shared};
 use crate::core::status::status as judged;
 use crate::model::status::Status;
@@ -16,6 +15,9 @@ use crate::model::time::Millis;
 use crate::report::{self, Format, History, visible};
 use crate::store::{Past, StoreError};
 use crate::telemetry::metrics::CONTENT_TYPE as OPEN_METRICS;
+
+/// People of a run that is shown whole; a larger one is for a file.
+pub(super) const LARGEST_RUN: u64 = 100_000;
 
 /// Runs that are listed unless somebody asks for another number.
 const FEW_RUNS: u32 = 30;

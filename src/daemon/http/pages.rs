@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::Shared;
-use super::answers;
+use super::answers::{self, LARGEST_RUN};
 use crate::core::status::sync_status;
 use crate::model::explain::Explanation;
 use crate::model::time::Millis;
@@ -22,8 +22,6 @@ use crate::store::{Past, StoreError};
 
 /// Runs of each sync on the first page.
 const LAST_RUNS: u32 = 30;
-/// People of a run that is shown whole; a larger one is for a file.
-pub(super) const LARGEST_RUN: u64 = 100_000;
 /// Runs on one page of their list.
 const RUNS_OF_A_PAGE: usize = 50;
 

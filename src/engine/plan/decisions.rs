@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::core::content::content_digest;
+use crate::core::eligibility::EligibilityKind;
 use crate::core::eligibility::{Eligibility, eligibility_digest};
 use crate::core::guard::{HoldClass, OpenHold};
 use crate::core::protection::Protection;
 use crate::core::removal_cause::removal_cause;
-use crate::core::situation::EligibilityKind;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::read_set::Candidate;

@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 
-use super::shown;
 use crate::model::attributes::Scalar;
 use crate::model::plan::{Change, Verb};
 use crate::model::report::{ActionRecord, Mode, Outcome, RunFacts, RunResult, Summary};
@@ -13,6 +12,7 @@ use crate::report::text::{
     count, counts, detail_label, failure, owed_text, seats_line, sign, source_line, summary_text, title,
     told_detail, with_help, word,
 };
+use crate::report::visible;
 
 /// Width of the bar, in its own units.
 const BAR_WIDTH: f64 = 1000.0;
@@ -33,7 +33,7 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn new(syncs: &[&RunFacts], policy: String, now: Millis) -> Head {
         let names: Vec<String> =
-            syncs.iter().map(|facts| format!("{} of {}", title(facts), shown(&facts.sync))).collect();
+            syncs.iter().map(|facts| format!("{} of {}", title(facts), visible(&facts.sync))).collect();
         Head::titled(&format!("rosterd: {}", names.join(", ")), policy, now)
     }
 
@@ -128,16 +128,16 @@ impl Section {
             index,
             level,
             title: capitalised(&title(facts)),
-            sync: shown(&facts.sync).into_owned(),
+            sync: visible(&facts.sync).into_owned(),
             result: facts.result.as_str(),
             result_class: result_class(facts.result),
-            read: capitalised(&shown(&source_line(facts))),
+            read: capitalised(&visible(&source_line(facts))),
             trigger: facts.trigger.as_str(),
             started_at: facts.started_at.rfc3339(),
             finished_at: facts.finished_at.rfc3339(),
             failure: failure(facts).map(|(what, problem)| {
                 let (text, help) = with_help(&problem);
-                Failure { what, problem: shown(text).into_owned(), help: owned(help) }
+                Failure { what, problem: visible(text).into_owned(), help: owned(help) }
             }),
             notes: facts.notes.iter().map(|note| Note::of(note)).collect(),
             holds: holds(facts),
@@ -169,22 +169,22 @@ pub(in crate::report) fn result_class(result: RunResult) -> &'static str {
 impl Note {
     fn of(note: &str) -> Note {
         let (text, help) = with_help(note);
-        Note { text: shown(text).into_owned(), help: owned(help) }
+        Note { text: visible(text).into_owned(), help: owned(help) }
     }
 }
 
 fn owned(text: Option<&str>) -> Option<String> {
-    text.map(|text| shown(text).into_owned())
+    text.map(|text| visible(text).into_owned())
 }
 
 fn holds(facts: &RunFacts) -> Vec<Hold> {
     let hold = |hold: &crate::model::report::HoldFact| Hold {
-        id: shown(&hold.id).into_owned(),
+        id: visible(&hold.id).into_owned(),
         revision: hold.revision,
         verb: hold.class.as_str(),
         people: count(hold.count, "person", "people"),
-        reason: shown(&hold.reason).into_owned(),
-        expires_at: shown(&hold.expires_at).into_owned(),
+        reason: visible(&hold.reason).into_owned(),
+        expires_at: visible(&hold.expires_at).into_owned(),
         decided: owned(hold.decided.as_deref()),
     };
     facts.holds.iter().map(hold).collect()
@@ -192,7 +192,7 @@ fn holds(facts: &RunFacts) -> Vec<Hold> {
 
 fn guards(facts: &RunFacts) -> Vec<Guard> {
     let guard = |guard: &crate::model::report::GuardFact| Guard {
-        guard: shown(&guard.guard).into_owned(),
+        guard: visible(&guard.guard).into_owned(),
         value: number(guard.value),
         limit: guard.limit.map_or_else(|| "none".to_owned(), number),
         tripped: guard.tripped,
@@ -288,7 +288,7 @@ impl Row {
         let ids: Vec<&str> = source.into_iter().chain(target).collect();
         let detail = told_detail(record, facts, "waits for approval, see above").map(|detail| {
             let status = record.status.map(|status| format!("{status}: ")).unwrap_or_default();
-            format!("{}: {status}{}", detail_label(record.outcome), shown(detail))
+            format!("{}: {status}{}", detail_label(record.outcome), visible(detail))
         });
         let detail: Vec<String> = detail.into_iter().chain(owed_text(record, facts)).collect();
         Row {
@@ -296,9 +296,9 @@ impl Row {
             class: class(record),
             word: format!("{} {}", sign(record.action), word(record, facts.mode)),
             outcome: record.outcome.as_str(),
-            user: shown(&record.user).into_owned(),
-            ids: shown(&ids.join(" → ")).into_owned(),
-            reason: shown(&record.reason).into_owned(),
+            user: visible(&record.user).into_owned(),
+            ids: visible(&ids.join(" → ")).into_owned(),
+            reason: visible(&record.reason).into_owned(),
             detail: detail.join("; "),
             changes: record.changes.iter().map(Difference::of).collect(),
         }
@@ -327,11 +327,11 @@ impl Row {
 impl Difference {
     fn of(change: &Change) -> Difference {
         let text = |scalar: &Scalar| match scalar {
-            Scalar::Text(text) => format!("\"{}\"", shown(text)),
+            Scalar::Text(text) => format!("\"{}\"", visible(text)),
             Scalar::Flag(_) | Scalar::Integer(_) => scalar.as_text().into_owned(),
         };
         Difference {
-            path: shown(change.path.as_str()).into_owned(),
+            path: visible(change.path.as_str()).into_owned(),
             from: change.from.as_ref().map(text),
             to: change.to.as_ref().map(text),
         }

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use super::Okta;
+use super::membership::{GroupIds, Membership};
 use super::pages::{Chain, ChainPage};
-use super::wire::{Group, WithId};
-use super::{Okta, VENDOR};
+use super::wire::{Group, VENDOR, WithId};
 use crate::http::Lane;
 use crate::source::SourceError;
 use crate::source::fault::{Failure, Place};
@@ -15,28 +16,6 @@ use crate::source::ids::IdSet;
 /// Largest page of group members (OpenAPI: `/api/v1/groups/{groupId}/users`).
 const MEMBERS_PAGE_SIZE: &str = "1000";
 const GROUPS_PAGE_SIZE: &str = "200";
-
-/// The configured names with the ids they stand for, in configured order.
-#[derive(Debug)]
-pub(super) struct GroupIds(Vec<(Arc<str>, String)>);
-
-impl GroupIds {
-    /// The ids, in configured order.
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(_, id)| id.as_str())
-    }
-}
-
-/// Who is in which configured group.
-#[derive(Debug, Default)]
-pub(super) struct Membership(Vec<(Arc<str>, IdSet)>);
-
-impl Membership {
-    /// The configured groups of one person, in configured order.
-    pub(super) fn of(&self, id: &str) -> Vec<Arc<str>> {
-        self.0.iter().filter(|(_, members)| members.contains(id)).map(|(name, _)| Arc::clone(name)).collect()
-    }
-}
 
 /// The groups of one person, declared or not, by id and name.
 #[derive(Debug, Default)]

@@ -7,8 +7,7 @@
 use reqwest::header::HeaderMap;
 use url::Url;
 
-use super::VENDOR;
-use super::wire::{ErrorBody, next_link};
+use super::wire::{ErrorBody, VENDOR, next_link};
 use crate::http::client::Client;
 use crate::http::{Answer, Lane, Request};
 use crate::source::SourceError;

@@ -5,8 +5,8 @@
 //!
 //! *Invariant*: "not assigned" and "gone" are only said where Okta itself said so, in its own error shape.
 
-use super::wire::{AppUser, ErrorBody, NOT_FOUND, Sighting, User, WithId};
-use super::{CREDENTIALS_HELP, Okta, VENDOR};
+use super::Okta;
+use super::wire::{AppUser, CREDENTIALS_HELP, ErrorBody, NOT_FOUND, Sighting, User, VENDOR, WithId};
 use crate::http::{Answer, Lane, Request};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};

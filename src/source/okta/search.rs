@@ -3,10 +3,10 @@
 //! What lives here: the searches, and the comparison of each hit with what was asked for, because a search that is
 //! ignored shows strangers. What must not: what is read of a person once they are known (`person`).
 
+use super::Okta;
 use super::pages::{Chain, ChainPage};
 use super::person::{Object, Right};
-use super::wire::{AppUser, User};
-use super::{Okta, VENDOR};
+use super::wire::{AppUser, User, VENDOR};
 use crate::http::{Lane, Request};
 use crate::model::folding::fold_address;
 use crate::model::id::SourceId;

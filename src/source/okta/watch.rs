@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::groups::GroupIds;
+use super::Okta;
+use super::membership::GroupIds;
 use super::pages::followed;
-use super::wire::{ErrorBody, LogEvent, next_link};
-use super::{Okta, VENDOR};
+use super::wire::{ErrorBody, LogEvent, VENDOR, next_link};
 use crate::http::{Lane, Request};
 use crate::model::id::SourceId;
 use crate::model::owed::EventMeaning;

@@ -18,6 +18,12 @@ use crate::model::time::Millis;
 use crate::source::fault::one_line;
 use crate::source::lenient::{Text, first};
 
+/// The name in messages.
+pub(super) const VENDOR: &str = "okta";
+/// What to look at where the credentials are refused.
+pub(super) const CREDENTIALS_HELP: &str = "check the token or service app, its scopes (okta.apps.read, okta.users.read) and \
+                                its admin role (at least read-only administrator)";
+
 /// "Not found" in Okta's own words; any other 404 may come from a proxy.
 pub(super) const NOT_FOUND: &str = "E0000007";
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wire::{ErrorBody, Event, EventType, V1};
-use super::{OneLogin, VENDOR, numeric};
+use super::OneLogin;
+use super::event_types::{EventTypes, KnownTypes};
+use super::wire::{ErrorBody, Event, EventType, V1, VENDOR, numeric};
 use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
 use crate::source::fault::Place;
@@ -24,15 +25,6 @@ const MOST_PAGES: u32 = 20;
 /// "Cache event types up to 24 hours" (developers.onelogin.com, Get Event Types).
 const TYPES_LAST: Duration = Duration::from_secs(24 * 3600);
 const LOG_HELP: &str = "use API credentials with the scope `Read All`, or set `watch = \"off\"`";
-
-/// The kinds of events, as this account tells them: number and name.
-pub(super) type EventTypes = Vec<(String, String)>;
-
-/// The same, and when they were read.
-pub(super) struct KnownTypes {
-    types: Arc<EventTypes>,
-    read_at: Instant,
-}
 
 impl OneLogin {
     /// What the log says of this user's deletion.

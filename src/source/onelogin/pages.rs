@@ -7,8 +7,7 @@
 
 use url::Url;
 
-use super::VENDOR;
-use super::wire::{ErrorBody, cursor};
+use super::wire::{CREDENTIALS_HELP, ErrorBody, VENDOR, cursor};
 use crate::http::client::Client;
 use crate::http::{Answer, Lane, Request};
 use crate::model::order::Observation;
@@ -109,7 +108,7 @@ impl<'c> Chain<'c> {
             self.client.send(Request::get(url, self.lane)).await.map_err(|error| place.no_answer(error))?;
         let answer = legible(answer);
         if answer.status != 200 {
-            return Err(place.refused(&answer, &ErrorBody::words(&answer), super::CREDENTIALS_HELP));
+            return Err(place.refused(&answer, &ErrorBody::words(&answer), CREDENTIALS_HELP));
         }
         self.last_observation = answer.observation;
         self.last_total = answer.header("total-count").and_then(|text| text.trim().parse().ok());

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::OneLogin;
 use super::pages::{Chain, ChainPage};
-use super::wire::{Context, ErrorBody, Roles, User, WithId};
-use super::{CREDENTIALS_HELP, OneLogin, VENDOR, numeric};
+use super::wire::{CREDENTIALS_HELP, Context, ErrorBody, Roles, User, VENDOR, WithId, numeric};
 use crate::http::{Answer, Lane};
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead, VendorStatus};

@@ -3,10 +3,10 @@
 //! What lives here: the searches, and the comparison of each hit with what was asked for, because a search that is
 //! ignored shows strangers. What must not: what is read of a person once they are known (`person`).
 
+use super::OneLogin;
 use super::pages::{Chain, ChainPage};
 use super::person::Object;
-use super::wire::{FIELDS, User};
-use super::{OneLogin, VENDOR};
+use super::wire::{FIELDS, User, VENDOR};
 use crate::http::Lane;
 use crate::model::id::SourceId;
 use crate::source::SourceError;

@@ -12,9 +12,9 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::events::EventTypes;
-use super::wire::{Event, V1};
-use super::{OneLogin, VENDOR};
+use super::OneLogin;
+use super::event_types::EventTypes;
+use super::wire::{Event, V1, VENDOR};
 use crate::http::Answer;
 use crate::model::id::SourceId;
 use crate::model::owed::EventMeaning::{self, Joins, Leaves, Other};

@@ -17,6 +17,17 @@ use crate::model::order::Observation;
 use crate::source::fault::one_line;
 use crate::source::lenient::Text;
 
+/// The name in messages.
+pub(super) const VENDOR: &str = "onelogin";
+/// What to look at where the credentials are refused.
+pub(super) const CREDENTIALS_HELP: &str =
+    "the API credentials need the scope `Read All` (Developers, API Credentials)";
+
+/// OneLogin's ids are numbers; anything else cannot be asked for.
+pub(super) fn numeric(id: &SourceId) -> Option<u64> {
+    id.as_str().parse().ok()
+}
+
 /// Everything that a single user's object shows and that can matter to an expression. A list shows only what it is
 /// asked for, and an expression must see the same in a list as in a point read.
 pub(super) const FIELDS: &str = "id,username,email,firstname,lastname,title,department,company,comment,phone,\

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use crate::core::eligibility::EligibilityKind;
 use crate::core::eligibility::eligibility_digest;
-use crate::core::situation::EligibilityKind;
 use crate::model::digest::Digest;
 use crate::model::digest::DigestKey;
 use crate::model::history::EventKind;

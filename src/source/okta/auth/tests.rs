@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::super::keys::tests::ec_forms;
-use crate::http::client::{ClientOptions, PeerName};
+use crate::http::client_options::{ClientOptions, PeerName};
 use crate::http::credentials::NoCredentials;
 use crate::http::pacer::{Pacer, PacerOptions};
 
