@@ -1,7 +1,7 @@
-//! What an idle daemon costs: resident memory, wake-ups and processor time of `rosterd daemon`, the release binary as a
-//! process of its own, after its first run. The fakes are served by this process and are not in the figures.
+//! What an idle daemon costs: resident memory, wake-ups and processor time of `rosterd daemon`, the packaged binary as a
+//! process of its own with the unit's environment, after its first run. The fakes are served by this process and are not in the figures.
 //!
-//! `cargo bench --bench idle`; `ROSTERD_BENCH_PEOPLE=10000` chooses another number of linked people,
+//! `cargo bench --profile dist --bench idle`; `ROSTERD_BENCH_PEOPLE=10000` chooses another number of linked people,
 //! `ROSTERD_BENCH_SECONDS=60` another time to look at it.
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ fn measure(what: &str, people: u64, seconds: u64, lines: &str) -> Result<(), Fai
     let mut command = Command::new(env!("CARGO_BIN_EXE_rosterd"));
     command.args(["daemon", "--quiet"]).env_clear().env("ROSTERD_CONFIG", home.path().join("config.toml"));
     // As the unit has it.
-    command.env("WATCHDOG_USEC", "60000000");
+    command.env("WATCHDOG_USEC", "60000000").envs(environment_of_the_unit());
     let daemon = Ends(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
     let deadline = Instant::now() + Duration::from_secs(600);
     while (sim.world().accounts().len() as u64) < people {
@@ -72,6 +72,12 @@ fn measure(what: &str, people: u64, seconds: u64, lines: &str) -> Result<(), Fai
         (after.ticks - before.ticks) * MILLIS_PER_TICK
     );
     Ok(())
+}
+
+fn environment_of_the_unit() -> Vec<(&'static str, &'static str)> {
+    let lines = include_str!("../systemd/rosterd.service").lines();
+    let pairs = lines.filter_map(|line| line.strip_prefix("Environment=")).flat_map(str::split_whitespace);
+    pairs.filter_map(|pair| pair.split_once('=')).collect()
 }
 
 fn configure(sim: &Sim, home: &Path, people: u64, lines: &str) -> Result<(), Failure> {

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-cargo build --locked --release >&2
-rosterd="${CARGO_TARGET_DIR:-target}/release/rosterd"
+cargo build --locked --profile dist >&2
+rosterd="${CARGO_TARGET_DIR:-target}/dist/rosterd"
 
 # Made by the binary that is packaged, so that they cannot tell of another.
 generated=target/package
@@ -19,4 +19,4 @@ mkdir -p "$generated/man"
 # cargo-deb takes a mode from Cargo.toml, but a time from the file: the commit's makes the package reproducible.
 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}"
 export SOURCE_DATE_EPOCH
-cargo deb --locked --no-build --quiet
+cargo deb --locked --profile dist --no-build --quiet

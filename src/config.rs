@@ -20,6 +20,8 @@ pub use self::environment::Environment;
 use self::raw::{Finding, Reading, Section};
 use self::secret::SecretRef;
 use crate::model::plan::Verb;
+use crate::model::protected_logins::ProtectedLogins;
+use crate::model::schedule::Schedule;
 
 mod attribute_path;
 mod check;
@@ -195,8 +197,8 @@ pub enum NotifyOn {
 pub struct Sync {
     /// Unique name.
     pub name: String,
-    /// Cron expression as written, checked.
-    pub schedule: String,
+    /// When a full run begins.
+    pub schedule: Schedule,
     /// Zone of the schedule.
     pub timezone: chrono_tz::Tz,
     /// Random delay added to each firing.
@@ -400,8 +402,8 @@ pub struct Guard {
     pub max_creates: u32,
     /// Billable accounts; `None` = no limit.
     pub max_seats: Option<u32>,
-    /// Logins and glob patterns that no verb touches.
-    pub protected: Vec<String>,
+    /// Logins that no verb touches.
+    pub protected: ProtectedLogins,
     /// Verbs that always wait for approval.
     pub approval: Vec<Verb>,
 }
@@ -416,7 +418,7 @@ impl Default for Guard {
             max_reactivations: 20,
             max_creates: 100,
             max_seats: None,
-            protected: Vec::new(),
+            protected: ProtectedLogins::default(),
             approval: Vec::new(),
         }
     }
@@ -434,8 +436,8 @@ pub struct Adopt {
 /// `[sync.drift]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// Cron; `None` = only by hand.
-    pub schedule: Option<String>,
+    /// When the workspace is verified; `None` = only by hand.
+    pub schedule: Option<Schedule>,
     /// Somebody who left is active at the target.
     pub access: DriftPolicy,
     /// Somebody at the target switched an account off.

@@ -265,14 +265,7 @@ impl Daemon {
         dispatcher.turns.retain(|name, _| loaded.session.contains_key(name));
         for (name, session) in &loaded.session {
             let (begun, well) = dispatcher.store.snapshot().last_full_runs(name).await?;
-            let due_times = match DueTimes::new(&session.config, begun, now) {
-                Ok(due_times) => due_times,
-                Err(error) => {
-                    // The configuration was checked, so this cannot be; a sync without a schedule would be silent.
-                    tracing::error!(sync = name, %error, "the schedule cannot be followed");
-                    continue;
-                }
-            };
+            let due_times = DueTimes::new(&session.config, begun, now);
             let turn = match dispatcher.turns.entry(name.clone()) {
                 Entry::Occupied(turn) => {
                     let turn = turn.into_mut();

@@ -10,6 +10,7 @@ use rosterd::config::{
     self, AttributeMapping, Config, ConfigErrors, Dialect, Dpop, Drift, DriftPolicy, Environment, MatchBy,
     NotifyOn, RemovalPolicy, SourceKind, Sync, Watch,
 };
+use rosterd::model::schedule::Schedule;
 
 const EXAMPLE: &str = include_str!("../config.toml.example");
 
@@ -112,7 +113,7 @@ fn the_drift_table_is_read() {
     )
     .drift;
     let [repair, report] = [DriftPolicy::Repair, DriftPolicy::Report];
-    assert_eq!(drift.schedule.as_deref(), Some("0 3 * * SUN"));
+    assert_eq!(drift.schedule.as_ref().map(Schedule::as_str), Some("0 3 * * SUN"));
     assert_eq!((drift.access, drift.reactivate, drift.attributes), (report, repair, repair));
     assert_eq!(sync("drift = { schedule = \"off\" }").drift.schedule, None);
     // By hand it repairs what it is asked to, and fights nobody.

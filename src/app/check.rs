@@ -3,7 +3,6 @@
 use super::command_context::CommandContext;
 use super::secrets;
 use crate::config::{SourceKind, Sync};
-use crate::core::schedule::shortest_interval;
 use crate::exit;
 use crate::http::pacer::Pacers;
 use crate::model::check::{CheckLevel, RightCheck};
@@ -60,7 +59,7 @@ async fn online(context: &CommandContext<'_>, sync: &Sync) -> Vec<u8> {
         .ok()
         .map(|link_counts| link_counts.links)
         .filter(|links| *links > 0);
-    let interval = shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now());
+    let interval = sync.schedule.shortest_interval(sync.timezone, chrono::Utc::now());
     let source = session.source.check(&CheckContext { interval, people }).await;
     source.iter().for_each(|line| print_line(context, line));
     let target = session.target.check().await;

@@ -5,8 +5,8 @@
 use super::command_context::CommandContext;
 use super::{CommandError, state_complaint};
 use crate::cli::ForgetOptions;
-use crate::core::normalize::fold_address;
 use crate::exit;
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::link::Link;
 use crate::model::status::UnconfiguredSync;

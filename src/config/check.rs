@@ -17,7 +17,7 @@ use super::{
     Adopt, Daemon, LifecyclePolicy, MatchBy, Notify, NotifyOn, RemovalPolicy, Scope, Sync, Watch, mask,
     schema,
 };
-use crate::core::schedule::Schedule;
+use crate::model::schedule::Schedule;
 
 mod drift;
 mod endpoint;
@@ -154,8 +154,8 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
     let up_to_a_day = DurationRule { low: 0, high: DAY, example: "30s" };
     let passes = DurationRule { low: MINUTE, high: DAY, example: "15m" };
     let reads = DurationRule { example: "30m", ..passes };
+    let schedule = check_schedule(section);
     Some(Sync {
-        schedule: check_schedule(section),
         jitter: section.duration("jitter", &up_to_a_day, Duration::ZERO),
         watch: check_watch(section),
         max_apply: section.duration("max_apply", &passes, Duration::from_secs(15 * MINUTE)),
@@ -171,6 +171,8 @@ fn check_sync(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
         name: name?,
         source: source?,
         target: target?,
+        // Last, so that one mistake does not keep the others from being shown.
+        schedule: schedule?,
     })
 }
 
@@ -202,26 +204,31 @@ fn check_name(section: &Section<'_>, several: bool, names: &mut BTreeMap<String,
     Some(written.value.to_owned())
 }
 
-fn check_schedule(section: &Section<'_>) -> String {
-    let written = section.text("schedule", "*/15 * * * *");
-    written.map_or_else(|| "*/15 * * * *".to_owned(), |written| check_cron(section, &written))
+fn check_schedule(section: &Section<'_>) -> Option<Schedule> {
+    let default = "*/15 * * * *";
+    match section.text("schedule", default) {
+        Some(written) => check_cron(section, &written),
+        None => Schedule::parse(default).ok(),
+    }
 }
 
-/// The `schedule` of a table.
-fn check_cron(section: &Section<'_>, written: &At<&str>) -> String {
-    if let Err(error) = Schedule::parse(written.value) {
-        let problem = if mask::is_revealing(written.value) {
-            "`schedule` is not a cron expression".to_owned()
-        } else {
-            format!("`schedule` is not a cron expression: {}", error.problem)
-        };
-        let mut finding = Finding::new(written.span.clone(), problem);
-        if let Some(help) = error.help {
-            finding = finding.help(help);
-        }
-        section.report(finding);
+/// The `schedule` of a table; `None` is reported.
+fn check_cron(section: &Section<'_>, written: &At<&str>) -> Option<Schedule> {
+    let error = match Schedule::parse(written.value) {
+        Ok(schedule) => return Some(schedule),
+        Err(error) => error,
+    };
+    let problem = if mask::is_revealing(written.value) {
+        "`schedule` is not a cron expression".to_owned()
+    } else {
+        format!("`schedule` is not a cron expression: {}", error.problem)
+    };
+    let mut finding = Finding::new(written.span.clone(), problem);
+    if let Some(help) = error.help {
+        finding = finding.help(help);
     }
-    written.value.trim().to_owned()
+    section.report(finding);
+    None
 }
 
 fn check_zone(section: &Section<'_>) -> Tz {

@@ -109,4 +109,37 @@ mod tests {
         assert!(matches!(judged(&[5, 5]), ClockTrust::Confirmed(Some(_))));
         assert!(matches!(judged(&[6, 6]), ClockTrust::Wrong(_)));
     }
+
+    #[test]
+    fn what_cannot_be_taken_back_waits_until_a_witness_confirms_the_clock() {
+        for (offsets, confirmed) in
+            [(&[0][..], true), (&[2, 2], true), (&[], false), (&[-120], false), (&[-120, -120], false)]
+        {
+            assert_eq!(judged(offsets).is_confirmed(), confirmed, "{offsets:?}");
+        }
+    }
+
+    #[test]
+    fn two_witnesses_agree_within_a_minute_and_both_have_to_find_the_clock_wrong() {
+        assert!(matches!(judged(&[6, 7]), ClockTrust::Wrong(_)));
+        assert!(matches!(judged(&[6, 8]), ClockTrust::Unconfirmed(Some(_))));
+        assert!(
+            matches!(judged(&[5, 6]), ClockTrust::Unconfirmed(Some(_))),
+            "one of them is within five minutes"
+        );
+    }
+
+    #[test]
+    fn an_offset_is_told_with_our_time_and_the_time_of_whoever_says_otherwise() {
+        assert_eq!(judged(&[0, 1]).note(), None);
+        let told = "this machine's clock says 0 min, and the workspace says 2 min; help: set the clock, and keep it set \
+                    (NTP)";
+        assert_eq!(judged(&[0, 2]).note(), Some(told));
+        let wrong = judged(&[-120, -120]);
+        let note = wrong.note().unwrap();
+        assert!(
+            note.contains("the identity provider says -120 min, and the workspace says -120 min"),
+            "{note}"
+        );
+    }
 }

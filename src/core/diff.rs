@@ -1,7 +1,7 @@
 //! Diff: which owned attributes differ, by RFC 7643 paths.
 
-use super::normalize::same_value;
 use crate::model::attributes::{AttributePath, Attributes, Scalar};
+use crate::model::folding::same_value;
 use crate::model::link::{AttributeMemory, Silence};
 use crate::model::plan::{Change, DesiredAccount};
 use crate::model::time::Millis;

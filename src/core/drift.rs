@@ -5,13 +5,13 @@
 
 use super::echo;
 use super::eligibility::Eligibility;
-use super::normalize::same_value;
 use super::removal_cause::{removal_cause, removal_verb};
 use super::situation::LinkKind;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::drift::{AttributeDrift, DriftedAttribute};
+use crate::model::folding::same_value;
 use crate::model::id::{SourceId, Vendor};
 use crate::model::link::{AttributeMemory, EchoKind, Link, LinkState};
 use crate::model::plan::DesiredAccount;

@@ -219,12 +219,7 @@ impl Explainer<'_> {
         let explained = PersonExplained {
             as_of: as_of.into_iter().flatten().max(),
             told_by_run,
-            record: None,
-            lifecycle: None,
-            assignment: None,
-            scope: None,
             mappings,
-            matches: Vec::new(),
             ..self.begin(user, person, sync, record, None)
         };
         self.concluded(explained, None, None)
@@ -261,7 +256,6 @@ impl Explainer<'_> {
             .unwrap_or_else(|| person.source_id.to_string());
         let mut explained = PersonExplained {
             as_of: Some(read.observation.at),
-            told_by_run: None,
             record: identity.map(|identity| source_record(identity, raw)),
             lifecycle: identity.zip(lifecycle).map(|(identity, word)| self.lifecycle(identity, word)),
             assignment: Some(self.assignment(read)),
@@ -284,7 +278,7 @@ impl Explainer<'_> {
         token_owner: Option<TargetId>,
     ) -> PersonExplained {
         let Stored { source_id, link, told: _, failing, owed, holds, pin, heard_at, attempts } = person;
-        let protection = Protection::new(&self.config.guard.protected, token_owner);
+        let protection = Protection::new(self.config.guard.protected.clone(), token_owner);
         let logins = [Some(user.as_str()), link.as_ref().map(|link| link.user_name.as_str())];
         let account = record.as_ref().and_then(|record| record.target_id.as_ref());
         let account = account.or(link.as_ref().map(|link| &link.target_id));

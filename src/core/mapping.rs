@@ -12,10 +12,10 @@ mod trace;
 pub use trace::Evaluated;
 
 use super::expression::{ExpressionId, Expressions, Names};
-use super::normalize;
 use crate::config::{AttributeMapping, AttributeRule, Scope, UserType};
 use crate::model::attributes::{AttributePath, Attributes, ENTERPRISE_USER, Scalar};
 use crate::model::digest::DigestKey;
+use crate::model::folding;
 use crate::model::id::Vendor;
 use crate::model::identity::{Identity, Profile};
 use crate::model::plan::DesiredAccount;
@@ -152,7 +152,7 @@ impl Mapping {
             Some(filter) => Some(compile(&mut expressions, "scope.filter", filter)?),
         };
         let scope_names = scope_id.map(|id| expressions.names_of(id)).unwrap_or_default();
-        let domains = scope.domains.iter().map(|domain| normalize::fold_domain(domain)).collect();
+        let domains = scope.domains.iter().map(|domain| folding::fold_domain(domain)).collect();
         Ok(Mapping { vendor, rules, user_type, domains, scope: scope_id, scope_names, expressions, key })
     }
 
@@ -254,7 +254,7 @@ impl Mapping {
         };
         let email = set.get(&AttributePath::primary_email()).map(|value| value.as_text().into_owned());
         for address in [Some(user_name.clone()), email].into_iter().flatten() {
-            let Some(domain) = normalize::domain_of(&address) else { continue };
+            let Some(domain) = folding::domain_of(&address) else { continue };
             if !self.domains.is_empty() && !self.domains.contains(&domain) {
                 return Err(format!("{address} {OUTSIDE_DOMAINS}"));
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::normalize::fold_address;
+use crate::model::folding::fold_address;
 
 /// A planned change of login.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,25 +1,22 @@
 //! Protection: accounts that no verb may touch.
+//!
+//! What lives here: why an account must not be touched. What must not: how a list is compiled and compared
+//! (`model::protected_logins`).
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
-use super::normalize::fold_address;
 use crate::model::id::TargetId;
+use crate::model::protected_logins::ProtectedLogins;
 
-/// Logins and glob patterns, and the account that the target token belongs to.
+/// The logins of `guard.protected`, and the account that the target token belongs to.
 #[derive(Debug, Clone, Default)]
 pub struct Protection {
-    patterns: GlobSet,
+    logins: ProtectedLogins,
     token_owner: Option<TargetId>,
 }
 
 impl Protection {
-    /// Compiles `guard.protected`. Patterns that do not parse were refused with the configuration.
-    pub fn new(patterns: &[String], token_owner: Option<TargetId>) -> Protection {
-        let mut builder = GlobSetBuilder::new();
-        for pattern in patterns.iter().filter_map(|pattern| compile(pattern).ok()) {
-            builder.add(pattern);
-        }
-        Protection { patterns: builder.build().unwrap_or_default(), token_owner }
+    /// Protection of these logins, and of the token's account where it is known.
+    pub fn new(logins: ProtectedLogins, token_owner: Option<TargetId>) -> Protection {
+        Protection { logins, token_owner }
     }
 
     /// Why an account must not be touched, if so. `logins` are the login it has and the one it would get.
@@ -31,14 +28,9 @@ impl Protection {
         if self.token_owner.is_some() && self.token_owner.as_ref() == target_id {
             return Some("protected: the target token belongs to this account");
         }
-        let listed = logins.into_iter().any(|login| self.patterns.is_match(fold_address(login)));
+        let listed = logins.into_iter().any(|login| self.logins.contains(login));
         listed.then_some("protected by guard.protected")
     }
-}
-
-/// Compiles one pattern: `*` and `?` as in a shell, without case.
-pub fn compile(pattern: &str) -> Result<globset::Glob, String> {
-    GlobBuilder::new(&fold_address(pattern)).build().map_err(|error| error.kind().to_string())
 }
 
 #[cfg(test)]
@@ -46,16 +38,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_and_patterns_protect_without_case_and_nobody_else() {
-        let protection = Protection::new(&["Owner@acme.com".into(), "*@admins.acme.com".into()], None);
-        let reason = |login: &str| protection.reason([login], None);
-        assert!(reason("owner@ACME.com").is_some() && reason("x@admins.acme.com").is_some());
-        assert!(reason("ann@acme.com").is_none() && reason("owner@acme.com.evil").is_none());
-    }
-
-    #[test]
     fn the_account_of_the_token_is_protected_by_itself() {
-        let protection = Protection::new(&[], Some(TargetId::new("7")));
+        let protection = Protection::new(ProtectedLogins::default(), Some(TargetId::new("7")));
         assert!(protection.reason(["ann@acme.com"], Some(&TargetId::new("7"))).is_some());
         assert!(protection.reason(["ann@acme.com"], Some(&TargetId::new("8"))).is_none());
     }

@@ -110,11 +110,11 @@ impl Health {
     pub fn after(mut self, end: &RunEnd) -> Health {
         let side = match end.result {
             RunResult::Ok | RunResult::Partial | RunResult::Held => {
-                // A run of named people may have had nothing to ask of the workspace.
-                self.refused.retain(|refused| refused.side == Side::Target && !end.full && !end.wrote);
                 if end.full {
-                    self = Health { refused: self.refused, ..Health::default() };
+                    return Health::default();
                 }
+                // A run of named people may have had nothing to ask of the workspace.
+                self.refused.retain(|refused| refused.side == Side::Target && !end.wrote);
                 return self;
             }
             RunResult::Interrupted => return self,
@@ -246,5 +246,50 @@ mod tests {
     fn it_begins_once() {
         let begins = |health: &Health| quarantine(health, Duration::ZERO).map(|quarantine| quarantine.begins);
         assert_eq!([5, 6].map(|runs| begins(&failed(runs))), [Some(true), Some(false)]);
+    }
+
+    fn end(result: RunResult, minute: i64) -> RunEnd {
+        let reason = "401".to_owned();
+        RunEnd {
+            full: true,
+            result,
+            credentials_refused: true,
+            wrote: false,
+            at: Millis(minute * MINUTE),
+            reason,
+        }
+    }
+
+    fn refusing(health: &Health) -> Vec<(&'static str, u32)> {
+        health.refused.iter().map(|refused| (refused.side.as_str(), refused.runs)).collect()
+    }
+
+    #[test]
+    fn each_side_has_a_row_of_refusals_and_the_workspace_is_asked_only_where_the_source_was_read() {
+        let source = Health::default().after(&end(RunResult::SourceUnavailable, 0));
+        assert_eq!((refusing(&source), source.target), (vec![("source", 1)], false));
+        let target = source.after(&end(RunResult::TargetUnavailable, 1));
+        assert_eq!((refusing(&target), target.target), (vec![("target", 1)], true), "the source was read");
+        let both = target.after(&end(RunResult::SourceIncomplete, 2));
+        assert_eq!(refusing(&both), [("target", 1), ("source", 1)], "nobody asked the workspace anything");
+        let again = both.after(&end(RunResult::TargetUnavailable, 3));
+        assert_eq!(refusing(&again), [("target", 2)]);
+        assert_eq!(again.after(&end(RunResult::Partial, 4)), Health::default());
+    }
+
+    #[test]
+    fn a_defect_of_ours_is_no_sides_and_an_interruption_nobodys() {
+        let known = Health::default().after(&end(RunResult::TargetUnavailable, 0));
+        assert_eq!(known.clone().after(&end(RunResult::Interrupted, 1)), known);
+        let defect = known.after(&end(RunResult::Error, 1));
+        assert_eq!((refusing(&defect), defect.target, defect.failed_runs), (vec![("target", 1)], false, 2));
+    }
+
+    #[test]
+    fn refused_credentials_begin_a_quarantine_once() {
+        let begins = |minutes: &[i64]| {
+            quarantine(&refused_at(minutes), Duration::ZERO).map(|quarantine| quarantine.begins)
+        };
+        assert_eq!([begins(&[0, 1]), begins(&[0, 1, 2])], [Some(true), Some(false)]);
     }
 }

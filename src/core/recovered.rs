@@ -64,3 +64,73 @@ pub fn recovered_link(found: &Found<'_>, mapping: &Mapping, now: Millis) -> Link
         observation,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::sample_tests::{NOW, account, ann, map, mapping, path, text};
+    use crate::model::attributes::AttributePath;
+
+    fn link_of(resource: &serde_json::Value, by_email: bool) -> Link {
+        let (mapping, account) = (mapping(), account(resource));
+        let mapped = map(&mapping, &ann()).unwrap();
+        let found = Found {
+            id: &ann().id,
+            account: &account,
+            mapped: Some(&mapped),
+            by_email,
+            observation: Observation::before_numbers(NOW),
+        };
+        recovered_link(&found, &mapping, NOW)
+    }
+
+    /// Ann's account with every value, some of them otherwise.
+    fn anns(change: &[(&str, serde_json::Value)]) -> serde_json::Value {
+        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        let mut resource = json!({
+            "id": "account-1", "userName": "ann@acme.example", "active": true, "externalId": "00uann",
+            "name": {"givenName": "Ann", "familyName": "Archer"}, "title": "Engineer",
+            "emails": [{"value": "ann@acme.example", "primary": true}],
+            "phoneNumbers": [{"value": "+15550100", "primary": true}],
+        });
+        resource[enterprise] = json!({"organization": "Acme", "department": "Research"});
+        for (name, value) in change {
+            resource[*name] = value.clone();
+        }
+        resource
+    }
+
+    #[test]
+    fn an_account_that_holds_everything_is_a_link_that_plans_nothing() {
+        let link = link_of(&anns(&[]), false);
+        let digest = map(&mapping(), &ann()).unwrap().desired.digest;
+        assert_eq!((link.state, link.digest), (LinkState::Active, Some(digest)));
+        assert_eq!((link.user_name.as_str(), link.target_id.as_str()), ("ann@acme.example", "account-1"));
+        assert!(link.memory.echoes.is_empty() && link.memory.withheld.is_empty());
+        assert_eq!(link_of(&anns(&[("active", json!(false))]), false).state, LinkState::Inactive);
+    }
+
+    #[test]
+    fn what_truly_differs_is_left_for_the_next_run_and_a_spelling_is_remembered() {
+        let other = link_of(&anns(&[("title", json!("Chef"))]), false);
+        assert_eq!((other.digest, other.acknowledged.get(&path("title"))), (None, Some(&text("Chef"))));
+        let primary = AttributePath::parse("phoneNumbers[primary eq true].value").unwrap();
+        let spelled = anns(&[("phoneNumbers", json!([{"value": "+1 (555) 0100", "primary": true}]))]);
+        let link = link_of(&spelled, false);
+        assert!(link.digest.is_some(), "a spelling of the target's own is no difference");
+        assert_eq!(link.memory.echoes[&primary].returned, Some(text("+1 (555) 0100")));
+        assert!(!other.memory.echoes.contains_key(&path("title")), "another value is no spelling");
+    }
+
+    #[test]
+    fn login_and_address_of_an_account_that_was_found_by_address_wait_for_approval() {
+        let other = anns(&[("userName", json!("a.archer@acme.example"))]);
+        let login = AttributePath::user_name();
+        let by_email = link_of(&other, true);
+        assert!(by_email.memory.withheld.contains(&login) && by_email.digest.is_none());
+        let by_mark = link_of(&other, false);
+        assert!(by_mark.memory.withheld.is_empty() && by_mark.digest.is_none());
+    }
+}

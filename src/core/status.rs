@@ -9,7 +9,6 @@ use std::time::Duration;
 use chrono::DateTime;
 
 use super::quarantine::{Health, Quarantine, quarantine};
-use super::schedule::Schedule;
 use crate::config::{self, SourceKind};
 use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
 use crate::model::plan::RemovalCause;
@@ -27,8 +26,6 @@ const MISSED_RUNS: usize = 2;
 const LATEST: Duration = Duration::from_secs(3600);
 /// A run that began this recently may still be going on, so nothing is late yet.
 const LONGEST_RUN_MILLIS: i64 = 2 * 3600 * 1000;
-/// Firings looked at to learn the cadence.
-const FIRINGS: usize = 8;
 /// The cadence assumed where the schedule does not tell one.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(900);
 
@@ -190,7 +187,7 @@ fn next_run_at(sync: &config::Sync, quarantine: Option<&Quarantine>, now: Millis
 
 /// The next firings of the schedule, without jitter.
 fn firings(sync: &config::Sync, after: Millis, number: usize) -> Vec<Millis> {
-    let Ok(schedule) = Schedule::parse(&sync.schedule) else { return Vec::new() };
+    let schedule = &sync.schedule;
     let Some(start) = DateTime::from_timestamp_millis(after.0) else { return Vec::new() };
     std::iter::successors(schedule.next_after(start, sync.timezone), |last| {
         schedule.next_after(*last, sync.timezone)
@@ -202,12 +199,7 @@ fn firings(sync: &config::Sync, after: Millis, number: usize) -> Vec<Millis> {
 
 /// The shortest time between two of the next firings.
 pub fn interval(sync: &config::Sync, now: Millis) -> Option<Duration> {
-    let firings = firings(sync, now, FIRINGS);
-    let gaps = firings.windows(2).filter_map(|pair| match pair {
-        [first, second] => u64::try_from(second.since(*first)).ok(),
-        _ => None,
-    });
-    gaps.min().map(Duration::from_millis)
+    sync.schedule.shortest_interval(sync.timezone, DateTime::from_timestamp_millis(now.0)?)
 }
 
 /// When so many scheduled runs in a row have gone without a success that somebody should look.

@@ -9,12 +9,12 @@
 use std::collections::BTreeMap;
 
 use super::diff::activation;
-use super::normalize::{fold_address, same_value};
 use super::planner::switched;
 use crate::config::LifecyclePolicy;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::digest::Digest;
+use crate::model::folding::{fold_address, same_value};
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{AttributeMemory, Link, LinkState};
 use crate::model::order::Observation;

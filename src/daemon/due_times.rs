@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::config;
-use crate::core::schedule::{Schedule, ScheduleError};
+use crate::model::schedule::Schedule;
 use crate::model::time::Millis;
 
 /// A run that was asked for out of turn is never further away, whatever the clock did.
@@ -26,22 +26,18 @@ pub struct DueTimes {
 
 impl DueTimes {
     /// An agenda from the schedule. Where no run has begun since the last firing, one is overdue.
-    pub fn new(
-        sync: &config::Sync,
-        last_begun: Option<Millis>,
-        now: Millis,
-    ) -> Result<DueTimes, ScheduleError> {
+    pub fn new(sync: &config::Sync, last_begun: Option<Millis>, now: Millis) -> DueTimes {
         DueTimes::following(&sync.schedule, sync, last_begun, now)
     }
 
     /// An agenda from another schedule, in the zone and with the jitter of the sync.
     pub fn following(
-        schedule: &str,
+        schedule: &Schedule,
         sync: &config::Sync,
         last_begun: Option<Millis>,
         now: Millis,
-    ) -> Result<DueTimes, ScheduleError> {
-        let schedule = Schedule::parse(schedule)?;
+    ) -> DueTimes {
+        let schedule = schedule.clone();
         let mut due_times =
             DueTimes { schedule, zone: sync.timezone, jitter: sync.jitter, next_at: None, soon_at: None };
         let overdue =
@@ -50,7 +46,7 @@ impl DueTimes {
             due_times.soon_at = Some(now);
         }
         due_times.plan_next(now);
-        Ok(due_times)
+        due_times
     }
 
     /// When to look again.
@@ -121,19 +117,19 @@ mod tests {
 
     #[test]
     fn a_sync_that_never_ran_is_due_at_once() {
-        assert!(DueTimes::new(&sync("*/15 * * * *", 0), None, at(1)).unwrap().is_due(at(1)));
+        assert!(DueTimes::new(&sync("*/15 * * * *", 0), None, at(1)).is_due(at(1)));
     }
 
     #[test]
     fn a_restart_between_two_firings_runs_nothing_early() {
-        let due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(10)).unwrap();
+        let due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(10));
         assert!(!due_times.is_due(at(10)));
         assert_eq!(due_times.next_at(), Some(at(15)));
     }
 
     #[test]
     fn after_a_long_sleep_one_run_is_overdue_and_not_many() {
-        let mut due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(1)).unwrap();
+        let mut due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(1));
         assert!(due_times.is_due(at(600)));
         due_times.dealt_with(at(600));
         assert!(!due_times.is_due(at(600)));
@@ -142,7 +138,7 @@ mod tests {
 
     #[test]
     fn downtime_over_several_firings_leaves_one_run_overdue() {
-        let mut due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(200)).unwrap();
+        let mut due_times = DueTimes::new(&sync("*/15 * * * *", 0), Some(at(0)), at(200));
         assert!(due_times.is_due(at(200)));
         due_times.dealt_with(at(200));
         assert_eq!(due_times.next_at(), Some(at(210)));
@@ -150,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_does_not_put_the_next_run_off_for_as_long() {
-        let mut due_times = DueTimes::new(&sync("0 * * * *", 0), Some(at(1440)), at(1441)).unwrap();
+        let mut due_times = DueTimes::new(&sync("0 * * * *", 0), Some(at(1440)), at(1441));
         assert_eq!(due_times.next_at(), Some(at(1500)));
         due_times.look_at_the_clock(at(5));
         assert_eq!(due_times.next_at(), Some(at(60)));
@@ -159,7 +155,7 @@ mod tests {
     #[test]
     fn jitter_delays_each_firing_and_never_beyond_what_is_allowed() {
         for _ in 0..50 {
-            let due_times = DueTimes::new(&sync("0 * * * *", 600), Some(at(0)), at(1)).unwrap();
+            let due_times = DueTimes::new(&sync("0 * * * *", 600), Some(at(0)), at(1));
             let next = due_times.next_at().unwrap();
             assert!(at(60) <= next && next <= at(70), "{next:?}");
         }
@@ -167,7 +163,7 @@ mod tests {
 
     #[test]
     fn many_wishes_for_a_run_soon_are_one() {
-        let mut due_times = DueTimes::new(&sync("0 * * * *", 0), Some(at(0)), at(1)).unwrap();
+        let mut due_times = DueTimes::new(&sync("0 * * * *", 0), Some(at(0)), at(1));
         due_times.soon(at(3));
         due_times.soon(at(2));
         due_times.soon(at(9));

@@ -85,14 +85,7 @@ pub(crate) async fn due_times(
 ) -> Result<Option<DueTimes>, StoreError> {
     let Some(schedule) = &sync.drift.schedule else { return Ok(None) };
     let last = store.snapshot().last_verification(&sync.name).await?.map_or(now, |(at, _)| at);
-    match DueTimes::following(schedule, sync, Some(last), now) {
-        Ok(due_times) => Ok(Some(due_times)),
-        Err(error) => {
-            // The configuration was checked, so this cannot be.
-            tracing::error!(sync = sync.name, %error, "drift.schedule cannot be followed");
-            Ok(None)
-        }
-    }
+    Ok(Some(DueTimes::following(schedule, sync, Some(last), now)))
 }
 
 impl Dispatcher {

@@ -7,7 +7,6 @@ use secrecy::ExposeSecret;
 use crate::config::secret::SecretRef;
 use crate::config::{self, SourceKind};
 use crate::core::quarantine::{Quarantine, Side, quarantine};
-use crate::core::schedule::shortest_interval;
 use crate::model::digest::{Digest, DigestKey};
 use crate::model::time::Millis;
 use crate::source::ResolveSecret;
@@ -23,7 +22,7 @@ pub async fn quarantine_of(
 ) -> Result<Option<Quarantine>, StoreError> {
     let health = snapshot.health(&sync.name).await?;
     let interval =
-        shortest_interval(&sync.schedule, sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
+        sync.schedule.shortest_interval(sync.timezone, chrono::Utc::now()).unwrap_or(FALLBACK_INTERVAL);
     Ok(quarantine(&health, interval))
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Row, Transaction, params};
 
-use crate::core::normalize::fold_address;
 use crate::model::aliases;
+use crate::model::folding::fold_address;
 use crate::model::plan::Verb;
 use crate::model::report::{RunResult, Trigger};
 use crate::store::StoreError;

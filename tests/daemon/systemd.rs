@@ -35,21 +35,6 @@ fn it_is_ready_once_the_state_is_open_and_clients_are_served() {
 }
 
 #[test]
-fn it_begins_once_more_with_the_settings_of_malloc_and_stays_the_same_process() {
-    let stage = stage();
-    for (set, expected) in [("true", "1"), ("export MALLOC_ARENA_MAX=3", "3")] {
-        let service = Service::launch(&stage.home, by_shell(&stage, set));
-        service.wait(0, "it is ready", |words| words.contains("READY=1"));
-        service.has_run(1);
-        // The process that was started is the one that is ready.
-        let environment = fs::read(format!("/proc/{}/environ", service.pid())).unwrap();
-        let setting = format!("MALLOC_ARENA_MAX={expected}");
-        assert!(environment.split(|byte| *byte == 0).any(|pair| pair == setting.as_bytes()), "{setting}");
-        service.stop();
-    }
-}
-
-#[test]
 fn with_a_wrong_configuration_it_ends_with_78_and_was_never_ready() {
     let stage = stage();
     let good = fs::read_to_string(stage.home.path().join("config.toml")).unwrap();

@@ -79,7 +79,7 @@ fn the_recipes_do_what_they_say() {
     assert_eq!((types.groups.len(), types.default.as_str()), (2, "Regular"));
     let private = config("ca_file");
     assert!(private.syncs[0].source.proxy.is_some() && private.syncs[0].target.ca_file.is_some());
-    assert_eq!(config("breakglass").syncs[0].guard.protected.len(), 3);
+    assert_eq!(config("breakglass").syncs[0].guard.protected.written().len(), 3);
     let operating = page("docs/operating.md").blocks_of("toml");
     let told = operating.iter().find(|block| block.contains("9464")).unwrap();
     let daemon = parse(&whole(told)).unwrap().daemon;

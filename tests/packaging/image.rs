@@ -131,3 +131,18 @@ fn only_what_is_copied_gets_into_the_build() {
     }
     assert_eq!(let_in, copied.iter().map(String::as_str).collect());
 }
+
+#[test]
+fn unit_and_image_give_malloc_the_same_settings() {
+    let unit = text_of("systemd/rosterd.service");
+    let unit = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    let image = instructions(&text_of("contrib/Dockerfile"));
+    let image = image.iter().filter(|(name, _)| name == "ENV").map(|(_, pairs)| pairs.as_str());
+    let malloc = |pairs: &mut dyn Iterator<Item = &str>| -> BTreeSet<String> {
+        let pairs = pairs.flat_map(str::split_whitespace).map(str::to_owned);
+        pairs.filter(|pair| pair.starts_with("MALLOC_") || pair.starts_with("GLIBC_TUNABLES=")).collect()
+    };
+    let of_unit = malloc(&mut unit.into_iter());
+    assert_eq!(of_unit.len(), 5, "{of_unit:?}");
+    assert_eq!(of_unit, malloc(&mut image.into_iter()));
+}

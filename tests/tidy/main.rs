@@ -20,10 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("sim", &[]),
     ("spool", &[]),
-    ("config", &["model", "core"]),
+    ("config", &["model"]),
     ("core", &["model", "config"]),
     ("http", &["model"]),
-    ("source", &["model", "config", "core", "http"]),
+    ("source", &["model", "config", "http"]),
     ("store", &["model", "core", "spool"]),
     // Of the store only the token that its door makes.
     ("scim", &["model", "config", "core", "http", "store"]),

@@ -13,7 +13,7 @@ pub(super) fn check(sync: &Section<'_>) -> Drift {
         schedule: section
             .text("schedule", "0 3 * * *")
             .filter(|written| written.value != "off")
-            .map(|written| check_cron(&section, &written)),
+            .and_then(|written| check_cron(&section, &written)),
         access: section.choice("access", POLICIES, DriftPolicy::Repair),
         reactivate: section.choice("reactivate", POLICIES, DriftPolicy::Report),
         attributes: section.choice("attributes", POLICIES, DriftPolicy::Report),

@@ -2,8 +2,8 @@
 
 use crate::config::raw::{Finding, Section};
 use crate::config::{Guard, mask};
-use crate::core::protection;
 use crate::model::plan::Verb;
+use crate::model::protected_logins::ProtectedLogins;
 
 const MOST: u32 = 10_000_000;
 const APPROVAL: &[(&str, Verb)] = &[
@@ -46,17 +46,23 @@ fn check_seats(section: &Section<'_>) -> Option<u32> {
     Some(section.integer("max_seats", 0..=MOST, 250))
 }
 
-fn check_protected(section: &Section<'_>) -> Vec<String> {
-    for item in section.list("protected").map(|list| list.value).unwrap_or_default() {
-        if let Err(problem) = protection::compile(item.value) {
-            let finding = Finding::new(
-                item.span,
-                format!("`protected` has a bad pattern {}: {problem}", mask::echo(item.value)),
-            );
-            section.report(finding.help("write a login or a pattern such as \"*@admins.acme.com\""));
+fn check_protected(section: &Section<'_>) -> ProtectedLogins {
+    let items = section.list("protected").map(|list| list.value).unwrap_or_default();
+    let patterns: Vec<String> = items.iter().map(|item| item.value.to_owned()).collect();
+    match ProtectedLogins::new(&patterns) {
+        Ok(logins) => logins,
+        // The findings keep the configuration from being used.
+        Err(bad) => {
+            for pattern in bad {
+                let Some(item) = items.get(pattern.index) else { continue };
+                let problem =
+                    format!("`protected` has a bad pattern {}: {}", mask::echo(item.value), pattern.problem);
+                let help = "write a login or a pattern such as \"*@admins.acme.com\"";
+                section.report(Finding::new(item.span.clone(), problem).help(help));
+            }
+            ProtectedLogins::default()
         }
     }
-    section.names("protected").unwrap_or_default()
 }
 
 /// Verbs; an empty list is the default and means none.

@@ -116,3 +116,48 @@ fn a_name_is_seen_once_anybody_who_is_read_has_it() {
     eligibility(&Identity { status: okta("SUSPENDED"), ..ann() }, false, &mapping, &policy(), &mut seen);
     assert_eq!(seen.never_seen(), ["profile.badge"], "a suspended person has names too");
 }
+
+#[test]
+fn a_filter_can_ask_for_the_state_at_the_source() {
+    for (state, status) in [("active", "LOCKED_OUT"), ("pending", "STAGED")] {
+        let only =
+            mapping_of(Vendor::Okta, &scope(&[], Some(&format!("user.status == '{state}'"))), &[], None);
+        let early = LifecyclePolicy { create_pending: true, ..policy() };
+        for asked in ["ACTIVE", "STAGED"] {
+            let identity = Identity { status: okta(asked), ..ann() };
+            let found = eligibility(&identity, false, &only, &early, &mut ScopeNames::new(&only));
+            let fits = (asked == "STAGED") == (status == "STAGED");
+            let expected = if fits { EligibilityKind::Qualifies } else { EligibilityKind::OutOfScope };
+            assert_eq!(EligibilityKind::from(&found), expected, "{asked} asked for {state}");
+        }
+    }
+}
+
+#[test]
+fn a_profile_that_cannot_be_read_blocks_who_works_and_keeps_nobody_in() {
+    let badge = mapping_of(Vendor::Okta, &scope(&[], Some("profile.badge == 1")), &[], None);
+    let of = |status| {
+        let mut identity = Identity { status: okta(status), ..ann() };
+        identity.raw.profile = Some(serde_json::value::RawValue::from_string("1e999".to_owned()).unwrap());
+        eligibility(&identity, true, &badge, &policy(), &mut ScopeNames::new(&badge))
+    };
+    assert!(matches!(of("ACTIVE"), Eligibility::Blocked(why) if why.contains("profile.* is not readable")));
+    assert_eq!(of("DEPROVISIONED"), Eligibility::Leaver(RemovalCause::Disabled));
+    assert_eq!(of("SUSPENDED"), Eligibility::Suspended);
+}
+
+#[test]
+fn a_state_that_nobody_knows_is_told_as_the_source_says_it() {
+    let told = |status| {
+        let mapping = mapping();
+        let identity = Identity { status, ..ann() };
+        match eligibility(&identity, true, &mapping, &policy(), &mut ScopeNames::new(&mapping)) {
+            Eligibility::Unknown(why) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told(okta("NEW_WORD")), "Okta says status NEW_WORD, which is not a documented one");
+    assert!(told(VendorStatus::Okta(None)).contains("left out the user's own record"));
+    assert_eq!(told(onelogin(9, 1)), "OneLogin says status 9, state 1, which is not documented");
+    assert!(told(VendorStatus::OneLogin(None)).contains("in only one of"));
+}

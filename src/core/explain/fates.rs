@@ -1,10 +1,10 @@
 //! What becomes of each owned attribute. The planner's changes say what is sent; the rest is why not.
 
 use crate::core::mapping::{Evaluated, Mapping};
-use crate::core::normalize::same_value;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::explain::{Fate, MappingStep};
+use crate::model::folding::same_value;
 use crate::model::link::{EchoKind, Link, Silence};
 use crate::model::plan::Verb;
 use crate::model::report::{ActionRecord, Outcome};

@@ -1,6 +1,6 @@
 //! Logins that are spelled nearly like one that nobody has.
 
-use crate::core::normalize::fold_address;
+use crate::model::folding::fold_address;
 
 /// How many are named.
 const NAMED: usize = 3;
@@ -80,5 +80,21 @@ mod tests {
     #[test]
     fn a_name_without_its_domain_is_the_login_before_the_domain() {
         assert_eq!(found("ann", &["ann@acme.com", "bob@acme.com"]), ["ann@acme.com"]);
+    }
+
+    #[test]
+    fn of_many_the_three_nearest_are_named_the_nearest_first_and_each_once() {
+        let logins = ["marias@a.com", "mariaxyz@a.com", "marian@a.com", "marias@a.com", "mariana@a.com"];
+        assert_eq!(found("marianne@a.com", &logins), ["marian@a.com", "mariana@a.com"]);
+        let near = ["abcdefgxx", "abcdefghx", "abcdefxxx", "abcdefghi", "abcdefghij"]
+            .map(|name| format!("{name}@a.com"));
+        let near: Vec<&str> = near.iter().map(String::as_str).collect();
+        assert_eq!(found("abcdefghi", &near), ["abcdefghi@a.com", "abcdefghx@a.com", "abcdefghij@a.com"]);
+    }
+
+    #[test]
+    fn letters_of_several_bytes_are_letters() {
+        assert_eq!(found("żółć@acme.com", &["zolc@acme.com", "żółw@acme.com"]), ["żółw@acme.com"]);
+        assert_eq!(found("ąęłńóś@acme.com", &["ąęłńó@acme.com"]), ["ąęłńó@acme.com"]);
     }
 }

@@ -9,13 +9,16 @@ use crate::core::quarantine::Health;
 use crate::core::sample_tests::{NOW, link, path, values};
 use crate::model::attributes::Scalar;
 use crate::model::digest::DigestKey;
-use crate::model::explain::{Fate, LastRead, PersonExplained, PersonPin, SyncExplained};
+use crate::model::explain::{Fate, LastRead, PersonExplained, PersonHold, PersonPin, SyncExplained};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::link::{Echo, EchoKind, Link, LinkState, RefusedValue};
-use crate::model::plan::{Change, Situation, Verb};
+use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
+use crate::model::plan::{Change, RemovalCause, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::status::FailingPerson;
 use crate::model::time::Millis;
+
+mod seen_tests;
 
 const SITUATIONS: [Situation; 15] = [
     Situation::Confirmed,
@@ -94,6 +97,10 @@ fn linked(change: impl FnOnce(&mut Link)) -> Stored {
     let mut link = link();
     change(&mut link);
     Stored { link: Some(link), ..Stored::nothing(SourceId::new("00uann")) }
+}
+
+fn nobody_stored() -> Stored {
+    Stored::nothing(SourceId::new("00uann"))
 }
 
 #[test]
@@ -383,4 +390,132 @@ fn a_line_whose_first_run_is_pruned_is_as_old_as_the_last_read_or_of_no_known_ag
         let explained = part("", stored).people.remove(0);
         assert_eq!((explained.as_of, explained.told_by_run), (expected, Some(3)));
     }
+}
+
+#[test]
+fn a_hold_and_a_decision_come_before_what_a_run_made_of_the_action() {
+    let hold = |approved| PersonHold {
+        id: "h7".to_owned(),
+        revision: 1,
+        class: Verb::Create,
+        reason: "too many".to_owned(),
+        approved,
+        since: NOW,
+        expires_at: NOW,
+        approve: "rosterd approve h7@1".to_owned(),
+        reject: "rosterd reject h7".to_owned(),
+    };
+    let creation = || with_line(record(Situation::Absent, Verb::Create, Outcome::Planned, "assigned"));
+    let held = explained(Stored { holds: vec![hold(false)], ..creation() });
+    assert!(held.answer.ends_with("the create waits for an approval in h7: too many"), "{}", held.answer);
+    assert!(held.next[0].starts_with("`rosterd approve h7@1` releases the create"), "{:?}", held.next);
+    assert_eq!(held.next.len(), 1);
+    let approved = explained(Stored { holds: vec![hold(true)], ..creation() });
+    assert!(
+        approved.answer.ends_with("the create is approved, and the next run sends it"),
+        "{}",
+        approved.answer
+    );
+    let pin = |verb| PersonPin { reason: "rejected by root".to_owned(), verb, lift: "lift".to_owned() };
+    let pinned = explained(Stored { pin: Some(pin(Some(Verb::Create))), ..creation() });
+    assert!(pinned.answer.ends_with("the create is not sent: rejected by root"), "{}", pinned.answer);
+    let other = explained(Stored { pin: Some(pin(Some(Verb::Deactivate))), ..creation() });
+    assert!(other.answer.ends_with("the next run sends the create"), "{}", other.answer);
+    let left = with_line(record(Situation::Gone, Verb::Skip, Outcome::Skipped, "left"));
+    let next = explained(Stored { pin: Some(pin(None)), ..left }).next;
+    assert_eq!(next.len(), 1, "what was decided is all that matters: {next:?}");
+}
+
+#[test]
+fn what_to_do_follows_from_the_link_the_refusal_and_the_block() {
+    let next = |person: Stored| explained(person).next;
+    assert_eq!(next(linked(|_| {})), ["nothing"]);
+    assert!(
+        next(linked(|link| link.state = LinkState::Inactive))[0].starts_with("to give access back: assign")
+    );
+    assert!(next(nobody_stored())[0].starts_with("assign this person to the app"));
+    let taken = record(Situation::Confirmed, Verb::Block, Outcome::Skipped, "cannot take the userName bo");
+    assert!(next(with_line(taken))[0].contains("who has that login at the target"));
+    let failing = FailingPerson {
+        user: "ann@acme.example".to_owned(),
+        source_id: SourceId::new("00uann"),
+        failures: 1,
+        since: NOW,
+        wait_runs: 0,
+        detail: "no such luck".to_owned(),
+    };
+    let refused = next(Stored { failing: Some(failing), ..nobody_stored() });
+    assert_eq!(refused.len(), 1, "the refusal is what has to be mended: {refused:?}");
+}
+
+fn owed(class: OwedClass, waits_for: WaitsFor) -> OwedChange {
+    OwedChange {
+        source_id: SourceId::new("00uann"),
+        user: "ann@acme.example".to_owned(),
+        target_id: None,
+        class,
+        verb: Some(Verb::Deactivate),
+        cause: Some(RemovalCause::Disabled),
+        since: NOW,
+        attempts: 1,
+        refusals: 0,
+        next_try_at: None,
+        wait_runs: 0,
+        waits_for,
+        detail: "503".to_owned(),
+        desired: None,
+    }
+}
+
+#[test]
+fn access_that_is_to_end_is_told_with_since_when_and_for_what_it_waits() {
+    let said =
+        |class| explained(Stored { owed: vec![owed(class, WaitsFor::Retry)], ..linked(|_| {}) }).answer;
+    let removal = said(OwedClass::Removal);
+    assert!(removal.contains("; access is to end since 2023-11-14T22:13:20Z: waits for"), "{removal}");
+    assert!(!said(OwedClass::Attributes).contains("access is to end"));
+}
+
+#[test]
+fn each_wait_has_the_command_that_ends_it_and_the_advice_that_nothing_else_gives() {
+    let hold = PersonHold {
+        id: "h7".to_owned(),
+        revision: 1,
+        class: Verb::Deactivate,
+        reason: "too many".to_owned(),
+        approved: false,
+        since: NOW,
+        expires_at: NOW,
+        approve: "rosterd approve h7@1".to_owned(),
+        reject: "rosterd reject h7".to_owned(),
+    };
+    let said = |class, waits_for, hold: PersonHold| {
+        let person =
+            explained(Stored { owed: vec![owed(class, waits_for)], holds: vec![hold], ..linked(|_| {}) });
+        (person.owed[0].command.clone(), person.next.join("\n"))
+    };
+    let by_hand = "rosterd --reconcile-now --user 00uann";
+    let table = [
+        (WaitsFor::Look, Some(by_hand), "looks at once"),
+        (WaitsFor::Proof, Some(by_hand), "gives no proof (503)"),
+        (
+            WaitsFor::Unsettled,
+            Some("rosterd forget 00uann --unsettled"),
+            "what became of an earlier write (503)",
+        ),
+        (WaitsFor::Approval, Some("rosterd approve h7@1"), "`rosterd keep 00uann --for 30d`"),
+        (WaitsFor::Pause, Some("rosterd resume"), ""),
+        (WaitsFor::Seat, None, "free a seat"),
+        (WaitsFor::Date, None, "nothing before its date (503)"),
+    ];
+    for (waits_for, command, advice) in table {
+        let (told, next) = said(OwedClass::Removal, waits_for, hold.clone());
+        assert_eq!(told.as_deref(), command, "{waits_for:?}");
+        assert!(next.contains(advice), "{advice:?} in {next}");
+    }
+    let (told, next) = said(OwedClass::Access, WaitsFor::Approval, hold.clone());
+    assert_eq!(told, None, "that hold is of removals");
+    assert!(!next.contains("rosterd keep"), "nobody has to be kept who joins: {next}");
+    let approved = PersonHold { approved: true, ..hold };
+    assert_eq!(said(OwedClass::Removal, WaitsFor::Approval, approved).0, None, "it is approved already");
 }

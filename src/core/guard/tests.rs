@@ -1,10 +1,14 @@
 //! Each guard at limit - 1, limit and limit + 1, under and over the smallest population, over hours and days.
 
 use crate::config;
-use crate::core::guard::{Budget, GuardReport, HoldClass, Intent, Ledger, OpenHold, Sent, SentPeople, judge};
+use crate::core::guard::{
+    Budget, GuardReport, HoldClass, Intent, Ledger, OpenHold, Sent, SentPeople, judge, judge_others,
+    judge_removals,
+};
+use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::id::SourceId;
 use crate::model::order::{Observation, OrderNumber};
-use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
+use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
 use crate::model::time::Millis;
 
 fn limits() -> config::Guard {
@@ -344,4 +348,165 @@ fn the_report_has_the_share_with_one_decimal_and_of_two_kinds_the_one_that_trips
     (1..=40).for_each(|number| intent.add(&leaver(number, RemovalCause::NotAssigned)));
     let guard_report = judge(&intent, &population(100), &limits());
     assert_eq!(value(&guard_report, "max_removals_percent"), (41.0, true));
+}
+
+#[test]
+fn who_was_sent_something_is_counted_by_what_was_sent() {
+    let people = |count: u32| (0..count).map(|number| SourceId::new(number.to_string())).collect();
+    let sent =
+        SentPeople { removals: people(1), updates: people(2), reactivations: people(3), creates: people(4) };
+    assert_eq!(sent.counts(), Sent { removals: 1, updates: 2, reactivations: 3, creates: 4 });
+}
+
+#[test]
+fn a_hold_of_the_terminated_stays_as_long_as_one_of_the_unassigned() {
+    let people = (0..20).map(|number: u32| SourceId::new(number.to_string())).collect();
+    let waits = HoldClass { verb: Verb::Deactivate, kind: Some(RemovalKind::Terminated) };
+    let hold = OpenHold { largest: 20, people };
+    let mut intent = Intent { holds: [(waits, hold)].into_iter().collect(), ..Intent::default() };
+    (0..12).for_each(|number| intent.add(&leaver(number, RemovalCause::Disabled)));
+    let wide = config::Guard { max_removals: 12, max_removals_percent: 100, ..limits() };
+    assert!(
+        judge(&intent, &population(1000), &wide).held(waits).is_some(),
+        "eight were enabled again by hand"
+    );
+    let wider = config::Guard { max_removals: 20, ..wide };
+    assert!(judge(&intent, &population(1000), &wider).held(waits).is_none());
+}
+
+#[test]
+fn a_name_that_nobody_has_takes_nobody_else_out_of_the_count() {
+    let planned = |names: &[&str], cause| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut intent = Intent { scope_names_nobody_has: names, ..Intent::default() };
+        (0..20).for_each(|number| intent.add(&leaver(number, cause)));
+        let unassigned = HoldClass { verb: Verb::Deactivate, kind: Some(RemovalKind::Unassigned) };
+        judge(&intent, &population(100), &limits()).held(unassigned).is_some()
+    };
+    assert!(
+        planned(&["user.departmnt"], RemovalCause::NotAssigned),
+        "twenty of a hundred, whatever the filter"
+    );
+    assert!(planned(&[], RemovalCause::OutOfScope), "the filter's own, where its names are known");
+    assert!(
+        !planned(&["user.departmnt"], RemovalCause::OutOfScope),
+        "they wait for the filter, and not twice"
+    );
+}
+
+#[test]
+fn where_nobody_else_is_listed_only_what_is_planned_waits() {
+    let mut intent = Intent { nobody_to_compare: true, ..Intent::default() };
+    intent.add(&leaver(1, RemovalCause::NotAssigned));
+    let guard_report = judge(&intent, &population(100), &limits());
+    let held = |kind| guard_report.held(HoldClass { verb: Verb::Deactivate, kind: Some(kind) });
+    assert!(held(RemovalKind::Unassigned).is_some_and(|reason| reason.contains("nobody else is listed")));
+    assert_eq!(held(RemovalKind::Terminated), None);
+}
+
+#[test]
+fn one_line_a_guard_shows_the_kind_that_trips_and_a_plan_of_nobody_shows_them_all() {
+    let line = |guard_report: &GuardReport, guard: &str| {
+        guard_report.facts().iter().find(|fact| fact.guard == guard).map(|fact| (fact.value, fact.tripped))
+    };
+    let mut intent = Intent::default();
+    (0..11).for_each(|number| intent.add(&leaver(number, RemovalCause::Disabled)));
+    (11..16).for_each(|number| intent.add(&leaver(number, RemovalCause::NotAssigned)));
+    let guard_report = judge(&intent, &population(100), &limits());
+    assert_eq!(line(&guard_report, "max_removals_percent"), Some((11.0, true)), "the five do not hide it");
+    let mut intent = Intent::default();
+    (0..5).for_each(|number| intent.add(&leaver(number, RemovalCause::Disabled)));
+    let guard_report = judge(&intent, &population(100), &limits());
+    assert_eq!(line(&guard_report, "max_removals"), Some((5.0, false)));
+    let guard_report = judge(&Intent::default(), &sent_removals(100, 4, 4), &limits());
+    assert_eq!(
+        line(&guard_report, "max_removals"),
+        Some((4.0, false)),
+        "what was sent is shown all the same"
+    );
+}
+
+#[test]
+fn a_verdict_remembers_up_to_where_the_journal_was_counted_and_whether_it_stands_for_one_action() {
+    let ledger = Ledger { as_of: 7, ..population(100) };
+    let (intent, limits) = (Intent::default(), limits());
+    for guard_report in [
+        judge(&intent, &ledger, &limits),
+        judge_others(&intent, &ledger, &limits),
+        judge_removals(&intent, &ledger, &limits),
+    ] {
+        assert_eq!(guard_report.as_of(), 7);
+    }
+    for judged_alone in [true, false] {
+        let guard_report = GuardReport { judged_alone, ..GuardReport::default() };
+        for is_approved in [true, false] {
+            let released = guard_report.release(action(Verb::Update), is_approved).unwrap();
+            assert_eq!(released.approved.is_judged_alone(), judged_alone, "approved {is_approved}");
+        }
+    }
+}
+
+/// An adoption of an inactive account with another title and no mark.
+fn adoption() -> PlannedAction {
+    let change = |path: AttributePath, to: Scalar| Change { path, from: None, to: Some(to) };
+    PlannedAction {
+        activate: true,
+        changes: vec![
+            change(AttributePath::active(), Scalar::Flag(true)),
+            change(AttributePath::external_id(), Scalar::from("1")),
+            change(AttributePath::parse("title").unwrap(), Scalar::from("Engineer")),
+        ],
+        ..action(Verb::Adopt)
+    }
+}
+
+fn names_of(changes: &[Change]) -> Vec<String> {
+    changes.iter().map(|change| change.path.to_string()).collect()
+}
+
+#[test]
+fn an_adoption_counts_for_each_part_that_it_writes() {
+    let mark = PlannedAction {
+        activate: false,
+        changes: adoption()
+            .changes
+            .into_iter()
+            .filter(|change| change.path == AttributePath::external_id())
+            .collect(),
+        ..adoption()
+    };
+    let counted = |action: &PlannedAction| {
+        let mut intent = Intent::default();
+        intent.add(action);
+        (intent.adoptions, intent.counts.updates, intent.counts.reactivations)
+    };
+    assert_eq!(counted(&adoption()), (1, 1, 1));
+    assert_eq!(counted(&PlannedAction { activate: false, ..adoption() }), (1, 1, 0));
+    assert_eq!(counted(&mark), (1, 0, 0), "our own mark alone rewrites nobody");
+}
+
+#[test]
+fn an_adoption_whose_parts_wait_still_links_and_writes_the_mark() {
+    let parts = |approval: &[Verb]| {
+        let limits = config::Guard { approval: approval.to_vec(), ..limits() };
+        let guard_report = judge(&Intent::default(), &population(100), &limits);
+        let released = guard_report.release(adoption(), false).unwrap();
+        let left_out: Vec<_> =
+            released.left_out.iter().map(|part| (part.verb, names_of(&part.changes))).collect();
+        let action = released.approved.into_action();
+        (names_of(&action.changes), action.activate, left_out)
+    };
+    let all = ["active", "externalId", "title"].map(str::to_owned);
+    assert_eq!(parts(&[]), (all.to_vec(), true, Vec::new()));
+    let title = (Verb::Update, vec!["title".to_owned()]);
+    assert_eq!(parts(&[Verb::Update]), (all[..2].to_vec(), true, vec![title.clone()]));
+    let activation = (Verb::Reactivate, vec!["active".to_owned()]);
+    assert_eq!(parts(&[Verb::Reactivate]), (all[1..].to_vec(), false, vec![activation]));
+    let both = (Verb::Reactivate, vec!["active".to_owned(), "title".to_owned()]);
+    let waiting = parts(&[Verb::Update, Verb::Reactivate]);
+    assert_eq!(
+        waiting,
+        (vec![all[1].clone()], false, vec![title, both]),
+        "a later activation writes the values too"
+    );
 }

@@ -257,3 +257,52 @@ fn what_cannot_be_compiled_names_its_place() {
     let error = Mapping::compile(Vendor::Okta, &scope(&[], Some("user.")), &[], None, key).unwrap_err();
     assert!(error.to_string().starts_with("scope.filter: "), "{error}");
 }
+
+#[test]
+fn the_mapping_tells_where_each_value_comes_from() {
+    let config = user_type();
+    let off = AttributeRule { path: "title".to_owned(), rule: AttributeMapping::Off };
+    let rules = [off, rule("nickName", "user.givenName", true), rule("displayName", "1 // 0", false)];
+    let mapping = mapping_of(Vendor::Okta, &scope(&[], None), &rules, Some(&config));
+    let names = mapping.names(&ann(), "active").unwrap();
+    let traced = mapping.trace(&ann(), names.as_ref());
+    let of = |at: &str| traced.iter().find(|evaluated| evaluated.path == path(at)).unwrap();
+    let nick = of("nickName");
+    assert_eq!(
+        (&*nick.expression, &nick.value, nick.clear_when_missing),
+        ("user.givenName", &Ok(Some(text("Ann"))), true)
+    );
+    assert!(of("displayName").value.is_err());
+    assert_eq!(
+        (&*of("externalId").expression, &of("externalId").value),
+        ("user.id", &Ok(Some(text("00uann"))))
+    );
+    let kind = of("userType");
+    let expression = "user.userType, else the first matching group of user_type.groups, else \"Regular\"";
+    assert_eq!((&*kind.expression, &kind.value), (expression, &Ok(Some(text("Regular")))));
+    let rules: Vec<_> = traced.into_iter().map(|evaluated| (evaluated.path, evaluated.expression)).collect();
+    assert_eq!(mapping.rules(), rules, "the same, asked without a person");
+    assert_eq!(mapping.switched_off(), [(path("title"), "user.title".to_owned())]);
+    let plain = UserType { from: None, groups: Vec::new(), ..config };
+    let mapping = mapping_of(Vendor::Okta, &scope(&[], None), &[], Some(&plain));
+    assert!(mapping.rules().contains(&(path("userType"), "\"Regular\"".to_owned())));
+    assert_eq!(mapping.switched_off(), []);
+    assert_eq!(mapping.user_type_path(), Some(&path("userType")));
+}
+
+#[test]
+fn the_names_of_a_filter_are_told_with_what_they_hold_for_one_person() {
+    let filter = "user.department == 'x' or user.status == 'active' or profile.badge";
+    let mapping = mapping_of(Vendor::Okta, &scope(&[], Some(filter)), &[], None);
+    let names = mapping.names(&ann(), "active").unwrap().unwrap();
+    let held: Vec<_> = mapping.scope_values(&names).into_iter().collect();
+    let of = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+    assert_eq!(
+        held,
+        [
+            of("profile.badge", None),
+            of("user.department", Some("Research")),
+            of("user.status", Some("active"))
+        ]
+    );
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::config::{Adopt, LifecyclePolicy, MatchBy, RemovalPolicy, UserType};
 use crate::core::eligibility::Eligibility;
-use crate::core::planner::{Decision, Match, Person, Policy, Tie, plan};
+use crate::core::planner::{Decision, Match, Person, Policy, Tie, changes_login, plan};
 use crate::core::removal_cause::removal_verb;
 use crate::core::sample_tests::{
     NOW, account, adopt, ann, days, link, map, mapping, mapping_of, path, policy, scope, text, values,
@@ -16,6 +16,9 @@ use crate::model::link::{AttributeMemory, Link, LinkState};
 use crate::model::order::Observation;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::time::Millis;
+
+/// When Ann was assigned.
+const ASSIGNED: Millis = Millis(NOW.0 - 60_000);
 
 fn qualifies() -> Eligibility {
     Eligibility::Qualifies(Box::new(map(&mapping(), &ann()).unwrap()))
@@ -68,7 +71,7 @@ impl Case<'_> {
             waits: self.waits,
             owed_deletion: self.owed_deletion,
             observation: Observation::before_numbers(NOW),
-            assigned_at: None,
+            assigned_at: Some(ASSIGNED),
         };
         let mapping = mapping();
         plan(&person, &Policy { lifecycle: &self.lifecycle, adopt: &self.adopt, mapping: &mapping }, NOW)
@@ -404,4 +407,101 @@ fn a_reason_names_what_differs() {
     changed.acknowledged.insert(path("name.givenName"), text("Anne"));
     let reason = Case::new(qualifies(), Some(changed), Match::None).action().reason;
     assert_eq!(reason, "name.givenName, title differ");
+}
+
+#[test]
+fn an_account_of_somebody_who_is_gone_or_unknown_waits_with_the_reason() {
+    let successor = |tie| Match::LinkedToGone {
+        account: free(true),
+        by: MatchBy::UserName,
+        predecessor: SourceId::new("00uold"),
+        tie,
+    };
+    let unknown =
+        Match::UnknownMark { account: free(true), by: MatchBy::Email, mark: SourceId::new("00uwho") };
+    let table = [
+        (
+            successor(Tie::Link),
+            "an account with this userName is linked to 00uold, who is gone from the source",
+            "the account belonged to an identity that is gone: handing it on needs approval",
+        ),
+        (
+            successor(Tie::Mark),
+            "an account with this userName bears the mark of 00uold, who is gone from the source",
+            "the account belonged to an identity that is gone: handing it on needs approval",
+        ),
+        (
+            unknown,
+            "an account with this e-mail bears the mark of 00uwho, whom the source does not know",
+            "the account is marked for somebody whom the source does not know: taking it over needs approval",
+        ),
+    ];
+    for (hits, reason, waits) in table {
+        let action = Case::new(qualifies(), None, hits).action();
+        let held = Disposition::Held(waits.to_owned());
+        assert_eq!((action.verb, &action.disposition), (Verb::Adopt, &held), "{reason}");
+        assert!(action.reason.starts_with(reason), "{}", action.reason);
+    }
+    for (by, rung) in
+        [(MatchBy::ExternalId, "externalId"), (MatchBy::UserName, "userName"), (MatchBy::Email, "e-mail")]
+    {
+        let action = Case::new(qualifies(), None, one(by)).action();
+        assert_eq!(action.disposition, Disposition::Send, "{rung}");
+        assert!(action.reason.starts_with(&format!("an account with this {rung} exists already")));
+    }
+}
+
+#[test]
+fn who_cannot_be_decided_is_blocked_with_what_was_found() {
+    let told = |hits| {
+        let action = Case::new(qualifies(), None, hits).action();
+        assert_eq!(action.verb, Verb::Block);
+        action.reason
+    };
+    assert_eq!(told(Match::Several("two of them".to_owned())), "two of them");
+    assert_eq!(told(Match::LinkedElsewhere("somebody's".to_owned())), "somebody's");
+    let unread = Match::Unreadable("the workspace answered 500".to_owned());
+    let action = Case::new(qualifies(), None, unread).action();
+    assert_eq!(action.disposition, Disposition::Failed("the workspace answered 500".to_owned()));
+    assert!(action.reason.contains("cannot be told: the workspace answered 500"), "{}", action.reason);
+}
+
+#[test]
+fn a_removal_says_why_in_the_words_of_its_cause() {
+    let table = [
+        (Eligibility::Leaver(RemovalCause::NotListed), "no longer listed by the app"),
+        (Eligibility::Leaver(RemovalCause::NotAssigned), "no longer assigned to the app"),
+        (Eligibility::Leaver(RemovalCause::Disabled), "deactivated at the source"),
+        (Eligibility::Leaver(RemovalCause::Deleted), "deleted at the source"),
+        (Eligibility::Suspended, "suspended at the source"),
+        (Eligibility::OutOfScope, "out of scope by scope.filter"),
+    ];
+    for (eligibility, reason) in table {
+        let action = Case::new(eligibility, in_state(LinkState::Active), Match::None).action();
+        assert_eq!((action.verb, &*action.reason), (Verb::Deactivate, reason));
+    }
+}
+
+#[test]
+fn an_action_knows_its_account_its_seat_and_since_when_the_person_is_assigned() {
+    let case = Case::new(qualifies(), None, Match::None);
+    let joins = case.action();
+    assert_eq!((joins.verb, joins.billable, joins.target_id), (Verb::Create, true, None));
+    assert_eq!(joins.assigned_at, Some(ASSIGNED), "seats are given in this order");
+    assert_eq!(joins.desired.map(|desired| desired.digest), link().digest);
+    for billable in [true, false] {
+        let left = Some(Link { billable, ..link() });
+        let leaves = Case::new(Eligibility::Leaver(RemovalCause::Disabled), left, Match::None).action();
+        assert_eq!((leaves.billable, leaves.target_id), (billable, Some(link().target_id)));
+    }
+}
+
+#[test]
+fn only_a_change_of_the_login_can_take_somebody_elses() {
+    let mut renamed = link();
+    renamed.acknowledged.insert(AttributePath::user_name(), text("a.archer@acme.example"));
+    assert!(changes_login(&Case::new(qualifies(), Some(renamed), Match::None).action().changes));
+    let mut promoted = link();
+    promoted.acknowledged.insert(path("title"), text("Chef"));
+    assert!(!changes_login(&Case::new(qualifies(), Some(promoted), Match::None).action().changes));
 }

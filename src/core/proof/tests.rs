@@ -2,7 +2,7 @@
 
 use crate::config::{LifecyclePolicy, RemovalPolicy};
 use crate::core::guard::GuardReport;
-use crate::core::proof::{DeletionWitness, PROOF_VALID_MILLIS, ProofKind, ProofOutcome, prove};
+use crate::core::proof::{DeletionWitness, ProofKind, ProofOutcome, prove};
 use crate::core::sample_tests::{NOW, action, ann, mapping, mapping_of, okta, policy, scope};
 use crate::model::id::Vendor;
 use crate::model::identity::{Finding, Identity, PointRead, VendorStatus};
@@ -207,9 +207,55 @@ fn a_proof_is_good_for_two_minutes() {
         panic!("it is proven");
     };
     assert_eq!(proven.observation().at, NOW);
-    for (later, fresh) in
-        [(0, true), (PROOF_VALID_MILLIS - 1, true), (PROOF_VALID_MILLIS, false), (-1, false)]
-    {
+    for (later, fresh) in [(0, true), (2 * 60_000 - 1, true), (2 * 60_000, false), (-1, false)] {
         assert_eq!(proven.is_fresh(Millis(NOW.0 + later)), fresh, "{later} ms later");
     }
+}
+
+#[test]
+fn a_deletion_that_only_two_reads_before_the_log_show_is_for_a_person_to_decide() {
+    use DeletionWitness::{Event, TwoReads, TwoReadsBeforeLog};
+    let waits = |finding, witness| match judged(
+        removal(Verb::Deactivate, RemovalCause::NotListed),
+        finding,
+        witness,
+        &policy(),
+    ) {
+        ProofOutcome::Proven(proven) => proven.needs_approval().map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    for witness in [Event, TwoReads] {
+        assert_eq!(waits(Finding::UserGone, witness), None, "{witness:?}");
+    }
+    let why = waits(Finding::UserGone, TwoReadsBeforeLog).unwrap();
+    assert!(why.contains("a person has to decide"), "{why}");
+    assert_eq!(
+        waits(not_assigned("ACTIVE"), TwoReadsBeforeLog),
+        None,
+        "the source says itself that they left"
+    );
+}
+
+#[test]
+fn values_that_go_back_are_a_write_of_their_own_and_the_removal_has_none_of_them() {
+    let mut planned = action(Verb::Deactivate, &[("title", Some("Chef"), Some("Engineer"))]);
+    planned.cause = Some(RemovalCause::NotListed);
+    let title = planned.changes.clone();
+    let active = vec![crate::core::diff::activation(Some(true), false)];
+    planned.changes.extend(active.clone());
+    let proven = |planned: &PlannedAction| match judged(
+        planned.clone(),
+        not_assigned("ACTIVE"),
+        DeletionWitness::None,
+        &policy(),
+    ) {
+        ProofOutcome::Proven(proven) => proven,
+        other => panic!("{other:?}"),
+    };
+    let values = proven(&planned).values().unwrap().into_action();
+    assert_eq!((values.verb, values.cause, values.changes), (Verb::Update, None, title));
+    let removal = proven(&planned).without_values();
+    assert_eq!((removal.verb(), &removal.action().changes), (Verb::Deactivate, &active));
+    planned.changes = active;
+    assert!(proven(&planned).values().is_none(), "nothing goes back");
 }

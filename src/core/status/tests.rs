@@ -77,6 +77,9 @@ fn two_missed_runs_are_late_and_one_is_not() {
     let success = |minutes: i64| Recorded { last_success_at: Some(ago(minutes * MINUTE)), ..well() };
     assert_eq!(problems_of("", success(30)), [""; 0], "due at 09:45 and 10:00, late from 10:15");
     assert!(problems_of("", success(48))[0].starts_with("no success since 2026-11-23T09:14:00Z"));
+    let jittered = "jitter = \"20m\"";
+    assert_eq!(problems_of(jittered, success(48)), [""; 0], "due at 09:15 and 09:30, late from 10:05");
+    assert_eq!(problems_of(jittered, success(63)).len(), 1);
     let running = OpenRun { run: 8, trigger: Trigger::Schedule, started_at: ago(30 * MINUTE) };
     assert_eq!(problems_of("", Recorded { open_run: Some(running), ..success(48) }), [""; 0]);
 }
@@ -200,4 +203,14 @@ fn what_else_is_owed_is_counted_by_class_and_wait_and_needs_nobody() {
     assert!(status.healthy && status.leavers_with_access.is_empty());
     let counted = OwedCount { class: OwedClass::Attributes, waits_for: WaitsFor::Retry, people: 2 };
     assert_eq!(status.owed, [counted]);
+}
+
+#[test]
+fn the_age_of_the_last_success_is_told_in_whole_seconds() {
+    let age = |millis: i64| {
+        let recorded = Recorded { last_success_at: Some(ago(millis)), ..well() };
+        sync_status(&sync_with(""), recorded, now()).last_success_seconds_ago
+    };
+    assert_eq!([age(2 * MINUTE), age(1_999), age(0)], [Some(120), Some(1), Some(0)]);
+    assert_eq!(age(-MINUTE), Some(0), "a clock that was ahead");
 }

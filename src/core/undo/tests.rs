@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::core::guard::GuardReport;
 use crate::core::proof::{ProofKind, ProofOutcome, prove_return};
 use crate::core::sample_tests::{NOW, action, policy};
-use crate::core::undo::{JournaledWrite, Present, take_back};
+use crate::core::undo::{JournaledWrite, Present, take_back, written_paths};
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
 use crate::model::id::TargetId;
-use crate::model::link::{AttributeMemory, Link, LinkState};
+use crate::model::link::{AttributeMemory, Echo, EchoKind, Link, LinkState};
 use crate::model::order::Observation;
-use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{Change, Disposition, PlannedAction, RemovalCause, Situation, Verb};
 
 fn title() -> AttributePath {
     AttributePath::parse("title").unwrap()
@@ -164,4 +164,103 @@ fn a_return_proves_a_deactivation_and_nothing_else() {
         let ordinary = PlannedAction { cause, ..asked.clone() };
         assert_eq!(proven(ordinary, Some(&created), Some(&active)), None, "{cause:?}");
     }
+}
+
+#[test]
+fn of_a_creation_and_of_a_removal_only_the_switch_is_taken_back() {
+    for verb in [Verb::Create, Verb::Deactivate] {
+        let with_values = JournaledWrite::of(2, &[did(verb, &[change(None, Some("a"))])]);
+        assert_eq!(with_values, JournaledWrite::of(2, &[did(verb, &[])]), "{verb:?}");
+    }
+    let action = back(&[did(Verb::Create, &[change(None, Some("a"))])], &account("a", true));
+    assert_eq!(
+        (action.verb, action.changes.len()),
+        (Verb::Deactivate, 1),
+        "a created account stays as it is"
+    );
+}
+
+#[test]
+fn an_adoption_that_activated_is_taken_back_as_an_activation() {
+    let adopted = PlannedAction { activate: true, ..did(Verb::Adopt, &[change(Some("a"), Some("b"))]) };
+    let action = back(&[adopted], &account("b", true));
+    assert_eq!((action.verb, action.cause), (Verb::Deactivate, Some(RemovalCause::Undone)));
+    assert_eq!(action.changes.last(), Some(&change(Some("b"), Some("a"))), "and its values with it");
+}
+
+#[test]
+fn an_action_writes_what_it_changes_and_active_where_it_switches_the_account() {
+    let names =
+        |action: &PlannedAction| written_paths(action).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let title = [change(None, Some("a"))];
+    assert_eq!(names(&did(Verb::Update, &title)), ["title"]);
+    assert_eq!(names(&did(Verb::Adopt, &title)), ["title"]);
+    assert_eq!(names(&PlannedAction { activate: true, ..did(Verb::Adopt, &title) }), ["title", "active"]);
+    for verb in [Verb::Create, Verb::Reactivate, Verb::Deactivate, Verb::Delete] {
+        assert_eq!(names(&did(verb, &title)), ["title", "active"], "{verb:?}");
+    }
+}
+
+#[test]
+fn a_value_that_the_target_spells_in_its_own_way_is_still_what_the_run_wrote() {
+    let nick_name = AttributePath::parse("nickName").unwrap();
+    let write = |from: &str, to: &str| {
+        let change =
+            Change { path: nick_name.clone(), from: Some(Scalar::from(from)), to: Some(Scalar::from(to)) };
+        JournaledWrite::of(2, &[did(Verb::Update, &[change])]).unwrap()
+    };
+    let shown = |nick: &str| {
+        let resource = json!({"id": "7", "userName": "ann@acme.com", "nickName": nick, "active": true});
+        Account::from_resource(resource.as_object().unwrap().clone()).unwrap()
+    };
+    let echoes = |sent: &str, returned: &str| {
+        let echo = Echo {
+            sent: Scalar::from(sent),
+            returned: Some(Scalar::from(returned)),
+            kind: EchoKind::Normalised,
+        };
+        AttributeMemory { echoes: [(nick_name.clone(), echo)].into(), ..AttributeMemory::default() }
+    };
+    let verb = |memory: AttributeMemory, nick: &str| {
+        let (link, written_since) = (Link { memory, ..link() }, BTreeMap::new());
+        let account = shown(nick);
+        let present = Present {
+            link: Some(&link),
+            account: Some(&account),
+            observation: Observation::before_numbers(NOW),
+            written_since: &written_since,
+            source_digest: None,
+        };
+        take_back(&write("Old", "N 12"), &present, &policy()).verb
+    };
+    let table = [
+        (AttributeMemory::default(), "n 12", Verb::Update, "in another case"),
+        (AttributeMemory::default(), "N-12", Verb::Block, "nobody knows this spelling"),
+        (echoes("N 12", "N-12"), "N-12", Verb::Update, "the spelling that came back"),
+        (echoes("N 12", "N-13"), "N-12", Verb::Block, "another spelling came back"),
+        (echoes("N 13", "N-12"), "N-12", Verb::Block, "another value was spelled so"),
+        (AttributeMemory::default(), "Old", Verb::Skip, "it is back already"),
+    ];
+    for (memory, nick, expected, why) in table {
+        assert_eq!(verb(memory, nick), expected, "{why}");
+    }
+}
+
+#[test]
+fn a_return_says_what_it_takes_back_and_what_has_moved_on() {
+    let updated = [did(Verb::Update, &[change(Some("a"), Some("b"))])];
+    let moved = back(&updated, &account("c", true));
+    assert_eq!((moved.verb, moved.situation), (Verb::Block, Situation::Blocked));
+    assert_eq!(moved.reason, "moved on: title is \"c\" now, run 2 wrote \"b\"");
+    let action = back(&updated, &account("b", true));
+    assert_eq!((&*action.reason, action.situation), ("takes back what run 2 changed", Situation::Confirmed));
+    assert_eq!((&*action.user, action.target_id), ("ann@acme.com", Some(TargetId::new("7"))));
+    let action = back(&[did(Verb::Create, &[])], &account("a", true));
+    assert_eq!(action.reason, "run 2 created the account; it is deactivated, not deleted");
+    let action = back(&updated, &account("a", true));
+    assert_eq!((action.verb, action.situation), (Verb::Skip, Situation::Confirmed));
+    assert_eq!(action.reason, "is as it was before run 2 already");
+    let gone = back(&[did(Verb::Delete, &[])], &account("a", true));
+    assert_eq!(gone.reason, "run 2 deleted the account: it cannot come back");
+    assert_eq!(JournaledWrite::of(2, &updated).unwrap().run(), 2);
 }

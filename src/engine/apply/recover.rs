@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 
-use crate::core::normalize::{fold_address, same_value};
 use crate::core::settlement::{AcknowledgedWrite, settle_state, settle_write};
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::http::Lane;
 use crate::model::account::Account;
 use crate::model::attributes::{AttributePath, Scalar};
+use crate::model::folding::{fold_address, same_value};
 use crate::model::id::SourceId;
 use crate::model::link::{Link, LinkState};
 use crate::model::plan::{PlannedAction, Verb};

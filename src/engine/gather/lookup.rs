@@ -9,12 +9,12 @@ use std::hash::{BuildHasher, RandomState};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::config::MatchBy;
-use crate::core::normalize::fold_address;
 use crate::core::planner::Match;
 use crate::engine::error::RunError;
 use crate::engine::gather::account_owner::AccountOwner;
 use crate::engine::gather::read_set::Candidate;
 use crate::model::account::Account;
+use crate::model::folding::fold_address;
 use crate::model::id::TargetId;
 use crate::model::plan::DesiredAccount;
 use crate::model::run_event::RunEvent;

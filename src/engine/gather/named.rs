@@ -5,11 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::core::eligibility::{Eligibility, ScopeNames, eligibility};
-use crate::core::normalize::fold_address;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::read_set::ReadSet;
 use crate::engine::gather::read_set::{Candidate, candidate};
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::link::Link;

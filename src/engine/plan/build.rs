@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use crate::core::eligibility::Eligibility;
 use crate::core::guard::{Intent, judge};
-use crate::core::normalize::fold_address;
 use crate::core::order::{Rename, order_renames};
 use crate::core::planner::{Decision, Match, Person, Policy, changes_login, plan};
 use crate::engine::context::RunContext;
@@ -15,6 +14,7 @@ use crate::engine::plan::Plan;
 use crate::engine::plan::decisions::Decisions;
 use crate::engine::plan::saved_plan::SavedPlanMatcher;
 use crate::model::attributes::AttributePath;
+use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkState};
 use crate::model::owed::{OwedChange, WaitsFor};

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use crate::config::{Drift, DriftPolicy};
 use crate::core::drift::{AccessDrift, MOST_REPAIRS, compare, compare_access, corrected, marked};
 use crate::core::eligibility::Eligibility;
-use crate::core::normalize::fold_address;
 use crate::core::removal_cause::{removal_cause, removal_reason};
 use crate::core::settlement::settle_state;
 use crate::engine::context::RunContext;
@@ -22,6 +21,7 @@ use crate::model::digest::{Digest, DigestKey};
 use crate::model::drift::{
     AccountCounts, AttributeDrift, DriftCounts, DriftFinding, DriftedAttribute, FindingKind,
 };
+use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::link::{Link, LinkState};
 use crate::model::order::Observation;

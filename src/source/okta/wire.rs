@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::core::normalize::fold_address;
 use crate::http::Answer;
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, Profile, RawProfiles, VendorStatus};
 use crate::model::order::Observation;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::core::normalize::fold_address;
 use crate::http::Answer;
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::identity::{Identity, OneLoginStatus, Profile, RawProfiles, VendorStatus};
 use crate::model::order::Observation;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::core::explain::{Similar, Stored, StoredSync, UntoldRead};
-use crate::core::normalize::fold_address;
 use crate::model::explain::{LastRead, PersonHold, PersonPin};
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::status::FailingPerson;
 use crate::model::time::Millis;

@@ -17,8 +17,8 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::core::explain::Told;
-use crate::core::normalize::fold_address;
 use crate::model::aliases;
+use crate::model::folding::fold_address;
 use crate::model::id::SourceId;
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;

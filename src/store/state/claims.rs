@@ -8,9 +8,9 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::core::normalize::fold_address;
 use crate::core::planner::changes_login;
 use crate::model::attributes::AttributePath;
+use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Situation, Verb};

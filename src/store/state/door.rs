@@ -318,3 +318,6 @@ impl Door<'_, '_> {
         Ok(id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::core::normalize::fold_address;
 use crate::model::aliases;
 use crate::model::digest::DigestKey;
+use crate::model::folding::fold_address;
 use crate::model::history::EventKind;
 use crate::model::id::SourceId;
 use crate::model::plan::{PlannedAction, Verb};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
-use crate::core::normalize::fold_address;
 use crate::model::digest::Digest;
+use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::link::{Link, LinkDigest, LinkState};
 use crate::model::order::{Observation, OrderNumber};

@@ -441,3 +441,6 @@ fn owed_change(row: &Row<'_>) -> rusqlite::Result<OwedChange> {
         is_deactivated: row.get(15)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

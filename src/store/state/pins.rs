@@ -319,3 +319,6 @@ pub(crate) fn known_digest(
         .optional()?;
     Ok(by_intent.map(|text| serde_json::from_str(&text)).transpose()?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::core::normalize::fold_address;
+use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::time::Millis;
 use crate::store::record::erasure::unname::Names;

@@ -9,7 +9,7 @@ use rusqlite::{Transaction, params};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::core::normalize::fold_address;
+use crate::model::folding::fold_address;
 use crate::model::report::{ActionRecord, RunFacts};
 use crate::store::StoreError;
 use crate::store::read::history::ERASED;

@@ -1,6 +1,6 @@
 //! Folding of names for comparison. What is sent is never folded.
 
-use crate::model::attributes::{AttributePath, Scalar};
+use super::attributes::{AttributePath, Scalar};
 
 /// A login or e-mail address as it is compared: RFC 7643 says both ignore case; the domain part compares by its
 /// IDNA A-labels, so that `bücher.example` and `xn--bcher-kva.example` are one domain.

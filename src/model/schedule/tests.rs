@@ -294,3 +294,21 @@ proptest! {
         let _ = Schedule::parse(&text);
     }
 }
+
+#[test]
+fn the_shortest_gap_of_a_week_is_what_is_told_of_a_schedule() {
+    let monday: DateTime<Utc> = "2026-11-23T10:02:00Z".parse().unwrap();
+    let minutes = |expression: &str| {
+        shortest_interval(expression, chrono_tz::UTC, monday).map(|interval| interval.as_secs() / 60)
+    };
+    assert_eq!([minutes("*/15 * * * *"), minutes("0,10 * * * *")], [Some(15), Some(10)]);
+    assert_eq!([minutes("0 3 * * *"), minutes("no schedule")], [Some(24 * 60), None]);
+}
+
+#[test]
+fn a_field_that_has_names_says_which_they_are() {
+    let help = |expression: &str| Schedule::parse(expression).unwrap_err().help.unwrap();
+    assert!(help("0 0 * * 8").contains("0-7 (0 and 7 are Sunday) or MON-SUN"), "{}", help("0 0 * * 8"));
+    assert!(help("0 0 * 13 *").contains("1-12 or JAN-DEC"), "{}", help("0 0 * 13 *"));
+    assert!(help("60 * * * *").contains("it takes 0-59, `*`"), "{}", help("60 * * * *"));
+}

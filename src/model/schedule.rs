@@ -12,6 +12,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Duration, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
+/// Firings whose distances are compared.
+const FIRINGS_COMPARED: usize = 8;
+
 /// A checked cron expression.
 ///
 /// *Guarantees.* Firings are strictly increasing; every matching civil time fires once: a time that a zone skips
@@ -45,20 +48,6 @@ impl ScheduleError {
     }
 }
 
-/// The shortest time between two of the next firings after `instant`; `None` where there are not two.
-pub fn shortest_interval(expression: &str, zone: Tz, instant: DateTime<Utc>) -> Option<std::time::Duration> {
-    let schedule = Schedule::parse(expression).ok()?;
-    let mut last = schedule.next_after(instant, zone)?;
-    let mut shortest: Option<std::time::Duration> = None;
-    for _ in 0..7 {
-        let next = schedule.next_after(last, zone)?;
-        let gap = (next - last).to_std().ok()?;
-        shortest = Some(shortest.map_or(gap, |known| known.min(gap)));
-        last = next;
-    }
-    shortest
-}
-
 impl Schedule {
     /// Reads five fields (minute, hour, day of month, month, weekday) or six (seconds first).
     ///
@@ -90,12 +79,39 @@ impl Schedule {
         }
     }
 
+    /// The shortest time between two of the next firings after `instant`; `None` where there are not two.
+    pub fn shortest_interval(&self, zone: Tz, instant: DateTime<Utc>) -> Option<std::time::Duration> {
+        let mut last = self.next_after(instant, zone)?;
+        let mut shortest: Option<std::time::Duration> = None;
+        for _ in 1..FIRINGS_COMPARED {
+            let next = self.next_after(last, zone)?;
+            let gap = (next - last).to_std().ok()?;
+            shortest = Some(shortest.map_or(gap, |known| known.min(gap)));
+            last = next;
+        }
+        shortest
+    }
+
+    /// The expression as written.
+    pub fn as_str(&self) -> &str {
+        &self.expression
+    }
+
     fn next_civil(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
         // UTC has neither gaps nor folds, so it stands in for civil time.
         let after = after.and_utc();
         self.alternatives.iter().filter_map(|one| one.after(&after).next()).min().map(|at| at.naive_utc())
     }
 }
+
+/// Two schedules are one where they are written alike.
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.expression == other.expression
+    }
+}
+
+impl Eq for Schedule {}
 
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
