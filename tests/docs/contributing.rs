@@ -36,6 +36,10 @@ fn every_command_can_be_given() {
             ["cargo", "bench", "--bench", name] => {
                 assert!(root().join(format!("benches/{name}.rs")).exists(), "{line}");
             }
+            ["cargo", "bench", "--profile", profile, "--bench", name] => {
+                assert!(text_of("Cargo.toml").contains(&format!("[profile.{profile}]")), "{line}");
+                assert!(root().join(format!("benches/{name}.rs")).exists(), "{line}");
+            }
             ["cargo", "fmt"] | ["cargo", "clippy", "--all-targets"] => {}
             ["bash", scripts @ ..] => {
                 scripts.iter().for_each(|script| assert!(root().join(script).exists(), "{line}"));
