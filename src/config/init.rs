@@ -54,7 +54,7 @@ token = { file = "/etc/rosterd/wrike.token" }
 # Wrike takes people of its approved e-mail domains only; list the same ones here. Empty = any.
 domains = []
 
-# Every other key, with its default: config.toml.example. What happens to whom: the decision table in the README.
+# Every other key, with its default: config.toml.example. What happens to whom: docs/semantics.md.
 "##;
 
 /// Rights and places: OneLogin's API documentation ("API Credentials", "List App Users"); Wrike's help pages
@@ -93,5 +93,5 @@ token = { file = "/etc/rosterd/wrike.token" }
 # Wrike takes people of its approved e-mail domains only; list the same ones here. Empty = any.
 domains = []
 
-# Every other key, with its default: config.toml.example. What happens to whom: the decision table in the README.
+# Every other key, with its default: config.toml.example. What happens to whom: docs/semantics.md.
 "##;

@@ -12,7 +12,7 @@ use super::id::{SourceId, TargetId};
 use super::order::Observation;
 use super::time::Millis;
 
-/// The situations of one person; see the decision table in the README.
+/// The situations of one person; see the decision table in docs/semantics.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Situation {

@@ -106,13 +106,13 @@ fn a_held_run_is_understood_from_its_report_alone() {
     ran.complains(&["held", "h1", "5", "rosterd approve h1@1"]);
     assert_eq!(gone(&stage), 0);
     assert!(is_active(&stage, "joiner"));
-    assert_readme_shows(&shown);
+    assert_page_shows(&shown);
 }
 
-/// Each line of the README's example is one of the report.
-fn assert_readme_shows(report: &str) {
-    let readme = include_str!("../../README.md").split("This is what a held run says.").nth(1).unwrap();
-    let example = readme.split("```").nth(1).unwrap().strip_prefix("console\n").unwrap();
+/// Each line of the example in docs/operating.md is one of the report.
+fn assert_page_shows(report: &str) {
+    let page = include_str!("../../docs/operating.md").split("and somebody joined:").nth(1).unwrap();
+    let example = page.split("```").nth(1).unwrap().strip_prefix("console\n").unwrap();
     let lines: Vec<&str> =
         example.lines().filter(|line| !line.trim().is_empty() && line.trim() != "…").collect();
     assert!(lines.len() > 5);
@@ -120,7 +120,7 @@ fn assert_readme_shows(report: &str) {
         let line = line.replace("@acme.com", "@acme.example").replace("2026-11-25T10:00:00Z", "[time]");
         assert!(
             report.lines().any(|told| told == line),
-            "the README shows\n{line}\nand the program says\n{report}"
+            "the page shows\n{line}\nand the program says\n{report}"
         );
     }
 }

@@ -80,7 +80,10 @@ fn the_recipes_do_what_they_say() {
     let private = config("ca_file");
     assert!(private.syncs[0].source.proxy.is_some() && private.syncs[0].target.ca_file.is_some());
     assert_eq!(config("breakglass").syncs[0].guard.protected.written().len(), 3);
-    assert!(config("9464").daemon.listen.is_some());
+    let operating = page("docs/operating.md").blocks_of("toml");
+    let told = operating.iter().find(|block| block.contains("9464")).unwrap();
+    let daemon = parse(&whole(told)).unwrap().daemon;
+    assert!(daemon.listen.is_some() && daemon.notify.is_some() && daemon.dead_man.is_some());
 }
 
 #[test]

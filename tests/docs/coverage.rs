@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use rosterd::cli;
+use rosterd::exit;
 use rosterd::model::drift::FindingKind;
+use rosterd::model::plan::Situation;
 
 use crate::pages::{page, pages, text_of};
 
@@ -97,8 +99,47 @@ fn every_exit_code_is_explained() {
     assert!(codes.len() >= 10);
     codes.push("130, 143".to_owned());
     let told = page("docs/troubleshooting.md").rows_under("code");
+    let ours = [
+        (exit::OK, "nothing to do"),
+        (exit::FAILURE, "unexpected"),
+        (exit::CHANGES_PENDING, "found changes"),
+        (exit::PARTIAL, "some people failed"),
+        (exit::HELD, "held"),
+        (exit::SOURCE, "source"),
+        (exit::TARGET, "workspace"),
+        (exit::USAGE, "usage"),
+        (exit::BUSY, "Another rosterd"),
+        (exit::CONFIG, "configuration"),
+    ];
+    assert_eq!(told.len(), ours.len() + 1, "and the two of signals, in one row");
+    for (code, words) in ours {
+        let row = told.iter().find(|row| row[0].text == code.to_string()).unwrap();
+        assert!(row[1].text.contains(words), "{code}: {}", row[1].text);
+    }
     let told: Vec<String> = told.into_iter().map(|row| row[0].text.clone()).collect();
     assert_eq!(told, codes);
+}
+
+#[test]
+fn the_decision_table_uses_the_words_of_the_reports() {
+    let rows = page("docs/semantics.md").rows_under("situation");
+    for row in &rows {
+        let word = format!("\"{}\"", row[0].text);
+        let situation: Situation =
+            serde_json::from_str(&word).unwrap_or_else(|_| panic!("{word} is no situation"));
+        assert_eq!(situation.as_str(), row[0].text);
+    }
+    assert_eq!(rows.len(), 15);
+}
+
+/// The schema's own test holds it against real reports.
+#[test]
+fn every_outcome_of_a_report_is_explained() {
+    let schema: serde_json::Value = serde_json::from_str(&text_of("docs/report.schema.json")).unwrap();
+    let outcomes = schema["$defs"]["outcome"]["enum"].as_array().unwrap();
+    let told = page("docs/reports.md").rows_under("outcome");
+    let told: Vec<&str> = told.iter().map(|row| row[0].text.as_str()).collect();
+    assert_eq!(told, outcomes.iter().map(|outcome| outcome.as_str().unwrap()).collect::<Vec<_>>());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::pages::{Page, page, pages, root};
+use crate::pages::{Page, page, pages, root, text_of};
 
 /// `..` resolved by name.
 fn plain(path: &Path) -> PathBuf {
@@ -19,7 +19,8 @@ fn plain(path: &Path) -> PathBuf {
 #[test]
 fn every_link_leads_to_a_file_and_an_anchor_that_are_there() {
     let mut followed = 0;
-    for from in pages() {
+    let at_root = ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(page);
+    for from in pages().into_iter().chain(at_root) {
         for link in from.links() {
             if link.contains("://") {
                 assert!(link.starts_with("https://"), "{}: {link}", from.path.display());
@@ -40,6 +41,24 @@ fn every_link_leads_to_a_file_and_an_anchor_that_are_there() {
         }
     }
     assert!(followed > 40, "only {followed} links");
+}
+
+#[test]
+fn every_picture_is_there_small_and_told_in_words() {
+    let manifest = text_of("Cargo.toml");
+    let mut seen = 0;
+    for from in pages() {
+        for (link, words) in from.pictures() {
+            seen += 1;
+            let path = plain(&from.path.parent().unwrap().join(link));
+            let bytes = std::fs::read(root().join(&path)).unwrap();
+            assert!(bytes.starts_with(b"\x89PNG") && bytes.len() < 200_000, "{}", path.display());
+            assert!(words.len() > 40, "{}: {words}", path.display());
+            let path = path.to_str().unwrap();
+            assert!(manifest.contains(&format!("[\"{path}\", ")), "{path} is not in the package");
+        }
+    }
+    assert!(seen > 0);
 }
 
 #[test]
@@ -69,7 +88,7 @@ fn every_page_begins_with_who_needs_it() {
 
 #[test]
 fn the_index_of_pages_is_complete_in_the_package() {
-    let manifest: toml::Table = crate::pages::text_of("Cargo.toml").parse().unwrap();
+    let manifest: toml::Table = text_of("Cargo.toml").parse().unwrap();
     let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
     let shipped: Vec<&str> = assets.iter().map(|asset| asset[0].as_str().unwrap()).collect();
     for page in pages() {

@@ -1,10 +1,11 @@
 //! The documentation says what is true: each command line and each piece of configuration in the README and in docs/ is
 //! run or parsed, links lead somewhere, numbers are those of the program, and every message that the program can
-//! say to a user is in docs/troubleshooting.md, and no other.
+//! say to a user is in docs/troubleshooting.md, and no other. CONTRIBUTING.md names what is there.
 #![allow(clippy::unwrap_used)]
 
 mod commands;
 mod configuration;
+mod contributing;
 mod coverage;
 mod links;
 mod literals;

@@ -125,6 +125,27 @@ impl Page {
         self.events().filter_map(link).collect()
     }
 
+    /// Pictures: where each one is, and the words that stand for it.
+    pub(crate) fn pictures(&self) -> Vec<(String, String)> {
+        let mut pictures = Vec::new();
+        let mut open: Option<(String, String)> = None;
+        for event in self.events() {
+            match event {
+                Event::Start(Tag::Image { dest_url, .. }) => {
+                    open = Some((dest_url.to_string(), String::new()))
+                }
+                Event::Text(text) => {
+                    if let Some((_, words)) = &mut open {
+                        words.push_str(&text);
+                    }
+                }
+                Event::End(TagEnd::Image) => pictures.extend(open.take()),
+                _ => {}
+            }
+        }
+        pictures
+    }
+
     /// The anchors of the headings, as GitHub and GitLab make them.
     pub(crate) fn anchors(&self) -> BTreeSet<String> {
         let mut anchors = BTreeSet::new();
