@@ -18,6 +18,7 @@ use serde_json::json;
 use crate::support::{Bench, Ended, WIDE_LIMITS, mail};
 
 mod kept;
+mod made_anew;
 
 async fn owed(bench: &Bench) -> Vec<OwedChange> {
     let snapshot = Snapshot::open(&bench.directory.path().join("state")).await.unwrap();

@@ -14,7 +14,7 @@ use crate::engine::gather::named::one;
 use crate::engine::gather::read_set::Candidate;
 use crate::http::Lane;
 use crate::model::id::SourceId;
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
 use crate::scim::target::Observe;
@@ -51,7 +51,7 @@ pub struct Looked {
 impl Unlisted {
     /// Whether it takes a look to know why somebody with an active account is not listed, or cannot be judged.
     pub fn is_unexplained(candidate: &Candidate, link: &Link) -> bool {
-        link.state == LinkState::Active
+        link.state.may_give_access()
             && match &candidate.eligibility {
                 Eligibility::Leaver(RemovalCause::NotListed) | Eligibility::Unknown(_) => true,
                 Eligibility::Leaver(_)
