@@ -197,6 +197,10 @@ impl Observe for ScimTarget {
         self.service.known(|profile| profile.filter_trusted != Some(false))
     }
 
+    async fn tells_case_apart(&self) -> Result<bool, TargetError> {
+        self.service.tells_case_apart().await
+    }
+
     async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
         self.service.list(cursor).await
     }

@@ -89,6 +89,11 @@ pub trait Observe {
     fn lookups_are_cheap(&self) -> bool {
         true
     }
+    /// Whether the target's filter tells upper from lower case, as was found out with an account that is there. Where
+    /// nothing could be found out it is believed not to.
+    fn tells_case_apart(&self) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        std::future::ready(Ok(false))
+    }
     /// Accounts that match, found by reading the whole listing and comparing: for what a lookup cannot find
     /// (a create answered "exists already" and the filter found nobody, because it tells cases apart).
     fn find_by_listing(

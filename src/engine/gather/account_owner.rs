@@ -47,7 +47,7 @@ pub(crate) async fn owner_of<O: Observe>(
     context: &RunContext<'_, O>,
     person: &SourceId,
     account: &Account,
-    listed: &HashSet<SourceId>,
+    living: &HashSet<SourceId>,
     prover: &Prover<'_>,
 ) -> Result<AccountOwner, RunError> {
     let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
@@ -58,9 +58,9 @@ pub(crate) async fn owner_of<O: Observe>(
     if link.source_id == *person {
         return Ok(AccountOwner::Same);
     }
-    if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
+    if !living.contains(&link.source_id) && prover.is_proven_gone(&link).await {
         let tie = match link.state {
-            LinkState::Active | LinkState::Gone(_) => Tie::Link,
+            LinkState::Active | LinkState::Vanished(_) | LinkState::Gone(_) => Tie::Link,
             LinkState::Deactivated(_) | LinkState::Inactive => Tie::InactiveLink,
         };
         return Ok(AccountOwner::ProvenGone(link.source_id, tie));
