@@ -107,6 +107,8 @@ impl Driver {
         {
             let mut world = self.world();
             world.judge.runs.clear();
+            // What it heard and had not stored is lost with it; what it had stored was judged when that run ended.
+            world.judge.acknowledged.clear();
             world.note("the process died");
         }
         self.open().await;

@@ -118,7 +118,7 @@ impl Judge {
     }
 
     /// Uses an approval up, if there is one.
-    fn take_approval(&mut self, person: &str, verb: Verb, now: Ms) -> bool {
+    pub fn take_approval(&mut self, person: &str, verb: Verb, now: Ms) -> bool {
         let covers = |approved: Verb| match verb {
             Verb::Deactivate | Verb::Delete => {
                 approved == verb || (approved == Verb::Delete && verb == Verb::Deactivate)
@@ -312,7 +312,7 @@ impl World {
             .filter(|account| {
                 // What no lookup shows yet, nobody can know who did not make it.
                 let is_shown = account.indexed_at < began;
-                account.owner.as_deref() == Some(&person.id)
+                (account.owner.as_deref() == Some(&person.id) && !self.is_out_of_sight(person, account))
                     || (verb == Verb::Create && is_shown && account.has_login(after.login()))
             })
             .collect();
@@ -453,7 +453,7 @@ impl World {
         }
         if let (true, Some(seats)) = (classes.contains(&Verb::Create), rules.max_seats) {
             // Each sync counts its own.
-            let of_this_sync = |account: &&Account| account.owner.is_some() && account.sync == sync;
+            let of_this_sync = |account: &&Account| account.takes_a_seat() && account.sync == sync;
             let taken = self.accounts.values().filter(of_this_sync).count() as u64;
             if taken >= seats {
                 broken.push(format!("a creation, and {taken} seats of {seats} are taken"));
