@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::core::eligibility::Eligibility;
-use crate::core::lifecycle::{Lifecycle, lifecycle};
+use crate::core::eligibility::{Eligibility, lifecycle_of_status};
+use crate::core::lifecycle::Lifecycle;
 use crate::core::planner::removal_verb;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
@@ -127,7 +127,7 @@ pub(crate) async fn cause_by_own_record<O: Observe>(
     let record = context.source.own_record(person, Lane::General).await?;
     let policy = &context.config.lifecycle;
     let cause = match &record.state {
-        OwnState::Status(status) => match lifecycle(status, true) {
+        OwnState::Status(status) => match lifecycle_of_status(status, true, policy) {
             Lifecycle::Disabled => RemovalCause::Disabled,
             // Where suspended people are kept, whether this one is also unassigned decides, and that is the proof's to
             // tell.
