@@ -155,9 +155,9 @@ impl Service {
         Ok(hits)
     }
 
-    /// Whether the filter tells upper from lower case. Found out once for a target: an account that the listing shows is
-    /// asked for with its login in the other case, and then as it is written.
-    pub async fn tells_case_apart(&self) -> Result<bool, TargetError> {
+    /// Whether the filter tells upper from lower case. Found out once for a target: an account that is there is asked for
+    /// with its login in the other case, and then as it is written.
+    pub async fn tells_case_apart(&self, known_login: Option<&str>) -> Result<bool, TargetError> {
         let (trusted, ignores) =
             self.known(|profile| (profile.filter_trusted != Some(false), profile.filter_ignores_case));
         match (trusted, ignores) {
@@ -165,31 +165,21 @@ impl Service {
             (true, Some(ignores)) => return Ok(!ignores),
             (true, None) => {}
         }
-        let Some(login) = self.login_of_somebody().await? else { return Ok(false) };
-        if self.shows(Criterion::UserName(filter::in_other_case(&login))).await? {
+        let turned = known_login.map(filter::in_other_case);
+        let (Some(login), Some(turned)) =
+            (known_login, turned.filter(|turned| Some(&**turned) != known_login))
+        else {
+            return Ok(false);
+        };
+        if self.shows(Criterion::UserName(turned)).await? {
             self.learn(|profile| profile.filter_ignores_case = Some(true));
             return Ok(false);
         }
-        let tells_apart = self.shows(Criterion::UserName(login)).await?;
+        let tells_apart = self.shows(Criterion::UserName(login.to_owned())).await?;
         if tells_apart {
             self.learn(|profile| profile.filter_ignores_case = Some(false));
         }
         Ok(tells_apart)
-    }
-
-    /// A login with letters in it, from the first page of the listing.
-    async fn login_of_somebody(&self) -> Result<Option<String>, TargetError> {
-        let page = match self.page(None, &mut ListCursor::default()).await {
-            Ok(page) => page,
-            Err(PageError::Denied(_)) => None,
-            Err(PageError::Failed(unread)) => match self.judged(unread, Lane::General).await {
-                TargetError::Unanswerable(_) => None,
-                error @ (TargetError::Unavailable(_) | TargetError::Credentials(_)) => return Err(error),
-            },
-        };
-        let accounts = page.into_iter().flat_map(|page| page.accounts);
-        let mut logins = accounts.filter_map(|account| account.user_name().map(str::to_owned));
-        Ok(logins.find(|login| filter::in_other_case(login) != *login))
     }
 
     /// Whether the filter shows an account for this; a question that is refused shows none.

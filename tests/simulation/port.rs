@@ -88,7 +88,7 @@ impl Observe for Port {
         self.rules.lookups_are_cheap
     }
 
-    async fn tells_case_apart(&self) -> Result<bool, TargetError> {
+    async fn tells_case_apart(&self, _known_login: Option<&str>) -> Result<bool, TargetError> {
         Ok(self.rules.case_exact)
     }
 

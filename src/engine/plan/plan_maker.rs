@@ -473,10 +473,12 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     ) -> Result<Vec<(Candidate, LookupResult)>, RunError> {
         let (context, ladder) = (self.context, &self.context.config.adopt.ladder);
         let is_absent = |(_, found): &(Candidate, LookupResult)| matches!(found, Ok(None));
-        if !matches!(lookup, AccountLookup::Lookups)
-            || !found.iter().any(is_absent)
-            || !context.target.tells_case_apart().await?
-        {
+        if !matches!(lookup, AccountLookup::Lookups) || !found.iter().any(is_absent) {
+            return Ok(found);
+        }
+        let known = context.snapshot.some_active(context.sync_name(), 1).await?;
+        let login = known.first().map(|link| link.user_name.as_str());
+        if !context.target.tells_case_apart(login).await? {
             return Ok(found);
         }
         let tell = |event: RunEvent| context.watcher.tell(&event);
