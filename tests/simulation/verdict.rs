@@ -182,11 +182,12 @@ impl World {
                     format!("{} of somebody who is gone went to {person}, unapproved", link.account);
                 self.judge.accuse("two people", sentence);
             }
-            self.judge.linked(person, link.active, now);
+            let of_this_sync = facts.links.get(person).is_some_and(|own| own.account == link.account);
+            let sync = if of_this_sync { facts.sync } else { 1 - facts.sync };
+            self.judge.linked(person, sync, link.active, now);
             if let Some(account) = self.accounts.get_mut(&link.account) {
                 account.owner = Some(person.clone());
-                let of_this_sync = facts.links.get(person).is_some_and(|own| own.account == link.account);
-                account.sync = Some(if of_this_sync { facts.sync } else { 1 - facts.sync });
+                account.sync = Some(sync);
                 account.forgotten = false;
                 account.made_anew = false;
             }
