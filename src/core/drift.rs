@@ -131,21 +131,26 @@ pub fn compare_access(
         Eligibility::Qualifies(_) => match (link, active) {
             (LinkKind::Active, true) => AccessDrift::Unchanged,
             (LinkKind::Active, false) => AccessDrift::SwitchedOff,
-            (LinkKind::Inactive | LinkKind::Gone | LinkKind::None, true | false) => {
+            (LinkKind::Inactive | LinkKind::Vanished | LinkKind::Gone | LinkKind::None, true | false) => {
                 AccessDrift::SourceChanged
             }
         },
         Eligibility::Suspended | Eligibility::Leaver(_) | Eligibility::OutOfScope => {
             let removes = removal_verb(removal_cause(eligibility), policy).is_some();
             match (removes, link, active) {
-                (true, LinkKind::Active, true | false) => AccessDrift::SourceChanged,
+                // The next run removes it by itself.
+                (true, LinkKind::Active | LinkKind::Vanished, true | false) => AccessDrift::SourceChanged,
                 (true, LinkKind::Inactive | LinkKind::Gone | LinkKind::None, true) => {
                     AccessDrift::LeaverActive
                 }
                 (true, LinkKind::Inactive | LinkKind::Gone | LinkKind::None, false)
                 | (
                     false,
-                    LinkKind::Active | LinkKind::Inactive | LinkKind::Gone | LinkKind::None,
+                    LinkKind::Active
+                    | LinkKind::Inactive
+                    | LinkKind::Vanished
+                    | LinkKind::Gone
+                    | LinkKind::None,
                     true | false,
                 ) => AccessDrift::Unchanged,
             }

@@ -92,8 +92,13 @@ pub fn eligibility_digest(key: &DigestKey, kind: EligibilityKind, desired: Optio
 
 /// What the source's state of a person means for this sync.
 pub fn lifecycle_of(identity: &Identity, linked: bool, policy: &LifecyclePolicy) -> Lifecycle {
+    lifecycle_of_status(&identity.status, linked, policy)
+}
+
+/// The same of a state alone. `linked` is whether this very person has a link, whoever has the account.
+pub fn lifecycle_of_status(status: &VendorStatus, linked: bool, policy: &LifecyclePolicy) -> Lifecycle {
     // Where people get an account before they are activated, "not activated" cannot mean that they left.
-    lifecycle(&identity.status, linked && !policy.create_pending)
+    lifecycle(status, linked && !policy.create_pending)
 }
 
 /// Decides where a person stands. `linked` matters for OneLogin's unactivated people.

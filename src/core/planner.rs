@@ -242,7 +242,7 @@ fn returning(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision 
         LinkState::Active => {
             "nobody can see what became of a deactivation, so the account may be inactive".to_owned()
         }
-        LinkState::Inactive | LinkState::Gone(_) => {
+        LinkState::Inactive | LinkState::Vanished(_) | LinkState::Gone(_) => {
             "the account is inactive though rosterd did not deactivate it, and its activation is owed"
                 .to_owned()
         }
@@ -407,11 +407,12 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         action.reason = format!("{}; the access is taken, and the deletion is owed", removal_reason(cause));
         return act(switched(action, policy.lifecycle.deactivate));
     }
-    let due = match (policy.lifecycle.delete_after, link.state) {
-        (Some(after), LinkState::Deactivated(since)) => now.since(since) >= after.as_millis() as i64,
-        (Some(_), LinkState::Active | LinkState::Inactive | LinkState::Gone(_)) | (None, _) => false,
+    let since = match link.state {
+        LinkState::Deactivated(since) => Some(since),
+        LinkState::Active | LinkState::Inactive | LinkState::Vanished(_) | LinkState::Gone(_) => None,
     };
-    if !due {
+    let wait = policy.lifecycle.delete_after.zip(since);
+    if !wait.is_some_and(|(after, since)| now.since(since) >= after.as_millis() as i64) {
         return Decision::Unchanged { refresh: None };
     }
     let mut action = action(person, Verb::Delete, Situation::Gone, policy, None);
@@ -494,7 +495,7 @@ fn not_looked_up(person: &Person<'_>, policy: &Policy<'_>, why: &str) -> Decisio
 /// Somebody whom nobody can judge. With an active account it may be a leaver who is hidden, so a look is owed.
 fn undecidable(person: &Person<'_>, situation: Situation, reason: String) -> Decision {
     let mut action = bare(person, Verb::Block, situation, reason);
-    let has_access = person.link.is_some_and(|link| link.state == LinkState::Active);
+    let has_access = person.link.is_some_and(|link| link.state.may_give_access());
     action.kept_from = has_access.then_some(Verb::Deactivate);
     act(action)
 }

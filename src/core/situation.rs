@@ -14,7 +14,9 @@ pub enum LinkKind {
     Active,
     /// Linked; deactivated by us, or adopted while inactive and still owed its activation.
     Inactive,
-    /// Linked, and the target said 404.
+    /// Linked, the target said 404, and nobody has looked whether the account was made anew.
+    Vanished,
+    /// Linked, the target said 404, and a look found no other account.
     Gone,
 }
 
@@ -24,6 +26,7 @@ impl From<Option<LinkState>> for LinkKind {
             None => LinkKind::None,
             Some(LinkState::Active) => LinkKind::Active,
             Some(LinkState::Deactivated(_) | LinkState::Inactive) => LinkKind::Inactive,
+            Some(LinkState::Vanished(_)) => LinkKind::Vanished,
             Some(LinkState::Gone(_)) => LinkKind::Gone,
         }
     }
@@ -49,9 +52,10 @@ pub fn situation(eligibility: EligibilityKind, link: LinkKind, hits: MatchKind) 
     match (eligibility, link, hits) {
         (EligibilityKind::Blocked, _, _) => Situation::Blocked,
         (EligibilityKind::Pending, _, _) => Situation::Waiting,
-        (EligibilityKind::Suspended, LinkKind::Active, _) => Situation::Suspended,
-        (EligibilityKind::Leaver, LinkKind::Active, _) => Situation::Leaver,
-        (EligibilityKind::OutOfScope, LinkKind::Active, _) => Situation::OutOfScope,
+        // A 404 on a leaver's account is a question, and the removal asks it.
+        (EligibilityKind::Suspended, LinkKind::Active | LinkKind::Vanished, _) => Situation::Suspended,
+        (EligibilityKind::Leaver, LinkKind::Active | LinkKind::Vanished, _) => Situation::Leaver,
+        (EligibilityKind::OutOfScope, LinkKind::Active | LinkKind::Vanished, _) => Situation::OutOfScope,
         (
             EligibilityKind::Suspended | EligibilityKind::Leaver | EligibilityKind::OutOfScope,
             LinkKind::None | LinkKind::Inactive | LinkKind::Gone,
@@ -61,17 +65,27 @@ pub fn situation(eligibility: EligibilityKind, link: LinkKind, hits: MatchKind) 
         (EligibilityKind::Qualifies, LinkKind::Inactive, _) => Situation::Returning,
         (EligibilityKind::Qualifies, LinkKind::None, MatchKind::None) => Situation::Absent,
         (EligibilityKind::Qualifies, LinkKind::None, MatchKind::One) => Situation::Found,
-        (EligibilityKind::Qualifies, LinkKind::Gone, MatchKind::None) => Situation::Missing,
-        (EligibilityKind::Qualifies, LinkKind::Gone, MatchKind::One) => Situation::Relink,
-        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::Several) => {
-            Situation::Ambiguous
+        (EligibilityKind::Qualifies, LinkKind::Vanished | LinkKind::Gone, MatchKind::None) => {
+            Situation::Missing
         }
-        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedElsewhere) => {
-            Situation::TakenElsewhere
+        (EligibilityKind::Qualifies, LinkKind::Vanished | LinkKind::Gone, MatchKind::One) => {
+            Situation::Relink
         }
-        (EligibilityKind::Qualifies, LinkKind::None | LinkKind::Gone, MatchKind::LinkedToGone) => {
-            Situation::Successor
-        }
+        (
+            EligibilityKind::Qualifies,
+            LinkKind::None | LinkKind::Vanished | LinkKind::Gone,
+            MatchKind::Several,
+        ) => Situation::Ambiguous,
+        (
+            EligibilityKind::Qualifies,
+            LinkKind::None | LinkKind::Vanished | LinkKind::Gone,
+            MatchKind::LinkedElsewhere,
+        ) => Situation::TakenElsewhere,
+        (
+            EligibilityKind::Qualifies,
+            LinkKind::None | LinkKind::Vanished | LinkKind::Gone,
+            MatchKind::LinkedToGone,
+        ) => Situation::Successor,
     }
 }
 
@@ -102,6 +116,12 @@ mod tests {
             (S::Suspended, L::None, M::None, Situation::Gone),
             (S::Leaver, L::Inactive, M::None, Situation::Gone),
             (S::OutOfScope, L::Gone, M::None, Situation::Gone),
+            (S::OutOfScope, L::Vanished, M::None, Situation::OutOfScope),
+            (S::Suspended, L::Vanished, M::None, Situation::Suspended),
+            (S::Leaver, L::Vanished, M::None, Situation::Leaver),
+            (S::Leaver, L::Gone, M::None, Situation::Gone),
+            (S::Qualifies, L::Vanished, M::None, Situation::Missing),
+            (S::Qualifies, L::Vanished, M::One, Situation::Relink),
             (S::Blocked, L::Active, M::None, Situation::Blocked),
         ];
         for (eligibility, link, hits, expected) in table {
@@ -113,7 +133,9 @@ mod tests {
     fn nobody_who_does_not_qualify_is_ever_created_adopted_or_reactivated() {
         use EligibilityKind::{Blocked, Leaver, OutOfScope, Pending, Suspended};
         for eligibility in [Pending, Suspended, Leaver, OutOfScope, Blocked] {
-            for link in [LinkKind::None, LinkKind::Active, LinkKind::Inactive, LinkKind::Gone] {
+            let links =
+                [LinkKind::None, LinkKind::Active, LinkKind::Inactive, LinkKind::Vanished, LinkKind::Gone];
+            for link in links {
                 for hits in [MatchKind::None, MatchKind::One, MatchKind::Several] {
                     let found = situation(eligibility, link, hits);
                     let gives =

@@ -165,7 +165,9 @@ pub fn take_back(write: &JournaledWrite, present: &Present<'_>, policy: &Lifecyc
             LinkState::Deactivated(_) | LinkState::Inactive => {
                 "the account is gone at the target, or not shown there while it is inactive"
             }
-            LinkState::Active | LinkState::Gone(_) => "the account is gone at the target",
+            LinkState::Active | LinkState::Vanished(_) | LinkState::Gone(_) => {
+                "the account is gone at the target"
+            }
         };
         return told(write, present, Verb::Block, why.to_owned());
     };

@@ -3,6 +3,7 @@
 //! What must not live here: what is done about it (`plan`).
 
 pub mod account_owner;
+pub(crate) mod login_holder;
 pub mod lookup;
 pub mod named;
 pub mod read;

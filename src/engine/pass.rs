@@ -191,6 +191,8 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         totals: &mut RunTotals,
     ) -> Result<(), RunError> {
         self.note_plan(plan).await?;
+        let notes = std::mem::take(&mut plan.notes).into_iter();
+        totals.notes.extend(notes.filter(|note| !totals.notes.contains(note)).collect::<Vec<_>>());
         totals.guard_report = std::mem::take(&mut totals.guard_report).and(plan.guard_report.clone());
         self.hear_witnesses(plan.writes > 0, totals).await?;
         self.go_on(plan, applied).await
@@ -235,6 +237,7 @@ impl<O: Observe, P: Provision> Pass<'_, '_, O, P> {
         store.refresh_digests(tenure, std::mem::take(&mut plan.refresh)).await?;
         store.note_looks(tenure, std::mem::take(&mut plan.looks)).await?;
         store.note_causes(tenure, std::mem::take(&mut plan.causes)).await?;
+        store.note_vanished(tenure, std::mem::take(&mut plan.vanished), Millis::now()).await?;
         store.note_pin_causes(tenure, std::mem::take(&mut plan.pin_causes)).await?;
         store.drop_pins(tenure, std::mem::take(&mut plan.stale_pins)).await?;
         if let Some(why) = plan.left_to_full_run.take() {

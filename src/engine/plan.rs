@@ -4,7 +4,7 @@
 
 use crate::core::guard::GuardReport;
 use crate::model::digest::Digest;
-use crate::model::id::SourceId;
+use crate::model::id::{SourceId, TargetId};
 use crate::model::order::Observation;
 use crate::model::plan::{PlannedAction, RemovalCause};
 use crate::spool::Spool;
@@ -50,6 +50,10 @@ pub struct Plan {
     pub looks: Vec<(SourceId, Observation)>,
     /// Why people are not listed, as these looks showed it.
     pub causes: Vec<(SourceId, RemovalCause)>,
+    /// Linked accounts that answered 404 to a look while planning.
+    pub vanished: Vec<(SourceId, TargetId)>,
+    /// What the report says of the whole plan.
+    pub notes: Vec<String>,
     /// Pins from before causes were stored, with the cause of this first look.
     pub pin_causes: Vec<(SourceId, RemovalCause)>,
     /// People whom the list left out although they are assigned.

@@ -52,7 +52,9 @@ pub enum LinkState {
     Deactivated(Millis),
     /// It was inactive when it was adopted, and nobody of ours deactivated it.
     Inactive,
-    /// The target answered 404 for it then.
+    /// The target answered 404 for it then, and nobody has looked since whether it was made anew.
+    Vanished(Millis),
+    /// It answered 404, and a look by mark and login found no other then.
     Gone(Millis),
 }
 
@@ -63,15 +65,33 @@ impl LinkState {
             LinkState::Active => "active",
             LinkState::Deactivated(_) => "deactivated",
             LinkState::Inactive => "inactive",
-            LinkState::Gone(_) => "gone",
+            LinkState::Vanished(_) | LinkState::Gone(_) => "gone",
         }
     }
 
     /// Since when, where it matters.
     pub fn since(self) -> Option<Millis> {
         match self {
-            LinkState::Deactivated(since) | LinkState::Gone(since) => Some(since),
+            LinkState::Deactivated(since) | LinkState::Vanished(since) | LinkState::Gone(since) => {
+                Some(since)
+            }
             LinkState::Active | LinkState::Inactive => None,
+        }
+    }
+
+    /// Whether the person may have access, as far as is known: an account that answers 404 may have been made anew.
+    pub fn may_give_access(self) -> bool {
+        match self {
+            LinkState::Active | LinkState::Vanished(_) => true,
+            LinkState::Deactivated(_) | LinkState::Inactive | LinkState::Gone(_) => false,
+        }
+    }
+
+    /// Whether the account answered 404 when it was last asked for.
+    pub fn is_gone(self) -> bool {
+        match self {
+            LinkState::Vanished(_) | LinkState::Gone(_) => true,
+            LinkState::Active | LinkState::Deactivated(_) | LinkState::Inactive => false,
         }
     }
 }

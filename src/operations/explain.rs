@@ -162,14 +162,14 @@ async fn one<O: Observe>(
     let candidate = candidate_of(context, &id, link.as_ref(), &read);
     let eligibility = candidate.as_ref().map(|candidate| candidate.eligibility.clone());
     let read_set = gather(context, vec![(id.clone(), candidate)]).await?;
-    let (listed, witnesses) = (read_set.listed.clone(), read_set.witnesses.clone());
+    let (living, witnesses) = (read_set.living.clone(), read_set.witnesses.clone());
     let nothing: Option<&LiveRun<'_, Provisioner>> = None;
     let mut totals = RunTotals::default();
     plan_and_apply(context, &Selection::Ids(vec![id.clone()]), read_set, None, nothing, &mut totals).await?;
     stopped(&totals)?;
     let record: Option<ActionRecord> = totals.records.iter()?.next().transpose()?;
     let prover = Prover::new(context.source, context.mapping, &context.config.lifecycle, witnesses, None);
-    let mut look = Look { context, prover, listed, id: &id, record: record.as_ref(), found: Vec::new() };
+    let mut look = Look { context, prover, living, id: &id, record: record.as_ref(), found: Vec::new() };
     look.at_the_link(link.as_ref()).await?;
     look.by_the_ladder(link.as_ref(), eligibility.as_ref(), &read, &person).await?;
     let account = look.account_meant();
@@ -195,7 +195,7 @@ async fn one<O: Observe>(
 struct Look<'a, 'c, O> {
     context: &'a RunContext<'c, O>,
     prover: Prover<'a>,
-    listed: HashSet<SourceId>,
+    living: HashSet<SourceId>,
     id: &'a SourceId,
     record: Option<&'a ActionRecord>,
     found: Vec<(MatchCandidate, Option<Account>)>,
@@ -241,7 +241,7 @@ impl<O: Observe> Look<'_, '_, O> {
         read: &PointRead,
         person: &Stored,
     ) -> Result<(), RunError> {
-        if link.is_some_and(|link| !matches!(link.state, LinkState::Gone(_))) {
+        if link.is_some_and(|link| !link.state.is_gone()) {
             return Ok(());
         }
         let qualifies = matches!(eligibility, Some(Eligibility::Qualifies(_)));
@@ -257,7 +257,7 @@ impl<O: Observe> Look<'_, '_, O> {
                 if self.found.iter().any(|(candidate, _)| candidate.target_id == account.id) {
                     continue;
                 }
-                let owner = owner_of(self.context, self.id, &account, &self.listed, &self.prover).await?;
+                let owner = owner_of(self.context, self.id, &account, &self.living, &self.prover).await?;
                 let accepted = self.is_taken(&account.id);
                 let why = why(&owner, accepted, qualifies, several, decided);
                 let candidate = MatchCandidate {

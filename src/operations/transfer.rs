@@ -470,7 +470,9 @@ fn note(link: &Link, taker: &Taker) -> Option<String> {
             Some("deactivated, and assigned there: the next run reactivates the account".to_owned())
         }
         (LinkState::Deactivated(_) | LinkState::Inactive, _) => Some("stays deactivated".to_owned()),
-        (LinkState::Gone(_), _) => Some("the account was deleted at the workspace".to_owned()),
+        (LinkState::Vanished(_) | LinkState::Gone(_), _) => {
+            Some("the account was deleted at the workspace".to_owned())
+        }
         (
             LinkState::Active,
             Eligibility::Qualifies(_)

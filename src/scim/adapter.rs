@@ -198,6 +198,10 @@ impl Observe for ScimTarget {
         self.service.known(|profile| profile.filter_trusted != Some(false))
     }
 
+    async fn tells_case_apart(&self, known_login: Option<&str>) -> Result<bool, TargetError> {
+        self.service.tells_case_apart(known_login).await
+    }
+
     async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
         self.service.list(cursor).await
     }

@@ -46,6 +46,15 @@ pub(crate) fn in_lower_case(criterion: &Criterion) -> Option<Criterion> {
     }
 }
 
+/// The same login with every letter in the other case.
+pub(crate) fn in_other_case(login: &str) -> String {
+    let turned = |letter: char| match letter.is_ascii_lowercase() {
+        true => letter.to_ascii_uppercase(),
+        false => letter.to_ascii_lowercase(),
+    };
+    login.chars().map(turned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

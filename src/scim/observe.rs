@@ -155,6 +155,46 @@ impl Service {
         Ok(hits)
     }
 
+    /// Whether the filter tells upper from lower case. Found out once for a target: an account that is there is asked for
+    /// with its login in the other case, and then as it is written.
+    pub async fn tells_case_apart(&self, known_login: Option<&str>) -> Result<bool, TargetError> {
+        let (trusted, ignores) =
+            self.known(|profile| (profile.filter_trusted != Some(false), profile.filter_ignores_case));
+        match (trusted, ignores) {
+            (false, _) => return Ok(false),
+            (true, Some(ignores)) => return Ok(!ignores),
+            (true, None) => {}
+        }
+        let turned = known_login.map(filter::in_other_case);
+        let (Some(login), Some(turned)) =
+            (known_login, turned.filter(|turned| Some(&**turned) != known_login))
+        else {
+            return Ok(false);
+        };
+        if self.shows(Criterion::UserName(turned)).await? {
+            self.learn(|profile| profile.filter_ignores_case = Some(true));
+            return Ok(false);
+        }
+        let tells_apart = self.shows(Criterion::UserName(login.to_owned())).await?;
+        if tells_apart {
+            self.learn(|profile| profile.filter_ignores_case = Some(false));
+        }
+        Ok(tells_apart)
+    }
+
+    /// Whether the filter shows an account for this; a question that is refused shows none.
+    async fn shows(&self, criterion: Criterion) -> Result<bool, TargetError> {
+        let Some(text) = filter::filter(&criterion, self.dialect) else { return Ok(false) };
+        match self.ask(&criterion, &text).await {
+            Ok(hits) => Ok(!hits.accounts.is_empty()),
+            Err(PageError::Denied(_)) => Ok(false),
+            Err(PageError::Failed(unread)) => match self.judged(unread, Lane::General).await {
+                TargetError::Unanswerable(_) => Ok(false),
+                error @ (TargetError::Unavailable(_) | TargetError::Credentials(_)) => Err(error),
+            },
+        }
+    }
+
     /// Somebody is there and kept from us: never an absence.
     fn counted_and_not_shown(&self, counted: u64) -> Unread {
         let accounts = if counted == 1 { "account" } else { "accounts" };

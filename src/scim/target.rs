@@ -72,6 +72,14 @@ pub trait Observe {
     fn lookups_are_cheap(&self) -> bool {
         true
     }
+    /// Whether the target's filter tells upper from lower case. That is found out once, with the login of an account that
+    /// is there; where there is none it is believed not to.
+    fn tells_case_apart(
+        &self,
+        _known_login: Option<&str>,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send {
+        std::future::ready(Ok(false))
+    }
     /// Accounts that match, found by reading the whole listing and comparing: for what a lookup cannot find
     /// (a create answered "exists already" and the filter found nobody, because it tells cases apart).
     fn find_by_listing(

@@ -13,7 +13,9 @@ use rosterd::model::link::{Link, LinkState};
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{ActionRecord, Outcome, RunResult};
 use rosterd::model::time::Millis;
-use rosterd::sim::{Cut, DuplicateHabit, Effect, Fault, Peer, PersonId, Reply, World, okta_error};
+use rosterd::sim::{
+    Cut, DuplicateHabit, Effect, Fault, FilterHabit, Peer, PersonId, Reply, World, okta_error,
+};
 use rosterd::store::{Decided, Hold, Snapshot, Store};
 use serde_json::{Value, json};
 

@@ -19,6 +19,7 @@ use crate::support::{Bench, Ended, WIDE_LIMITS, mail};
 
 mod deletions;
 mod kept;
+mod made_anew;
 
 async fn owed(bench: &Bench) -> Vec<OwedChange> {
     let snapshot = Snapshot::open(&bench.directory.path().join("state")).await.unwrap();

@@ -1,10 +1,11 @@
 //! Accounts that exist already: the matching ladder, what an adoption may change, and what it never does.
 
+use rosterd::engine::selection::Selection;
 use rosterd::exit;
 use rosterd::model::id::Vendor;
 use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
-use rosterd::sim::{Effect, Fault, FilterHabit, Peer};
+use rosterd::sim::{DuplicateHabit, Effect, Fault, FilterHabit, Peer, ScimQuirks};
 use serde_json::json;
 
 use crate::support::{Bench, account_by_hand};
@@ -349,4 +350,43 @@ async fn a_listing_that_shows_less_than_it_counts_is_followed_by_a_lookup_before
     ended.assert_end(exit::OK, RunResult::Ok);
     assert_eq!((ended.facts.summary.adopt, ended.facts.summary.create), (6, 0), "{ended:#?}");
     assert_eq!(bench.accounts().len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_filter_tells_case_apart_a_listing_decides_before_anybody_is_created() {
+    for vendor in BOTH {
+        let habits = |habits: &mut ScimQuirks| {
+            habits.filter = FilterHabit::CaseSensitive;
+            habits.duplicates = DuplicateHabit::CaseSensitive;
+        };
+        let bench = Bench::new(vendor).await.habits(habits);
+        bench.hire("ben");
+        bench.begin().await;
+        let ann = bench.hire("ann");
+        let id = bench.add_account("Ann@ACME.example", true);
+        let ended = bench.run_who(Selection::Ids(vec![bench.source_id(ann)])).await;
+        ended.assert_end(exit::OK, RunResult::Ok);
+        ended.assert_line("ann", Verb::Adopt, Outcome::Applied);
+        assert_eq!(bench.accounts().len(), 2);
+        assert_eq!(
+            bench.world().account_by_id(&id).unwrap().at("/externalId"),
+            json!(bench.external_id(ann))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_filter_tells_case_apart_and_nothing_is_listed_the_report_says_what_is_not_found() {
+    let bench = Bench::okta().await.habits(|habits| habits.filter = FilterHabit::CaseSensitive);
+    bench.hire("ann");
+    bench.begin().await;
+    bench.hire("ben");
+    let refused = Fault::on(Peer::Scim)
+        .method("GET")
+        .when(|path, query| path.ends_with("/Users") && query.iter().all(|(name, _)| name != "filter"))
+        .then(Effect::answer(403, "application/json", "{}"));
+    bench.sim.faults().add(refused);
+    let ended = bench.run().await;
+    ended.assert_line("ben", Verb::Create, Outcome::Applied);
+    assert!(ended.facts.notes.iter().any(|note| note.contains("upper from lower case")), "{ended:#?}");
 }

@@ -2,7 +2,7 @@
 
 use rosterd::exit;
 use rosterd::model::id::Vendor;
-use rosterd::model::plan::Verb;
+use rosterd::model::plan::{Situation, Verb};
 use rosterd::model::report::{Outcome, RunResult};
 use rosterd::sim::{ErrorForm, Peer, ScimQuirks};
 use serde_json::json;
@@ -123,4 +123,27 @@ async fn the_wrong_data_centre_stops_the_run_and_is_named() {
     let ended = bench.run().await;
     ended.assert_end(exit::TARGET, RunResult::TargetUnavailable);
     assert!(ended.problems().contains("300"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_account_made_anew_with_our_mark_is_found_by_the_login_it_had() {
+    for recreate in [false, true] {
+        let tables = format!("[sync.lifecycle]\nrecreate = {recreate}");
+        let bench = wrike(Vendor::Okta, ErrorForm::Wrike).await.tables(&tables);
+        let ann = bench.hire("ann");
+        bench.begin().await;
+        let mut anew = bench.account("ann").resource;
+        assert!(bench.world().delete_account(&bench.account("ann").id));
+        anew.remove("id");
+        bench.world().add_account(&serde_json::Value::Object(anew));
+        bench.world().rename(ann, "ann.archer@acme.example");
+        bench.run().await.assert_line("ann", Verb::Update, Outcome::Failed);
+        for _ in 0..2 {
+            let ended = bench.run().await;
+            ended.assert_end(exit::HELD, RunResult::Held);
+            ended.assert_line("ann", Verb::Adopt, Outcome::Held);
+            assert_eq!(ended.of("ann").situation, Situation::Relink);
+            assert_eq!(bench.accounts().len(), 1, "recreate = {recreate}");
+        }
+    }
 }

@@ -63,6 +63,26 @@ async fn servers_2_a_case_sensitive_filter_is_asked_in_lower_case_too_and_the_li
 }
 
 #[tokio::test]
+async fn servers_2_whether_a_filter_tells_case_apart_is_found_out_once_with_an_account_that_is_there() {
+    for (habits, tells_apart) in [(ScimQuirks::scimmy(), true), (ScimQuirks::default(), false)] {
+        let workspace = Workspace::with(habits).await;
+        for nobody in [None, Some("17@4"), Some("gone@acme.com")] {
+            assert!(!workspace.target.tells_case_apart(nobody).await.unwrap(), "nothing was found out");
+        }
+        assert_eq!(workspace.target.profile().filter_ignores_case, None);
+        workspace.account(json!({"userName": "ann@acme.com"}));
+        workspace.forget();
+        for _ in 0..2 {
+            let told = workspace.target.tells_case_apart(Some("ann@acme.com")).await;
+            assert_eq!(told.unwrap(), tells_apart);
+        }
+        let asked: Vec<_> = workspace.requests();
+        assert!(asked.len() <= 2, "{asked:?}");
+        assert_eq!(workspace.target.profile().filter_ignores_case, Some(!tells_apart));
+    }
+}
+
+#[tokio::test]
 async fn servers_2_two_accounts_that_differ_in_case_are_both_found() {
     let workspace = Workspace::with(ScimQuirks::default()).await;
     workspace.account(json!({"userName": "ann@acme.com"}));

@@ -107,6 +107,8 @@ impl Driver {
         {
             let mut world = self.world();
             world.judge.runs.clear();
+            // What it heard and had not stored is lost with it; what it had stored was judged when that run ended.
+            world.judge.acknowledged.clear();
             world.note("the process died");
         }
         self.open().await;
@@ -264,6 +266,9 @@ impl Driver {
         let (number, started, was_paused) = {
             let mut world = self.world();
             world.late_effects();
+            if about == About::Everybody {
+                world.notice_approvals_of_the_future();
+            }
             world.runs += 1;
             let (number, started) = (world.runs, world.now());
             world.note(format!("run {number} of {about:?} by {by:?} begins"));
@@ -368,11 +373,11 @@ impl Driver {
         {
             // Before it is stored: a run under way may use it at once.
             let mut world = self.world();
-            let at = world.now();
+            let (at, wall) = (world.now(), world.wall());
             world.note(format!("approve h{number}@{revision} {:?} of {released:?}", hold.verb));
             for person in released.clone() {
                 world.judge.decided.remove(&person);
-                world.judge.approvals.push(Approval { person, verb: hold.verb, at, used: false });
+                world.judge.approvals.push(Approval { person, verb: hold.verb, at, wall, used: false });
             }
         }
         let Some((people, returns)) = self.engine().approve(number, revision).await else { return };

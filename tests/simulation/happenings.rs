@@ -155,6 +155,7 @@ impl World {
                 // Ours is whose link it was; a mark that somebody set by hand makes no account ours.
                 let mut account = self.blank_account(old.owner.clone());
                 account.sync = old.sync;
+                account.made_anew = true;
                 account.values.clone_from(&old.values);
                 // Who makes an account anew whose access we have taken gives it back by hand; only `verify` sees that.
                 account.by_hand = (!old.active).then(|| self.now());

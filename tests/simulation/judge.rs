@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 
 use super::fate::Fate;
 use super::rules::{Removal, Rules, Verb};
-use super::world::{Account, DAY, Eligibility, HOUR, Ms, Person, SECOND, World};
+use super::world::{Account, DAY, Eligibility, HOUR, MINUTE, Ms, Person, SECOND, World};
 use crate::target::{Reply, Write};
 
 /// The longest time between the look that proves a removal and its request, and a little for the look itself.
 const PROOF_WINDOW: Ms = 125 * SECOND;
+/// By how much a stored time may be ahead of the clock that reads it.
+const CLOCKS_DIFFER: Ms = 5 * MINUTE;
 /// How long an approval lasts.
 const APPROVAL: Ms = 24 * HOUR;
 
@@ -20,6 +22,8 @@ pub struct Approval {
     pub person: String,
     pub verb: Verb,
     pub at: Ms,
+    /// By the program's clock.
+    pub wall: Ms,
     pub used: bool,
 }
 
@@ -27,6 +31,7 @@ pub struct Approval {
 struct Effect {
     at: Ms,
     person: String,
+    sync: usize,
     verb: Verb,
     /// Approved, or consented to by whoever started the run.
     excepted: bool,
@@ -64,9 +69,10 @@ pub struct Judge {
     /// Writes that had an effect.
     pub writes: u64,
     effects: Vec<Effect>,
-    /// People with an active account of ours, as it was last made by us.
-    active: BTreeSet<String>,
-    active_counts: Vec<(Ms, usize)>,
+    /// People with an active account of ours, as it was last made by us, and whose: each sync has its own limits.
+    active: BTreeMap<String, usize>,
+    /// By sync.
+    active_counts: [Vec<(Ms, usize)>; 2],
     pub acknowledged: BTreeMap<String, Acknowledged>,
     /// What has its effect now was sent, and judged, long ago.
     pub is_late: bool,
@@ -85,8 +91,8 @@ impl Judge {
             unanswered: BTreeSet::new(),
             writes: 0,
             effects: Vec::new(),
-            active: BTreeSet::new(),
-            active_counts: Vec::new(),
+            active: BTreeMap::new(),
+            active_counts: Default::default(),
             acknowledged: BTreeMap::new(),
             is_late: false,
         }
@@ -97,19 +103,23 @@ impl Judge {
     }
 
     /// The highest number of active accounts of the last day.
-    fn peak(&self, now: Ms) -> usize {
-        let before = self.active_counts.iter().rev().find(|(at, _)| *at <= now - DAY);
-        let within = self.active_counts.iter().filter(|(at, _)| *at > now - DAY);
+    fn peak(&self, sync: usize, now: Ms) -> usize {
+        let Some(counts) = self.active_counts.get(sync) else { return 0 };
+        let before = counts.iter().rev().find(|(at, _)| *at <= now - DAY);
+        let within = counts.iter().filter(|(at, _)| *at > now - DAY);
         within.chain(before).map(|(_, count)| *count).max().unwrap_or(0)
     }
 
     fn count(&mut self, now: Ms) {
-        self.active_counts.push((now, self.active.len()));
+        for (sync, counts) in self.active_counts.iter_mut().enumerate() {
+            counts.push((now, self.active.values().filter(|of| **of == sync).count()));
+        }
     }
 
     /// Different people for whom this was sent without an exception.
-    fn people(&self, verbs: &[Verb], since: Ms) -> usize {
+    fn people(&self, sync: usize, verbs: &[Verb], since: Ms) -> usize {
         let counted = self.effects.iter().filter(|effect| !effect.excepted && effect.at > since);
+        let counted = counted.filter(|effect| effect.sync == sync);
         counted
             .filter(|effect| verbs.contains(&effect.verb))
             .map(|effect| &effect.person)
@@ -118,7 +128,7 @@ impl Judge {
     }
 
     /// Uses an approval up, if there is one.
-    fn take_approval(&mut self, person: &str, verb: Verb, now: Ms) -> bool {
+    pub fn take_approval(&mut self, person: &str, verb: Verb, now: Ms) -> bool {
         let covers = |approved: Verb| match verb {
             Verb::Deactivate | Verb::Delete => {
                 approved == verb || (approved == Verb::Delete && verb == Verb::Deactivate)
@@ -138,9 +148,9 @@ impl Judge {
     }
 
     /// Who has an account now without any write.
-    pub fn linked(&mut self, person: &str, active: bool, now: Ms) {
+    pub fn linked(&mut self, person: &str, sync: usize, active: bool, now: Ms) {
         if active {
-            self.active.insert(person.to_owned());
+            self.active.insert(person.to_owned(), sync);
         }
         self.count(now);
     }
@@ -171,6 +181,15 @@ impl World {
     /// The program's clock.
     pub fn wall(&self) -> Ms {
         self.now() + self.judge.fate.clock_offset.load(Ordering::Relaxed)
+    }
+
+    /// What happened at a time that lies in the future, because the clock was ahead then, counts from when a full run first
+    /// notices it.
+    pub fn notice_approvals_of_the_future(&mut self) {
+        let (now, wall) = (self.now(), self.wall());
+        for approval in self.judge.approvals.iter_mut().filter(|one| one.wall > wall + CLOCKS_DIFFER) {
+            (approval.at, approval.wall) = (now, wall);
+        }
     }
 
     /// A write's request goes out.
@@ -312,7 +331,7 @@ impl World {
             .filter(|account| {
                 // What no lookup shows yet, nobody can know who did not make it.
                 let is_shown = account.indexed_at < began;
-                account.owner.as_deref() == Some(&person.id)
+                (account.owner.as_deref() == Some(&person.id) && !self.is_out_of_sight(person, account))
                     || (verb == Verb::Create && is_shown && account.has_login(after.login()))
             })
             .collect();
@@ -340,6 +359,7 @@ impl World {
         let now = self.now();
         let consented = verb == Verb::Create && self.judge.runs.iter().any(|run| run.attended);
         let excepted = approved || consented;
+        let sync = after.sync.unwrap_or_default();
         let mut classes = vec![verb];
         if let (Verb::Adopt, Some(before)) = (verb, before) {
             let ours = |values: &BTreeMap<String, String>| {
@@ -354,18 +374,19 @@ impl World {
             classes.extend((!before.active && after.active).then_some(Verb::Reactivate));
         }
         for verb in &classes {
-            self.judge.effects.push(Effect { at: now, person: person.id.clone(), verb: *verb, excepted });
+            let person = person.id.clone();
+            self.judge.effects.push(Effect { at: now, person, sync, verb: *verb, excepted });
         }
         // Before the account counts as gone: the limit is a share of those who were there.
         if !excepted {
-            self.judge_limits(&classes, after.sync, now);
+            self.judge_limits(&classes, sync, now);
         }
         match verb {
             Verb::Deactivate | Verb::Delete => {
                 self.judge.active.remove(&person.id);
             }
             Verb::Create | Verb::Adopt | Verb::Reactivate if after.active => {
-                self.judge.active.insert(person.id.clone());
+                self.judge.active.insert(person.id.clone(), sync);
             }
             // Whoever switched it off at the workspace: it counts as it was last made by us.
             Verb::Create | Verb::Adopt | Verb::Reactivate | Verb::Update => {}
@@ -373,10 +394,10 @@ impl World {
         self.judge.count(now);
     }
 
-    fn judge_limits(&mut self, classes: &[Verb], sync: Option<usize>, now: Ms) {
+    fn judge_limits(&mut self, classes: &[Verb], sync: usize, now: Ms) {
         let mut broken = Vec::new();
         if classes.iter().any(|verb| verb.removes()) {
-            self.broken_by_removals(now, &mut broken);
+            self.broken_by_removals(sync, now, &mut broken);
         }
         self.broken_by_others(classes, sync, now, &mut broken);
         for text in broken {
@@ -384,14 +405,12 @@ impl World {
         }
     }
 
-    fn broken_by_removals(&self, now: Ms, broken: &mut Vec<String>) {
+    fn broken_by_removals(&self, sync: usize, now: Ms, broken: &mut Vec<String>) {
         let (judge, rules) = (&self.judge, &self.rules);
-        // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
-        let syncs = if rules.two_syncs { 2 } else { 1 };
-        let peak = judge.peak(now) as u64;
+        let peak = judge.peak(sync, now) as u64;
         let verbs = [Verb::Deactivate, Verb::Delete];
-        let hour = judge.people(&verbs, now - HOUR) as u64;
-        let day = judge.people(&verbs, now - DAY) as u64;
+        let hour = judge.people(sync, &verbs, now - HOUR) as u64;
+        let day = judge.people(sync, &verbs, now - DAY) as u64;
         let share = |people: u64, percent: u64| match peak < 10 {
             true => peak >= 2 && 2 * people > peak,
             false => people > 3 && 100 * people > percent * peak,
@@ -402,7 +421,7 @@ impl World {
             }
         };
         check(
-            hour > syncs * rules.max_removals,
+            hour > rules.max_removals,
             format!("{hour} removals in an hour, max_removals is {}", rules.max_removals),
         );
         check(
@@ -422,13 +441,11 @@ impl World {
         check(peak >= 2 && hour >= peak, format!("{hour} removals in an hour: everybody of {peak}"));
     }
 
-    fn broken_by_others(&self, classes: &[Verb], sync: Option<usize>, now: Ms, broken: &mut Vec<String>) {
+    fn broken_by_others(&self, classes: &[Verb], sync: usize, now: Ms, broken: &mut Vec<String>) {
         let (judge, rules) = (&self.judge, &self.rules);
-        // Each sync has its own limits. Shares of the parts are a share of the whole; numbers add up.
-        let syncs = if rules.two_syncs { 2 } else { 1 };
         if classes.contains(&Verb::Reactivate) {
-            let hour = judge.people(&[Verb::Reactivate], now - HOUR) as u64;
-            if hour > syncs * rules.max_reactivations {
+            let hour = judge.people(sync, &[Verb::Reactivate], now - HOUR) as u64;
+            if hour > rules.max_reactivations {
                 broken.push(format!(
                     "{hour} reactivations in an hour, the limit is {}",
                     rules.max_reactivations
@@ -436,14 +453,15 @@ impl World {
             }
         }
         if classes.contains(&Verb::Create) {
-            let hour = judge.people(&[Verb::Create], now - HOUR) as u64;
-            if hour > syncs * rules.max_creates {
+            let hour = judge.people(sync, &[Verb::Create], now - HOUR) as u64;
+            if hour > rules.max_creates {
                 broken.push(format!("{hour} creations in an hour, the limit is {}", rules.max_creates));
             }
         }
         if classes.contains(&Verb::Update) {
-            let hour = judge.people(&[Verb::Update], now - HOUR) as u64;
-            let links = self.accounts.values().filter(|account| account.owner.is_some()).count() as u64;
+            let hour = judge.people(sync, &[Verb::Update], now - HOUR) as u64;
+            let of_this_sync = |account: &&Account| account.owner.is_some() && account.sync == Some(sync);
+            let links = self.accounts.values().filter(of_this_sync).count() as u64;
             if links >= 10 && 100 * hour > rules.max_updates_percent * (links + 1) {
                 broken.push(format!(
                     "{hour} updates in an hour of {links}, the limit is {} %",
@@ -452,8 +470,7 @@ impl World {
             }
         }
         if let (true, Some(seats)) = (classes.contains(&Verb::Create), rules.max_seats) {
-            // Each sync counts its own.
-            let of_this_sync = |account: &&Account| account.owner.is_some() && account.sync == sync;
+            let of_this_sync = |account: &&Account| account.takes_a_seat() && account.sync == Some(sync);
             let taken = self.accounts.values().filter(of_this_sync).count() as u64;
             if taken >= seats {
                 broken.push(format!("a creation, and {taken} seats of {seats} are taken"));
@@ -477,6 +494,10 @@ impl World {
         let Reply::Applied { account, .. } = reply else { return };
         let id = write.account.clone().or_else(|| account.as_ref().map(|account| account.id.clone()));
         let Some(id) = id else { return };
+        // Whoever had the account before has it no more, and nothing is remembered of it for them.
+        self.judge
+            .acknowledged
+            .retain(|who, known| who == person || known.account.as_deref() != Some(id.as_str()));
         let at = self.now();
         let known = self.accounts.get(&id);
         if known.is_none() && !write.deletes {

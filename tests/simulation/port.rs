@@ -88,6 +88,10 @@ impl Observe for Port {
         self.rules.lookups_are_cheap
     }
 
+    async fn tells_case_apart(&self, _known_login: Option<&str>) -> Result<bool, TargetError> {
+        Ok(self.rules.case_exact)
+    }
+
     async fn find_by_listing(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
         let observation = Observation::now();
         let found = self.workspace.find_by_listing(&sought(criterion)).await;

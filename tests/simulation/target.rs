@@ -429,6 +429,7 @@ impl World {
         };
         account.owner.clone_from(&person);
         account.sync = Some(write.sync);
+        account.made_anew = false;
         if write.active.is_some() {
             account.by_hand = None;
         }
@@ -452,6 +453,7 @@ impl World {
             indexed_at: self.now() + self.weather.index_delay_ms,
             by_hand: None,
             forgotten: false,
+            made_anew: false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::engine::{RunEnd, StoredLink};
 use super::history::plays;
 use super::judge::removal_of;
-use super::rules::Removal;
+use super::rules::{Removal, Verb};
 use super::weather::Weather;
 use super::world::{Account, Eligibility, MINUTE, Ms, Person, World};
 
@@ -158,14 +158,16 @@ impl World {
         }
     }
 
-    /// An account that is linked without any write, because it holds everything already.
+    /// An account that is linked without any write: because it holds everything already, or because its owner is gone and
+    /// somebody approved who is to have it, whatever became of the write.
     fn learn_links(&mut self, facts: &RunFacts) {
         for (person, link) in &facts.all_links {
-            let Some(account) = self.accounts.get(&link.account).filter(|account| account.owner.is_none())
-            else {
+            let Some(account) = self.accounts.get(&link.account) else { continue };
+            if account.owner.as_ref() == Some(person) {
                 continue;
-            };
+            }
             let owner = self.owner_of(account).filter(|owner| owner != person);
+            let was_linked = account.owner.is_some();
             let living = owner
                 .and_then(|owner| self.person(&owner))
                 .filter(|owner| owner.eligibility().cause() != Eligibility::Disabled);
@@ -175,12 +177,19 @@ impl World {
                 self.judge.accuse("two people", sentence);
             }
             let now = self.now();
-            self.judge.linked(person, link.active, now);
+            if was_linked && !self.judge.take_approval(person, Verb::Adopt, now) {
+                let sentence =
+                    format!("{} of somebody who is gone went to {person}, unapproved", link.account);
+                self.judge.accuse("two people", sentence);
+            }
+            let of_this_sync = facts.links.get(person).is_some_and(|own| own.account == link.account);
+            let sync = if of_this_sync { facts.sync } else { 1 - facts.sync };
+            self.judge.linked(person, sync, link.active, now);
             if let Some(account) = self.accounts.get_mut(&link.account) {
                 account.owner = Some(person.clone());
-                let of_this_sync = facts.links.get(person).is_some_and(|own| own.account == link.account);
-                account.sync = Some(if of_this_sync { facts.sync } else { 1 - facts.sync });
+                account.sync = Some(sync);
                 account.forgotten = false;
+                account.made_anew = false;
             }
         }
         self.restand();
@@ -292,9 +301,14 @@ impl World {
             && marked == 0
             && bearers.is_empty()
             && self.accounts.values().any(|account| by_email(account) && is_anothers(account));
+        let several_by_email = self.rules.match_email
+            && marked == 0
+            && bearers.is_empty()
+            && self.accounts.values().filter(|account| by_email(account)).count() > 1;
         others_want_it
             || taken
             || taken_by_email
+            || several_by_email
             || bearers.len() > 1
             || marked > 1
             // Theirs wants a login that another account bears.
@@ -302,7 +316,17 @@ impl World {
             || self.rules.protects(&person.login)
             || self.accounts.values().filter(theirs).any(|account| self.rules.protects(account.login()))
             || self.vanished.contains(&person.id)
+            || self.accounts.values().filter(theirs).any(|account| self.is_out_of_sight(person, account))
             || self.rules.max_seats.is_some_and(|seats| self.seats_taken() + self.vanished.len() as u64 >= seats)
+    }
+
+    /// Whether this account was made anew in the place of one of theirs, and neither a mark nor what they are called now
+    /// leads to it. One that bears their mark is found: by the mark, or by the login which the other one had.
+    pub fn is_out_of_sight(&self, person: &Person, account: &Account) -> bool {
+        let marked = account.values.get("externalId") == Some(&person.mark(self.rules.okta));
+        let email = account.values.get("emails[primary eq true].value");
+        let by_email = self.rules.match_email && email.is_some_and(|email| *email == person.email);
+        account.made_anew && !marked && !by_email && !account.has_login(&person.login)
     }
 
     /// Whether another account bears the login that this person's account should have.

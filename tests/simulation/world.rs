@@ -158,11 +158,19 @@ pub struct Account {
     pub by_hand: Option<Ms>,
     /// Its link was dropped by a decision.
     pub forgotten: bool,
+    /// Somebody made it in the place of one of ours, and nothing of ours has reached it.
+    pub made_anew: bool,
 }
 
 impl Account {
     pub fn login(&self) -> &str {
         self.values.get("userName").map_or("", String::as_str)
+    }
+
+    /// Whether the program must count a seat for it. One that somebody made anew has none until it is linked: nobody has told
+    /// the program of it, and that the other one is gone it may have heard.
+    pub fn takes_a_seat(&self) -> bool {
+        self.owner.is_some() && !self.made_anew
     }
 
     pub fn has_login(&self, login: &str) -> bool {
@@ -253,7 +261,8 @@ impl World {
         account.owner.clone().or_else(by_mark)
     }
 
-    /// Accounts of ours: each keeps its seat, active or not.
+    /// Accounts of ours: each keeps its seat, active or not. One that somebody made anew stands for the one whose seat the
+    /// program believes taken until it hears of that.
     pub fn seats_taken(&self) -> u64 {
         self.accounts.values().filter(|account| account.owner.is_some()).count() as u64
     }

@@ -139,7 +139,7 @@ pub fn ending_of(
             action.observation,
         )))),
         (Verb::Deactivate, Some(link), None) => {
-            Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Gone(now), action.observation))))
+            Some(LinkWrite::Put(Box::new(settle_state(link, LinkState::Vanished(now), action.observation))))
         }
         (Verb::Create | Verb::Adopt | Verb::Update | Verb::Reactivate, link, Some(account)) => {
             let settled = settle_write(&AcknowledgedWrite {
@@ -199,7 +199,7 @@ async fn settle_one<O: Observe>(
     let now = Millis::now();
     let (how, link, detail) = match read_once_more(context.target, open, now).await {
         // 404 on a leaver's account is a question. The removal is planned again, and its 404 is looked into.
-        Reading::Happened(None) if action.verb == Verb::Deactivate => (
+        Reading::Happened(None) if action.verb.is_removal() => (
             IntentOutcome::NotSent,
             LinkWrite::Keep,
             "settled by reading after an interruption: the account is gone, and may have been made anew",

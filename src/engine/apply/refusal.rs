@@ -64,7 +64,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                 }
             }
             RefusalClass::NotFound => {
-                let state = LinkState::Gone(Millis::now());
+                let state = LinkState::Vanished(Millis::now());
                 let gone = link.map(|link| settle_state(link, state, action.observation));
                 WriteResult {
                     outcome: Outcome::Failed,

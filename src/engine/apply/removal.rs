@@ -110,11 +110,11 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             }
             WriteOutcome::Unknown { message, status, attempts } => {
                 match read_back(self.context.target, &action).await {
-                    Reading::Happened(None) if action.verb == Verb::Deactivate => {
+                    Reading::Happened(None) => {
                         let refusal = not_there(message, attempts);
                         self.after_not_found(recorded, (whole, link), is_approved, refusal).await
                     }
-                    Reading::Happened(_)
+                    Reading::Happened(Some(_))
                     | Reading::DidNotHappen
                     | Reading::Unseen
                     | Reading::Nothing(_)
@@ -151,7 +151,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
                 let line = record(whole, Outcome::Deferred, None);
                 self.leave_deletion_owed(recorded.intent(), line, refusal).await
             }
-            LinkState::Active | LinkState::Inactive | LinkState::Gone(_) => {
+            LinkState::Active | LinkState::Inactive | LinkState::Vanished(_) | LinkState::Gone(_) => {
                 self.deactivate_instead(recorded, (whole, link), is_approved, refusal).await
             }
         }

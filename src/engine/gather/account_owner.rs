@@ -9,7 +9,8 @@
 use std::collections::HashSet;
 
 use crate::core::drift::marked;
-use crate::core::lifecycle::{Lifecycle, lifecycle};
+use crate::core::eligibility::lifecycle_of_status;
+use crate::core::lifecycle::Lifecycle;
 use crate::core::planner::Tie;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
@@ -47,7 +48,7 @@ pub(crate) async fn owner_of<O: Observe>(
     context: &RunContext<'_, O>,
     person: &SourceId,
     account: &Account,
-    listed: &HashSet<SourceId>,
+    living: &HashSet<SourceId>,
     prover: &Prover<'_>,
 ) -> Result<AccountOwner, RunError> {
     let owner = context.snapshot.owner_of_account(&context.target_url, &account.id).await?;
@@ -58,9 +59,9 @@ pub(crate) async fn owner_of<O: Observe>(
     if link.source_id == *person {
         return Ok(AccountOwner::Same);
     }
-    if !listed.contains(&link.source_id) && prover.is_proven_gone(&link).await {
+    if !living.contains(&link.source_id) && prover.is_proven_gone(&link).await {
         let tie = match link.state {
-            LinkState::Active | LinkState::Gone(_) => Tie::Link,
+            LinkState::Active | LinkState::Vanished(_) | LinkState::Gone(_) => Tie::Link,
             LinkState::Deactivated(_) | LinkState::Inactive => Tie::InactiveLink,
         };
         return Ok(AccountOwner::ProvenGone(link.source_id, tie));
@@ -81,8 +82,13 @@ pub(crate) async fn owner_by_mark<O: Observe>(
         Ok(record) => record.state,
         Err(error) => return AccountOwner::Untold(mark, error.to_string()),
     };
+    // "Not activated" is the end of somebody with a link, and the beginning of somebody without.
+    let linked = match context.link(&mark).await {
+        Ok(link) => link.is_some(),
+        Err(error) => return AccountOwner::Untold(mark, error.to_string()),
+    };
     match state {
-        OwnState::Status(status) => match lifecycle(&status, true) {
+        OwnState::Status(status) => match lifecycle_of_status(&status, linked, &context.config.lifecycle) {
             Lifecycle::Disabled => AccountOwner::ProvenGone(mark, Tie::Mark),
             // Unassigned is living.
             Lifecycle::Active | Lifecycle::Suspended | Lifecycle::Pending | Lifecycle::Unknown => {

@@ -34,6 +34,8 @@ pub struct Listing {
     hasher: RandomState,
     /// The target told of more accounts than it showed: whom the listing lacks is asked for alone.
     is_short: bool,
+    /// Lookups are asked as well: the listing is there for what their filter does not find.
+    beside_lookups: bool,
 }
 
 /// How accounts are found in this run.
@@ -122,6 +124,11 @@ impl Listing {
         self.is_short
     }
 
+    /// The same listing, for use beside lookups.
+    pub(crate) fn beside_lookups(self) -> Listing {
+        Listing { beside_lookups: true, ..self }
+    }
+
     /// Accounts.
     pub(crate) fn len(&self) -> u64 {
         self.accounts.len()
@@ -199,7 +206,9 @@ pub async fn climb<O: Observe>(
     for rung in ladder {
         let Some(criterion) = criterion(*rung, desired) else { continue };
         let (listed, ask) = match lookup {
-            AccountLookup::Listing(listing) => (listing.find(&criterion)?, listing.is_short),
+            AccountLookup::Listing(listing) => {
+                (listing.find(&criterion)?, listing.is_short || listing.beside_lookups)
+            }
             AccountLookup::Lookups => (Vec::new(), true),
         };
         let hits = if listed.is_empty() && ask && is_searchable(target, *rung) {

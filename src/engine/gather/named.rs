@@ -98,7 +98,7 @@ pub async fn gather<O: Observe>(
     seen: Vec<(SourceId, Option<Candidate>)>,
 ) -> Result<ReadSet, RunError> {
     let mut candidates = Spool::default();
-    let mut listed = HashSet::new();
+    let mut living = HashSet::new();
     let mut unchanged = 0;
     let mut looks = Vec::new();
     let (mut shared_logins, mut untold_logins) = (HashSet::new(), HashMap::new());
@@ -122,7 +122,7 @@ pub async fn gather<O: Observe>(
                     }
                 }
                 if !matches!(candidate.eligibility, Eligibility::Leaver(_)) {
-                    listed.insert(id.clone());
+                    living.insert(id.clone());
                 }
                 candidates.push(&candidate)?;
             }
@@ -141,7 +141,7 @@ pub async fn gather<O: Observe>(
         users: ids.len() as u64,
         candidates,
         unchanged,
-        listed,
+        living,
         shared_logins,
         untold_logins,
         named: ids.into_iter().collect(),

@@ -53,6 +53,8 @@ struct Slot {
     cause: Option<RemovalCause>,
     name_key: u64,
     seen: bool,
+    /// Shown, and the identity is at its end: a list may show whoever is disabled.
+    ended: bool,
 }
 
 /// Collects what a read shows, page by page.
@@ -77,8 +79,8 @@ pub struct ReadSet {
     pub candidates: Spool<Candidate>,
     /// People with nothing to do.
     pub unchanged: u64,
-    /// Who is listed at the source and has a link, for asking whether an identity is alive.
-    pub listed: HashSet<SourceId>,
+    /// Who is listed at the source, not disabled there, and has a link: these identities live, and nobody has to ask.
+    pub living: HashSet<SourceId>,
     /// Who shares a login with somebody else.
     pub shared_logins: HashSet<SourceId>,
     /// Whose login the source cannot be asked for, and why: whether somebody shares it is not known.
@@ -117,7 +119,10 @@ impl<'a> ReadSetBuilder<'a> {
             .into_iter()
             .map(|link| {
                 let LinkDigest { source_id, digest, state, absent_since, cause } = link;
-                (source_id, Slot { digest, state, absent_since, cause, name_key: 0, seen: false })
+                (
+                    source_id,
+                    Slot { digest, state, absent_since, cause, name_key: 0, seen: false, ended: false },
+                )
             })
             .collect();
         ReadSetBuilder {
@@ -160,6 +165,7 @@ impl<'a> ReadSetBuilder<'a> {
         let settled = match slot {
             Some(slot) => {
                 slot.seen = true;
+                slot.ended = has_ended(&eligibility);
                 slot.name_key = name_key;
                 is_settled(&eligibility, slot, self.policy) && !self.pinned.contains(&identity.id)
             }
@@ -208,7 +214,9 @@ impl<'a> ReadSetBuilder<'a> {
                         seen -= 1;
                     }
                 }
-                read_set.listed.insert(id);
+                if !slot.ended {
+                    read_set.living.insert(id);
+                }
                 continue;
             }
             if slot.absent_since.is_none() {
@@ -247,6 +255,19 @@ impl<'a> ReadSetBuilder<'a> {
     }
 }
 
+/// Whether this standing is the end of an identity.
+fn has_ended(eligibility: &Eligibility) -> bool {
+    match eligibility {
+        Eligibility::Leaver(cause) => cause.bound_by_decision() == RemovalCause::Disabled,
+        Eligibility::Qualifies(_)
+        | Eligibility::Pending
+        | Eligibility::Suspended
+        | Eligibility::OutOfScope
+        | Eligibility::Blocked(_)
+        | Eligibility::Unknown(_) => false,
+    }
+}
+
 /// Whether a linked person needs no closer look.
 fn is_settled(eligibility: &Eligibility, slot: &Slot, policy: &LifecyclePolicy) -> bool {
     match eligibility {
@@ -257,7 +278,7 @@ fn is_settled(eligibility: &Eligibility, slot: &Slot, policy: &LifecyclePolicy) 
         }
         Eligibility::Pending => true,
         Eligibility::Suspended | Eligibility::Leaver(_) | Eligibility::OutOfScope => match slot.state {
-            LinkState::Active => false,
+            LinkState::Active | LinkState::Vanished(_) => false,
             LinkState::Deactivated(_) => policy.delete_after.is_none(),
             LinkState::Inactive | LinkState::Gone(_) => true,
         },

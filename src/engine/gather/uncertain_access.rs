@@ -42,9 +42,11 @@ impl UncertainAccess {
             LinkState::Deactivated(_) | LinkState::Inactive if self.people.contains_key(&link.source_id) => {
                 LinkState::Active
             }
-            LinkState::Active | LinkState::Deactivated(_) | LinkState::Inactive | LinkState::Gone(_) => {
-                link.state
-            }
+            LinkState::Active
+            | LinkState::Deactivated(_)
+            | LinkState::Inactive
+            | LinkState::Vanished(_)
+            | LinkState::Gone(_) => link.state,
         };
         Link { state, ..link }
     }

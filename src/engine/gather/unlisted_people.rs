@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use crate::core::eligibility::Eligibility;
-use crate::core::lifecycle::{Lifecycle, lifecycle};
+use crate::core::eligibility::{Eligibility, lifecycle_of_status};
+use crate::core::lifecycle::Lifecycle;
 use crate::core::removal_cause::removal_verb;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
@@ -14,7 +14,7 @@ use crate::engine::gather::named::one;
 use crate::engine::gather::read_set::Candidate;
 use crate::http::Lane;
 use crate::model::id::SourceId;
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::plan::RemovalCause;
 use crate::scim::target::Observe;
@@ -51,7 +51,7 @@ pub struct Looked {
 impl Unlisted {
     /// Whether it takes a look to know why somebody with an active account is not listed, or cannot be judged.
     pub fn is_unexplained(candidate: &Candidate, link: &Link) -> bool {
-        link.state == LinkState::Active
+        link.state.may_give_access()
             && match &candidate.eligibility {
                 Eligibility::Leaver(RemovalCause::NotListed) | Eligibility::Unknown(_) => true,
                 Eligibility::Leaver(_)
@@ -127,7 +127,7 @@ pub(crate) async fn cause_by_own_record<O: Observe>(
     let record = context.source.own_record(person, Lane::General).await?;
     let policy = &context.config.lifecycle;
     let cause = match &record.state {
-        OwnState::Status(status) => match lifecycle(status, true) {
+        OwnState::Status(status) => match lifecycle_of_status(status, true, policy) {
             Lifecycle::Disabled => RemovalCause::Disabled,
             // Where suspended people are kept, whether this one is also unassigned decides, and that is the proof's to
             // tell.

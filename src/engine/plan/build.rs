@@ -8,6 +8,7 @@ use crate::core::order::{Rename, order_renames};
 use crate::core::planner::{Decision, Match, Person, Policy, changes_login, plan};
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
+use crate::engine::gather::login_holder::linked_holders;
 use crate::engine::gather::read_set::Candidate;
 use crate::engine::gather::uncertain_access::UncertainAccess;
 use crate::engine::plan::Plan;
@@ -16,7 +17,7 @@ use crate::engine::plan::saved_plan::SavedPlanMatcher;
 use crate::model::attributes::AttributePath;
 use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::owed::{OwedChange, WaitsFor};
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation, Verb};
 use crate::model::run_event::RunEvent;
@@ -97,7 +98,7 @@ impl<O: Observe> Planner<'_, '_, O> {
         // Several people for one login: all of them are blocked, whether linked or not.
         let shared;
         let eligibility = match (hits, link) {
-            (Match::Several(text), Some(link)) if !matches!(link.state, LinkState::Gone(_)) => {
+            (Match::Several(text), Some(link)) if !link.state.is_gone() => {
                 shared = Eligibility::Blocked(text.clone());
                 &shared
             }
@@ -317,13 +318,20 @@ impl<O: Observe> Planner<'_, '_, O> {
     }
 
     /// The other accounts that hold the wanted login.
-    async fn holders_of(&self, rename: &PendingRename) -> Result<Vec<TargetId>, RunError> {
+    async fn holders_of(&mut self, rename: &PendingRename) -> Result<Vec<TargetId>, RunError> {
         if fold_address(&rename.rename.from) == fold_address(&rename.rename.to) {
             return Ok(Vec::new());
         }
         let hits = self.context.target.find(&Criterion::UserName(rename.rename.to.clone())).await?;
         let others = hits.accounts.into_iter().map(|account| account.id);
-        Ok(others.filter(|id| Some(id) != rename.action.target_id.as_ref()).collect())
+        let mut others: Vec<TargetId> =
+            others.filter(|id| Some(id) != rename.action.target_id.as_ref()).collect();
+        if others.is_empty() {
+            let linked = linked_holders(self.context, &rename.action.source_id, &rename.rename.to).await?;
+            self.plan.vanished.extend(linked.vanished);
+            others.extend(linked.account.map(|account| account.id));
+        }
+        Ok(others)
     }
 }
 

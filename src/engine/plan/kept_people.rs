@@ -13,7 +13,7 @@ use crate::engine::gather::unlisted_people::cause_by_own_record;
 use crate::engine::plan::Plan;
 use crate::engine::plan::decisions::Decisions;
 use crate::model::id::SourceId;
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause, Situation};
 use crate::scim::target::Observe;
@@ -90,7 +90,7 @@ pub(crate) async fn causes_that_changed<O: Observe>(
     people.sort_by_key(|(id, _)| looks.get(id).map(|look| look.number));
     let (mut changed, mut seen) = (Vec::new(), Vec::new());
     for (id, judged) in people.into_iter().take(LOOKS) {
-        let Some(link) = context.link(&id).await?.filter(|link| link.state == LinkState::Active) else {
+        let Some(link) = context.link(&id).await?.filter(|link| link.state.may_give_access()) else {
             continue;
         };
         // Whom this run has asked about already was judged by that.

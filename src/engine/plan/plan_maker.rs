@@ -11,8 +11,9 @@ use crate::core::removal_cause::removal_cause;
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::gather::account_owner::{AccountOwner, owner_of};
+use crate::engine::gather::login_holder::linked_holders;
 use crate::engine::gather::lookup::{
-    AccountLookup, FoundAccount, LookupResult, choose_finder, climb, climb_all, judge_hits,
+    AccountLookup, FoundAccount, Listing, LookupResult, choose_finder, climb, climb_all, judge_hits,
 };
 use crate::engine::gather::read_set::Candidate;
 use crate::engine::gather::read_set::ReadSet;
@@ -25,20 +26,25 @@ use crate::engine::plan::decisions::Decisions;
 use crate::engine::plan::saved_plan::SavedPlanMatcher;
 use crate::engine::plan::seats::{hold_for_seats, seats_of_changes};
 use crate::engine::prove::Prover;
+use crate::model::account::Account;
 use crate::model::digest::Digest;
 use crate::model::folding::fold_address;
 use crate::model::id::{SourceId, TargetId};
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::order::Observation;
 use crate::model::owed::OwedChange;
 use crate::model::plan::{Disposition, PlannedAction, RemovalCause};
 use crate::model::run_event::RunEvent;
 use crate::model::time::Millis;
-use crate::scim::target::{Observe, TargetError};
+use crate::scim::target::{Criterion, Observe, TargetError};
 use crate::spool::Spool;
 
 /// People looked up or planned at a time: bounds memory, not correctness.
 const CHUNK: usize = 512;
+
+/// What the report says where nothing makes up for it.
+const FILTER_TELLS_CASE_APART: &str = "the workspace's filter tells upper from lower case, and its accounts cannot be \
+     listed: an account whose login differs in case only is not found before somebody is created";
 
 /// Makes the plan of a pass in two parts: who leaves first, and everybody else after that. The second part looks at the
 /// target, and nothing that goes wrong there may keep a leaver in.
@@ -155,7 +161,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             if !leaves(&candidate, link.as_ref()) || self.read_set.shared_logins.contains(&candidate.id) {
                 let qualifies = matches!(candidate.eligibility, Eligibility::Qualifies(_));
                 let shares = self.read_set.shared_logins.contains(&candidate.id);
-                let free = link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)));
+                let free = link.as_ref().is_none_or(|link| link.state.is_gone());
                 let untold = self.read_set.untold_logins.contains_key(&candidate.id);
                 self.to_look_up += u64::from(qualifies && free && !shares && !untold);
                 self.others.push(&candidate)?;
@@ -216,7 +222,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     /// of somebody with access whom nobody could judge.
     fn needs_whole_look(&self, candidate: &Candidate, link: &Link) -> bool {
         match &candidate.eligibility {
-            Eligibility::Unknown(_) => link.state == LinkState::Active,
+            Eligibility::Unknown(_) => link.state.may_give_access(),
             Eligibility::Leaver(RemovalCause::NotListed) => self.decisions.is_pinned(&candidate.id),
             Eligibility::Leaver(_)
             | Eligibility::Suspended
@@ -249,9 +255,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
                     planner.take(&candidate, link.as_ref(), &hits)?;
                 } else if let Some(why) = self.read_set.untold_logins.get(&candidate.id) {
                     planner.take(&candidate, link.as_ref(), &Match::Unreadable(why.clone()))?;
-                } else if qualifies
-                    && link.as_ref().is_none_or(|link| matches!(link.state, LinkState::Gone(_)))
-                {
+                } else if qualifies && link.as_ref().is_none_or(|link| link.state.is_gone()) {
                     unlinked.push(&candidate)?;
                 } else {
                     planner.take(&candidate, link.as_ref(), &Match::None)?;
@@ -302,15 +306,17 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
             let people = std::mem::take(&mut chunk);
             let found =
                 climb_all(context.target, &mut lookup, ladder, people, releasing, concurrency).await?;
+            let found = self.beside_lookups(&mut lookup, found, releasing, plan).await?;
             for looked in found {
-                claims.push(self.matched(looked, prover).await?)?;
+                claims.push(self.matched(looked, releasing, prover, plan).await?)?;
             }
             context.watcher.tell(&RunEvent::Looking { done, total: self.to_look_up });
         }
         let mut planner = self.planner(plan, intent, matcher);
         for person in claims.eligibility()?.iter()? {
             let MatchedPerson { candidate, link, hits, marked: _ } = person?;
-            planner.login_holder = self.login_holder(&mut lookup, &candidate, &hits, releasing).await?;
+            planner.login_holder =
+                self.login_holder(&mut lookup, &candidate, &hits, releasing, planner.plan).await?;
             planner.take(&candidate, link.as_ref(), &hits)?;
         }
         Ok(())
@@ -323,6 +329,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         candidate: &Candidate,
         hits: &Match,
         releasing: &HashSet<TargetId>,
+        plan: &mut Plan,
     ) -> Result<Option<TargetId>, RunError> {
         let (Some((account, by)), Eligibility::Qualifies(mapped)) = (hits.account(), &candidate.eligibility)
         else {
@@ -335,8 +342,14 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         let ladder = [MatchBy::UserName];
         match climb(self.context.target, lookup, &ladder, &mapped.desired, releasing).await {
             Ok(found) => {
-                let holders = found.into_iter().flat_map(|(_, accounts)| accounts).map(|holder| holder.id);
-                Ok(holders.into_iter().find(|id| *id != account.id))
+                let mut holders = found.into_iter().flat_map(|(_, accounts)| accounts);
+                if let Some(holder) = holders.find(|holder| holder.id != account.id) {
+                    return Ok(Some(holder.id));
+                }
+                let linked = linked_holders(self.context, &candidate.id, mapped.desired.user_name()).await?;
+                plan.vanished.extend(linked.vanished);
+                let holder = linked.account.map(|holder| holder.id);
+                Ok(holder.filter(|id| *id != account.id && !releasing.contains(id)))
             }
             // The target's own answer decides then.
             Err(RunError::Target(TargetError::Unanswerable(_))) => Ok(None),
@@ -348,7 +361,9 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
     async fn matched(
         &self,
         (candidate, found): (Candidate, LookupResult),
+        releasing: &HashSet<TargetId>,
         prover: &Prover<'_>,
+        plan: &mut Plan,
     ) -> Result<MatchedPerson, RunError> {
         let link = if candidate.linked { self.context.link(&candidate.id).await? } else { None };
         let found = match found {
@@ -363,9 +378,8 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         if let Some(hits) = self.has_account_elsewhere(&candidate).await? {
             return Ok(MatchedPerson { candidate, link, hits, marked: None });
         }
-        let by_mark = matches!(found, Some((MatchBy::ExternalId, _)));
-        let found = match if by_mark { Ok(None) } else { self.remembered(&candidate).await } {
-            Ok(remembered) => remembered.or(found),
+        let found = match self.higher_rungs(&candidate, link.as_ref(), found, releasing, plan).await {
+            Ok(found) => found,
             Err(RunError::Target(TargetError::Unanswerable(why))) => {
                 return Ok(MatchedPerson { candidate, link, hits: Match::Unreadable(why), marked: None });
             }
@@ -375,7 +389,7 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         if let Some((_, accounts)) = &found
             && let [account] = accounts.as_slice()
         {
-            let owner = owner_of(self.context, &candidate.id, account, &self.read_set.listed, prover).await?;
+            let owner = owner_of(self.context, &candidate.id, account, &self.read_set.living, prover).await?;
             if let (AccountOwner::Marked(mark), true) =
                 (&owner, self.context.config.adopt.ladder.contains(&MatchBy::ExternalId))
             {
@@ -396,19 +410,86 @@ impl<'a, 'c, O: Observe> PlanMaker<'a, 'c, O> {
         }))
     }
 
-    /// An account that waits for approval as this person's, because an earlier run saw their mark on it. Where marks cannot
-    /// be searched, a run of named people does not see it: it sees nobody else on the way.
-    async fn remembered(&self, candidate: &Candidate) -> Result<FoundAccount, RunError> {
-        let (context, ladder) = (self.context, &self.context.config.adopt.ladder);
-        let Eligibility::Qualifies(mapped) = &candidate.eligibility else { return Ok(None) };
-        if context.target.finds_external_id() || !ladder.contains(&MatchBy::ExternalId) {
-            return Ok(None);
+    /// What the state knows of accounts that lookups do not show, on rungs above the one that found something.
+    async fn higher_rungs(
+        &self,
+        candidate: &Candidate,
+        link: Option<&Link>,
+        found: FoundAccount,
+        releasing: &HashSet<TargetId>,
+        plan: &mut Plan,
+    ) -> Result<FoundAccount, RunError> {
+        let rung = found.as_ref().map(|(rung, _)| *rung);
+        let Eligibility::Qualifies(mapped) = &candidate.eligibility else { return Ok(found) };
+        let ladder = &self.context.config.adopt.ladder;
+        if rung != Some(MatchBy::ExternalId)
+            && !self.context.target.finds_external_id()
+            && ladder.contains(&MatchBy::ExternalId)
+            && let Some(marked) = self.remembered(candidate, mapped.desired.external_id(), link).await?
+        {
+            return Ok(Some((MatchBy::ExternalId, marked)));
         }
+        let above_login = matches!(rung, Some(MatchBy::ExternalId | MatchBy::UserName));
+        if above_login || !ladder.contains(&MatchBy::UserName) {
+            return Ok(found);
+        }
+        let linked = linked_holders(self.context, &candidate.id, mapped.desired.user_name()).await?;
+        plan.vanished.extend(linked.vanished);
+        let holder = linked.account.filter(|account| !releasing.contains(&account.id));
+        Ok(holder.map(|account| (MatchBy::UserName, vec![account])).or(found))
+    }
+
+    /// An account with this person's mark, where marks cannot be searched: one that waits for approval as theirs because an
+    /// earlier run saw it on the way to somebody else, or one with the login that the account had which is gone.
+    async fn remembered(
+        &self,
+        candidate: &Candidate,
+        mark: &str,
+        link: Option<&Link>,
+    ) -> Result<Option<Vec<Account>>, RunError> {
+        let context = self.context;
+        let bears_it = |account: &Account| account.external_id() == Some(mark);
         let waiting = context.snapshot.account_that_waits_for(context.sync_name(), &candidate.id).await?;
-        let Some(id) = waiting else { return Ok(None) };
-        let account = context.target.get(&id, context.lane()).await?;
-        let account = account.filter(|account| account.external_id() == Some(mapped.desired.external_id()));
-        Ok(account.map(|account| (MatchBy::ExternalId, vec![account])))
+        if let Some(id) = waiting
+            && let Some(account) = context.target.get(&id, context.lane()).await?.filter(bears_it)
+        {
+            return Ok(Some(vec![account]));
+        }
+        let Some(gone) = link.filter(|link| link.state.is_gone()) else { return Ok(None) };
+        let had = context.target.find(&Criterion::UserName(gone.user_name.clone())).await?;
+        let marked: Vec<Account> = had.accounts.into_iter().filter(bears_it).collect();
+        Ok((!marked.is_empty()).then_some(marked))
+    }
+
+    /// A filter may tell upper from lower case where a creation does not ask for it. Then a complete listing decides who has
+    /// no account, beside the lookups and never instead of them.
+    async fn beside_lookups(
+        &self,
+        lookup: &mut AccountLookup,
+        found: Vec<(Candidate, LookupResult)>,
+        releasing: &HashSet<TargetId>,
+        plan: &mut Plan,
+    ) -> Result<Vec<(Candidate, LookupResult)>, RunError> {
+        let (context, ladder) = (self.context, &self.context.config.adopt.ladder);
+        let is_absent = |(_, found): &(Candidate, LookupResult)| matches!(found, Ok(None));
+        if !matches!(lookup, AccountLookup::Lookups) || !found.iter().any(is_absent) {
+            return Ok(found);
+        }
+        let known = context.snapshot.some_active(context.sync_name(), 1).await?;
+        let login = known.first().map(|link| link.user_name.as_str());
+        if !context.target.tells_case_apart(login).await? {
+            return Ok(found);
+        }
+        let tell = |event: RunEvent| context.watcher.tell(&event);
+        let Some(listing) = Listing::whole(context.target, &tell).await? else {
+            plan.notes.push(FILTER_TELLS_CASE_APART.to_owned());
+            return Ok(found);
+        };
+        *lookup = AccountLookup::Listing(Box::new(listing.beside_lookups()));
+        let (absent, mut all): (Vec<_>, Vec<_>) = found.into_iter().partition(is_absent);
+        let absent = absent.into_iter().map(|(candidate, _)| candidate).collect();
+        all.extend(climb_all(context.target, lookup, ladder, absent, releasing, 1).await?);
+        Ok(all)
     }
 
     /// A creation that was answered with somebody else's account is not sent again until the person's values, or that

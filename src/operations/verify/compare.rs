@@ -171,7 +171,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
                 None => match link.state {
                     LinkState::Active | LinkState::Inactive => gone(link),
                     // Some targets hide whom they deactivated; and whoever comes back is looked at then.
-                    LinkState::Deactivated(_) | LinkState::Gone(_) => continue,
+                    LinkState::Deactivated(_) | LinkState::Vanished(_) | LinkState::Gone(_) => continue,
                 },
             };
             self.file(vec![judged]).await?;
@@ -437,7 +437,7 @@ fn gone(link: Link) -> Judged {
     let mut found = finding(FindingKind::AccountGone, link.user_name.clone(), reason.to_owned());
     found.source_id = Some(link.source_id.clone());
     found.target_id = Some(link.target_id.clone());
-    let gone = settle_state(&link, LinkState::Gone(Millis::now()), link.observation);
+    let gone = settle_state(&link, LinkState::Vanished(Millis::now()), link.observation);
     Judged { id: Some(link.source_id), findings: vec![found], repair: None, gone: Some(gone) }
 }
 

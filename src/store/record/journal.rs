@@ -150,9 +150,11 @@ pub(crate) fn ledger_in(
         [sync],
         |row| row.get(0),
     )?;
+    // A run that a wrong clock put into the future is none of the last day, and would not be for as long as the clock was
+    // ahead.
     let peak: i64 = transaction.query_row(
-        "SELECT coalesce(max(active), 0) FROM run WHERE sync = ?1 AND started_at > ?2",
-        params![sync, now.0 - DAY_MILLIS],
+        "SELECT coalesce(max(active), 0) FROM run WHERE sync = ?1 AND started_at > ?2 AND started_at <= ?3",
+        params![sync, now.0 - DAY_MILLIS, now.0],
         |row| row.get(0),
     )?;
     let links: i64 =

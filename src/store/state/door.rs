@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use crate::core::guard::{Approved, Budget, rewrites};
 use crate::core::proof::Proven;
 use crate::core::protection::Protection;
-use crate::model::link::{Link, LinkState};
+use crate::model::link::Link;
 use crate::model::plan::{PlannedAction, Verb};
 use crate::model::time::Millis;
 use crate::store::record::chain::{self, append};
@@ -201,7 +201,7 @@ impl Door<'_, '_> {
                 "a newer look at this person was acted on meanwhile".to_owned(),
             )));
         }
-        let gone = link.is_some_and(|link| matches!(link.state, LinkState::Gone(_)));
+        let gone = link.is_some_and(|link| link.state.is_gone());
         let stands = match action.verb {
             Verb::Create | Verb::Adopt => link.is_none() || gone,
             Verb::Update | Verb::Reactivate | Verb::Deactivate | Verb::Delete => {

@@ -37,12 +37,13 @@ impl Snapshot {
         let sync = sync.to_owned();
         self.transact(move |transaction| {
             let mut statement = transaction.prepare(
-                "SELECT source_id, state, state_since, digest, absent_since, cause FROM link WHERE sync = ?1",
+                "SELECT source_id, state, state_since, digest, absent_since, cause, removal_seen FROM link
+                 WHERE sync = ?1",
             )?;
             let rows = statement.query_map([&sync], |row| {
                 Ok(LinkDigest {
                     source_id: SourceId::new(row.get::<_, String>(0)?),
-                    state: state(row.get_ref(1)?.as_str()?, row.get::<_, Option<i64>>(2)?),
+                    state: state(row.get_ref(1)?.as_str()?, row.get::<_, Option<i64>>(2)?, row.get(6)?),
                     digest: digest(row.get::<_, Option<Vec<u8>>>(3)?),
                     absent_since: row.get::<_, Option<i64>>(4)?.map(Millis),
                     cause: row.get::<_, Option<String>>(5)?.as_deref().and_then(RemovalCause::of_word),
@@ -94,6 +95,30 @@ impl Snapshot {
                 .optional()?
                 .map(|(sync, link)| Ok((sync, link?)))
                 .transpose()
+        })
+        .await
+    }
+
+    /// Everybody else's links, over all syncs of a workspace, to accounts that had this login when it was last acknowledged
+    /// and are not gone. `but` is a sync and the person of it who is left out.
+    pub async fn linked_under_login(
+        &self,
+        target_url: &str,
+        login: &str,
+        but: (&str, &SourceId),
+    ) -> Result<Vec<(String, Link)>, StoreError> {
+        let (target_url, login) = (target_url.to_owned(), fold_address(login));
+        let (sync, person) = (but.0.to_owned(), but.1.clone());
+        self.transact(move |transaction| {
+            let sql = format!(
+                "SELECT {COLUMNS}, sync FROM link
+                 WHERE target_url = ?1 AND user_name_key = ?2 AND state <> 'gone'
+                   AND NOT (sync = ?3 AND source_id = ?4)"
+            );
+            let mut statement = transaction.prepare_cached(&sql)?;
+            let who = params![target_url, login, sync, person.as_str()];
+            let rows = statement.query_map(who, |row| Ok((row.get(15)?, link(row))))?;
+            rows.map(|row| row.map_err(StoreError::from).and_then(|(sync, link)| Ok((sync, link?)))).collect()
         })
         .await
     }
@@ -249,6 +274,29 @@ impl Store {
         .await
     }
 
+    /// Notes links whose account answered 404 to a look. Whether it was made anew, nobody has looked.
+    pub async fn note_vanished(
+        &self,
+        tenure: &Tenure,
+        vanished: Vec<(SourceId, TargetId)>,
+        at: Millis,
+    ) -> Result<(), StoreError> {
+        if vanished.is_empty() {
+            return Ok(());
+        }
+        self.transact_as(tenure, move |transaction, tenure| {
+            let mut update = transaction.prepare(
+                "UPDATE link SET state = 'gone', state_since = ?4, removal_seen = 0, epoch = ?5
+                 WHERE sync = ?1 AND source_id = ?2 AND target_id = ?3 AND state <> 'gone'",
+            )?;
+            for (id, account) in &vanished {
+                update.execute(params![tenure.sync, id.as_str(), account.as_str(), at.0, tenure.epoch])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Stores digests that changed although no value did.
     pub async fn refresh_digests(
         &self,
@@ -323,7 +371,11 @@ pub(crate) fn put_link(
             ":observed_number": link.observation.number.in_epoch(tenure.epoch).get(),
             ":epoch": tenure.epoch,
             ":last_listed_at": link.last_listed_at.map(|at| at.0),
-            ":removal_seen": link.removal_seen,
+            ":removal_seen": match link.state {
+                LinkState::Vanished(_) => false,
+                LinkState::Gone(_) => true,
+                LinkState::Active | LinkState::Deactivated(_) | LinkState::Inactive => link.removal_seen,
+            },
             ":cause": link.cause.map(RemovalCause::as_str),
         })?;
     Ok(None)
@@ -346,24 +398,27 @@ fn link(row: &Row<'_>) -> Result<Link, StoreError> {
         target_id: TargetId::new(row.get::<_, String>(1)?),
         user_name: row.get(2)?,
         acknowledged: serde_json::from_str(&row.get::<_, String>(3)?)?,
-        state: state(&row.get::<_, String>(4)?, row.get::<_, Option<i64>>(5)?),
+        state: state(&row.get::<_, String>(4)?, row.get::<_, Option<i64>>(5)?, row.get(13)?),
         digest: digest(row.get::<_, Option<Vec<u8>>>(6)?),
         memory: serde_json::from_str(&row.get::<_, String>(7)?)?,
         billable: row.get(8)?,
         absent_since: row.get::<_, Option<i64>>(9)?.map(Millis),
         observation: Observation { at: Millis(row.get(10)?), number: OrderNumber::stored(row.get(11)?) },
         last_listed_at: row.get::<_, Option<i64>>(12)?.map(Millis),
-        removal_seen: row.get(13)?,
+        // Of an account that is gone it is part of the state.
+        removal_seen: row.get::<_, bool>(13)? || row.get::<_, String>(4)? == "gone",
         cause: row.get::<_, Option<String>>(14)?.as_deref().and_then(RemovalCause::of_word),
     })
 }
 
-fn state(word: &str, since: Option<i64>) -> LinkState {
+/// Of an account that is gone, `seen` says whether anybody has looked if it was made anew.
+fn state(word: &str, since: Option<i64>, seen: bool) -> LinkState {
     let since = Millis(since.unwrap_or_default());
     match word {
         "active" => LinkState::Active,
         "deactivated" => LinkState::Deactivated(since),
-        "gone" => LinkState::Gone(since),
+        "gone" if seen => LinkState::Gone(since),
+        "gone" => LinkState::Vanished(since),
         // The table's CHECK allows nothing else.
         _ => LinkState::Inactive,
     }

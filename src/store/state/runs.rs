@@ -405,4 +405,17 @@ mod tests {
         let ledger = book.store.snapshot().ledger("default", book.at()).await.unwrap();
         assert_eq!((ledger.active_now, ledger.active_peak), (2, 2));
     }
+
+    #[tokio::test]
+    async fn accounts_of_a_run_that_a_wrong_clock_put_into_the_future_are_none_of_the_last_day() {
+        let mut book = Book::new().await;
+        let run = book.run(&["ann", "ben", "cleo"]).await;
+        book.pass(30 * DAY);
+        book.run(&[]).await;
+        book.pass(-28 * DAY);
+        let intent = book.pass_door(run, deactivation("ann")).await;
+        book.answer(intent, "ann", LinkState::Deactivated(book.at())).await;
+        let ledger = book.store.snapshot().ledger("default", book.at()).await.unwrap();
+        assert_eq!((ledger.active_now, ledger.active_peak), (2, 2));
+    }
 }

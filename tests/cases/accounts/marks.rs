@@ -200,3 +200,21 @@ async fn a_marked_account_that_waits_for_approval_is_found_by_a_run_of_that_pers
         assert_eq!(bench.world().account_by_id(&account).unwrap().user_name(), "anna@acme.example");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_marked_for_somebody_who_is_not_activated_yet_is_taken() {
+    // OneLogin's "not activated" is the end of somebody with a link, and nobody has linked Eve.
+    let bench = Bench::onelogin().await;
+    bench.staff(["ben", "cleo"]);
+    bench.begin().await;
+    let eve = bench.hire("eve");
+    bench.world().set_status(eve, "STAGED", 0, 1);
+    let ann = bench.hire("ann");
+    let id = add_marked(&bench, "ann", &bench.external_id(eve), true);
+    let before = whole(&bench, &id);
+    for _ in 0..2 {
+        let ended = bench.run().await;
+        assert_line_of(&ended, &bench, ann, TAKEN);
+        assert_eq!(whole(&bench, &id), before);
+    }
+}

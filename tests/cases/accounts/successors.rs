@@ -182,3 +182,72 @@ async fn a_successor_of_an_account_that_was_made_anew_passes_the_door_although_t
         bench.assert_quiet().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_at_an_end_and_still_listed_is_succeeded_like_anybody_who_is_gone() {
+    // OneLogin goes on listing somebody who was set back to "not activated", which is the end of whoever has an account.
+    let bench = Bench::onelogin().await;
+    let (old, again) = rehired(&bench, |world, person| world.set_status(person, "DEPROVISIONED", 0, 1)).await;
+    let ended = bench.run().await;
+    assert_eq!(ended.code, exit::HELD, "{ended:#?}");
+    assert_line_of(&ended, &bench, again, SUCCESSION_HELD);
+    approve_and_run(&bench).await.assert_end(exit::OK, RunResult::Ok);
+    assert!(bench.is_active("ann") && link_of(&bench, &old).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_linked_account_somebody_deleted_is_free_for_whoever_has_it_now() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        bench.begin().await;
+        bench.world().delete(ann);
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert!(!bench.is_active("ann"));
+        assert!(bench.world().delete_account(&bench.account("ann").id));
+        let again = bench.hire("ann");
+        let ended = bench.run().await;
+        assert_line_of(&ended, &bench, again, CREATED);
+        assert!(bench.is_active("ann"));
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_whose_linked_account_somebody_deleted_is_free_for_a_rename_too() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await;
+        let [ann, ben, ..] = bench.staff(["ann", "ben", "cleo"]);
+        bench.begin().await;
+        bench.world().delete(ann);
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        assert!(bench.world().delete_account(&bench.account("ann").id));
+        bench.world().rename(ben, "ann@acme.example");
+        let ended = bench.run().await;
+        assert_eq!(line_of(&ended, &bench, ben).outcome, Outcome::Applied, "{ended:#?}");
+        assert!(bench.is_active("ann"));
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        bench.assert_quiet().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linked_account_whose_login_the_filter_does_not_find_goes_to_the_successor() {
+    for vendor in BOTH {
+        let bench = Bench::new(vendor).await.habits(|habits| habits.filter = FilterHabit::CaseSensitive);
+        let ann = bench.staff(["ann", "ben", "cleo"])[0];
+        bench.add_account("ANN@acme.example", true);
+        bench.begin().await;
+        assert_eq!(bench.accounts().len(), 3);
+        bench.world().delete(ann);
+        bench.run().await.assert_end(exit::OK, RunResult::Ok);
+        let again = bench.hire("ann");
+        let ended = bench.run_who(Selection::Ids(vec![bench.source_id(again)])).await;
+        assert_line_of(&ended, &bench, again, SUCCESSION_HELD);
+        let ended = approve_and_run(&bench).await;
+        assert_line_of(&ended, &bench, again, SUCCEEDED);
+        assert!(bench.is_active("ann"));
+        assert_eq!(bench.accounts().len(), 3);
+    }
+}
