@@ -412,7 +412,7 @@ fn gone(person: &Person<'_>, policy: &Policy<'_>, now: Millis) -> Decision {
         LinkState::Active | LinkState::Inactive | LinkState::Vanished(_) | LinkState::Gone(_) => None,
     };
     let wait = policy.lifecycle.delete_after.zip(since);
-    if !wait.is_some_and(|(after, since)| now.since(since) >= after.as_millis() as i64) {
+    if wait.is_none_or(|(after, since)| now.since(since) < after.as_millis() as i64) {
         return Decision::Unchanged { refresh: None };
     }
     let mut action = action(person, Verb::Delete, Situation::Gone, policy, None);
