@@ -42,19 +42,23 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// Everything that is wrong with it, at once; a file that cannot be read, is no text or no TOML is a single error.
 pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigErrors> {
     let whole = |problem: String, help: &str| ConfigErrors::whole_file(path, problem, help);
-    let bytes = read_file(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => whole(
-            format!("cannot read the configuration {}: no such file", path.display()),
-            "name it with -c PATH, or start with `rosterd init --source okta` (or onelogin)",
-        ),
-        io::ErrorKind::IsADirectory => whole(
-            format!("cannot read the configuration {}: it is a directory", path.display()),
-            "name the file in it, such as -c /etc/rosterd/config.toml",
-        ),
-        _ => whole(
+    let bytes = read_file(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return whole(
+                format!("cannot read the configuration {}: no such file", path.display()),
+                "name it with -c PATH, or start with `rosterd init --source okta` (or onelogin)",
+            );
+        }
+        if error.kind() == io::ErrorKind::IsADirectory {
+            return whole(
+                format!("cannot read the configuration {}: it is a directory", path.display()),
+                "name the file in it, such as -c /etc/rosterd/config.toml",
+            );
+        }
+        whole(
             format!("cannot read the configuration {}: {error}", path.display()),
             "make it readable for the user rosterd runs as; it holds no secret itself",
-        ),
+        )
     })?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(whole(

@@ -3,6 +3,9 @@
 
 // The future of a run is nested deep: whether it may move between threads is asked through all of it.
 #![recursion_limit = "256"]
+// Nothing is wider than its layer, and a new kind of anything is met in every place that decides about it.
+#![warn(unreachable_pub, clippy::wildcard_enum_match_arm)]
+#![cfg_attr(test, allow(clippy::wildcard_enum_match_arm))]
 
 pub mod app;
 pub mod cli;

@@ -244,9 +244,11 @@ pub(super) fn to_stdout(
     let buffered = std::io::BufWriter::new(anstream::stdout().lock());
     let mut out = Wrapped::new(buffered, matter.screen());
     let written = write(&mut out).and_then(|()| out.flush());
-    written.or_else(|error| match error.kind() {
-        std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(format!("cannot write to stdout: {error}")),
+    written.or_else(|error| {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Ok(());
+        }
+        Err(format!("cannot write to stdout: {error}"))
     })
 }
 

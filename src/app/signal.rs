@@ -13,14 +13,14 @@ const TERMINATED: u8 = 143;
 
 /// Listens for SIGINT and SIGTERM.
 #[derive(Debug)]
-pub struct Signals {
+pub(super) struct Signals {
     interrupted: watch::Receiver<bool>,
     code: Arc<AtomicU8>,
 }
 
 impl Signals {
     /// Starts listening.
-    pub fn listen() -> std::io::Result<Signals> {
+    pub(super) fn listen() -> std::io::Result<Signals> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let (sender, interrupted) = watch::channel(false);
@@ -45,12 +45,12 @@ impl Signals {
     }
 
     /// Becomes true at the first signal.
-    pub fn interrupted(&self) -> watch::Receiver<bool> {
+    pub(super) fn interrupted(&self) -> watch::Receiver<bool> {
         self.interrupted.clone()
     }
 
     /// The exit code that the signal asks for.
-    pub fn exit_code(&self) -> Option<u8> {
+    pub(super) fn exit_code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::SeqCst)).filter(|code| *code != 0)
     }
 }

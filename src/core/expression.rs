@@ -119,13 +119,13 @@ impl Expressions {
         if value.is_undefined() || value.is_none() {
             return Ok(None);
         }
-        match serde_json::to_value(&value).map_err(|error| error.to_string())? {
-            serde_json::Value::String(text) if text.trim().is_empty() => Ok(None),
-            serde_json::Value::String(text) => Ok(Some(Scalar::Text(text.trim().to_owned()))),
-            json => match Scalar::from_json(&json) {
-                Some(scalar) => Ok(Some(scalar)),
-                None => Err("the result is neither text, a whole number nor true/false".to_owned()),
-            },
+        let json = serde_json::to_value(&value).map_err(|error| error.to_string())?;
+        if let Some(text) = json.as_str().map(str::trim) {
+            return Ok((!text.is_empty()).then(|| Scalar::Text(text.to_owned())));
+        }
+        match Scalar::from_json(&json) {
+            Some(scalar) => Ok(Some(scalar)),
+            None => Err("the result is neither text, a whole number nor true/false".to_owned()),
         }
     }
 
@@ -164,14 +164,12 @@ impl Names {
 
 /// Null at the source is the same as missing.
 fn without_nulls(value: serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::Object(object) => object
-            .into_iter()
-            .filter(|(_, member)| !member.is_null())
-            .map(|(key, member)| (key, without_nulls(member)))
-            .collect(),
-        other => other,
-    }
+    let serde_json::Value::Object(object) = value else { return value };
+    object
+        .into_iter()
+        .filter(|(_, member)| !member.is_null())
+        .map(|(key, member)| (key, without_nulls(member)))
+        .collect()
 }
 
 fn template_name(id: ExpressionId) -> String {

@@ -312,18 +312,43 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
                 "the account belonged to an identity that is gone: handing it on needs approval".to_owned(),
             );
         }
-        _ if matches!(person.hits, Match::UnknownMark { .. }) => {
-            action.disposition = Disposition::Held(
-                "the account is marked for somebody whom the source does not know: taking it over needs approval"
-                    .to_owned(),
-            );
-        }
-        _ if policy.adopt.hold => {
-            action.disposition = Disposition::Held("adopt.mode = \"hold\"".to_owned());
-        }
-        _ => action = waiting(action, person),
+        Situation::Found
+        | Situation::Confirmed
+        | Situation::Returning
+        | Situation::Absent
+        | Situation::Missing
+        | Situation::Ambiguous
+        | Situation::TakenElsewhere
+        | Situation::Waiting
+        | Situation::Suspended
+        | Situation::Leaver
+        | Situation::OutOfScope
+        | Situation::Gone
+        | Situation::Blocked => action = found(action, person, policy),
     }
     act(action)
+}
+
+/// What keeps an account that was found from being taken over at once.
+fn found(mut action: PlannedAction, person: &Person<'_>, policy: &Policy<'_>) -> PlannedAction {
+    let why = match person.hits {
+        Match::UnknownMark { .. } => Some(
+            "the account is marked for somebody whom the source does not know: taking it over needs approval",
+        ),
+        Match::None
+        | Match::One { .. }
+        | Match::Several(_)
+        | Match::LinkedElsewhere(_)
+        | Match::Unreadable(_)
+        | Match::LinkedToGone { .. } => policy.adopt.hold.then_some("adopt.mode = \"hold\""),
+    };
+    match why {
+        Some(why) => {
+            action.disposition = Disposition::Held(why.to_owned());
+            action
+        }
+        None => waiting(action, person),
+    }
 }
 
 fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> String {
@@ -426,7 +451,13 @@ fn owed_deletion(person: &Person<'_>, policy: &Policy<'_>) -> Option<RemovalCaus
     let known = person.owed_deletion?;
     let cause = match removal_cause(person.eligibility) {
         RemovalCause::NotListed => known,
-        cause => cause,
+        seen @ (RemovalCause::NotAssigned
+        | RemovalCause::Disabled
+        | RemovalCause::Suspended
+        | RemovalCause::OutOfScope
+        | RemovalCause::Deleted
+        | RemovalCause::DeleteAfter
+        | RemovalCause::Undone) => seen,
     };
     (cause != RemovalCause::DeleteAfter && removal_verb(cause, policy.lifecycle) == Some(Verb::Delete))
         .then_some(cause)

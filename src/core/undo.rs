@@ -192,7 +192,14 @@ pub fn take_back(write: &JournaledWrite, present: &Present<'_>, policy: &Lifecyc
         Verb::Deactivate if write.created => {
             format!("run {run} created the account; it is deactivated, not deleted")
         }
-        _ => format!("takes back what run {run} changed"),
+        Verb::Deactivate
+        | Verb::Delete
+        | Verb::Update
+        | Verb::Reactivate
+        | Verb::Adopt
+        | Verb::Create
+        | Verb::Block
+        | Verb::Skip => format!("takes back what run {run} changed"),
     };
     if !moved.is_empty() {
         reason.push_str(&format!("; {}", moved_on(&moved)));

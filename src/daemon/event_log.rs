@@ -23,7 +23,7 @@ const LONGEST_PAUSE_UNREACHABLE: Duration = Duration::from_secs(300);
 const LOOKS_BACK: Duration = Duration::from_secs(100);
 
 /// Takes note of how long after it happened an event of a sync was read, in seconds.
-pub type Lag = Arc<dyn Fn(&str, f64) + Send + Sync>;
+pub(super) type Lag = Arc<dyn Fn(&str, f64) + Send + Sync>;
 
 /// What one poll led to.
 enum Polled {
@@ -34,7 +34,7 @@ enum Polled {
 }
 
 /// Follows the event log of a sync until `stop`. `began`: when that was decided, in the order of things.
-pub async fn follow(
+pub(super) async fn follow(
     session: Arc<SyncSession>,
     store: Arc<Store>,
     events: mpsc::UnboundedSender<Event>,

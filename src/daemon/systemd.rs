@@ -7,17 +7,17 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 /// How often the watchdog wants to hear of us, if at all.
-pub fn watchdog() -> Option<Duration> {
+pub(super) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
 /// The state is open and the configuration checked, or a reload is over.
-pub fn ready(status: &str) {
+pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload begins.
-pub fn reloading() {
+pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(_) => tell(&[NotifyState::Reloading]),
@@ -25,17 +25,17 @@ pub fn reloading() {
 }
 
 /// The end begins.
-pub fn stopping() {
+pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping after the writes under way")]);
 }
 
 /// One line for `systemctl status`.
-pub fn status(text: &str) {
+pub(super) fn status(text: &str) {
     tell(&[NotifyState::Status(text)]);
 }
 
 /// The loop turned.
-pub fn beat() {
+pub(super) fn beat() {
     tell(&[NotifyState::Watchdog]);
 }
 

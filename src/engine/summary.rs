@@ -60,7 +60,7 @@ pub(crate) struct RunStart {
 
 impl RunStart {
     /// How things stand now.
-    pub async fn of<O: Observe>(context: &RunContext<'_, O>) -> RunStart {
+    pub(crate) async fn of<O: Observe>(context: &RunContext<'_, O>) -> RunStart {
         RunStart {
             at: Millis::now(),
             // What was there before is only told, so that a state that cannot be read fails in the run itself.

@@ -66,7 +66,7 @@ impl Account {
                         super::attributes::member(object, "value").and_then(Value::as_str)
                     }
                     Value::String(text) => Some(text.as_str()),
-                    _ => None,
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
                 })
                 .collect(),
             _ => Vec::new(),

@@ -424,7 +424,7 @@ pub(super) fn counts(summary: &Summary, mode: Mode) -> [(u64, &'static str); 11]
 }
 
 /// `1 to create, 2 to update, 119 unchanged`, or `1 created, …`; what is zero is left out.
-pub fn summary_text(summary: &Summary, mode: Mode) -> String {
+pub(super) fn summary_text(summary: &Summary, mode: Mode) -> String {
     let Summary { unchanged, held, blocked, failed, deferred, .. } = *summary;
     let told: Vec<String> = counts(summary, mode)
         .into_iter()

@@ -23,7 +23,7 @@ enum Discovered {
 
 impl Service {
     /// All lines, in the order in which things can go wrong.
-    pub async fn check(&self) -> Vec<RightCheck> {
+    pub(super) async fn check(&self) -> Vec<RightCheck> {
         let mut lines = self.check_reading().await;
         if lines.iter().any(|line| line.level == crate::model::check::CheckLevel::Fail) {
             return lines;

@@ -28,7 +28,7 @@ pub(crate) enum Unread {
 
 impl Unread {
     /// As it is, without a control read.
-    pub fn into_error(self) -> TargetError {
+    pub(super) fn into_error(self) -> TargetError {
         match self {
             Unread::Everybody(error) | Unread::Refused(error) | Unread::Lost(error) => error,
             Unread::Expired(message) => TargetError::Unavailable(message),
@@ -54,11 +54,11 @@ pub(crate) struct Answered {
 
 impl Control {
     /// Remembers an account that a GET showed.
-    pub fn saw(&self, id: &TargetId) {
+    pub(super) fn saw(&self, id: &TargetId) {
         self.change(|answered| answered.account = Some(id.clone()));
     }
 
-    pub fn change<R>(&self, change: impl FnOnce(&mut Answered) -> R) -> R {
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Answered) -> R) -> R {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -17,14 +17,14 @@ use crate::scim::{filter, wire};
 
 impl Service {
     /// What a refused read is before anything else was asked.
-    pub fn unread(&self, fault: &Fault) -> Unread {
+    pub(super) fn unread(&self, fault: &Fault) -> Unread {
         let error = self.read_error(fault);
         // A token that is not known and a limit that is used up are nobody's own.
         if matches!(fault.status, 401 | 429) { Unread::Everybody(error) } else { Unread::Refused(error) }
     }
 
     /// The error of one question, or one person: [`TargetError::Unanswerable`] where the service answers others.
-    pub async fn judged(&self, unread: Unread, lane: Lane) -> TargetError {
+    pub(super) async fn judged(&self, unread: Unread, lane: Lane) -> TargetError {
         let error = match unread {
             Unread::Refused(error) | Unread::Lost(error) => error,
             Unread::Everybody(_) | Unread::Expired(_) => return unread.into_error(),
@@ -43,7 +43,7 @@ impl Service {
     }
 
     /// The error of a listing: [`TargetError::Unanswerable`] where a lookup or a GET works, which serve as well.
-    pub async fn judged_listing(&self, unread: Unread) -> TargetError {
+    pub(super) async fn judged_listing(&self, unread: Unread) -> TargetError {
         let error = match unread {
             Unread::Refused(error) | Unread::Lost(error) => error,
             Unread::Everybody(_) | Unread::Expired(_) => return unread.into_error(),
@@ -58,7 +58,7 @@ impl Service {
 
     /// Whether the service answers at all, asked now. A 404 for one account means "gone" only beside this: a wrong base
     /// URL or a proxy's page must never make a leaver look gone.
-    pub async fn answers(&self, lane: Lane) -> Result<(), TargetError> {
+    pub(super) async fn answers(&self, lane: Lane) -> Result<(), TargetError> {
         let error = match self.lists(lane).await {
             Ok(()) => {
                 self.control.change(|answered| answered.any = Some(Instant::now()));

@@ -37,7 +37,7 @@ struct Draft {
 
 impl Service {
     /// Creates an active account.
-    pub async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
+    pub(super) async fn create(&self, desired: &DesiredAccount) -> WriteOutcome {
         let url = match self.url(&["Users"], &[]) {
             Ok(url) => url,
             Err(message) => return refused(RefusalClass::Invalid, 0, message, 0),

@@ -54,7 +54,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     /// Reads the answer to a request that was not granted.
-    pub fn read(status: u16, body: &[u8]) -> Fault {
+    pub(super) fn read(status: u16, body: &[u8]) -> Fault {
         // Nobody reads further, and a page of a megabyte is no message.
         let body = &body[..body.len().min(ERROR_BYTES_MAXIMUM)];
         let mut fault = match wire::json(body) {
@@ -70,7 +70,7 @@ impl Fault {
     }
 
     /// The error that hides in an answer with a 2xx status, where one does.
-    pub fn hidden_in_success(body: &[u8]) -> Option<Fault> {
+    pub(super) fn hidden_in_success(body: &[u8]) -> Option<Fault> {
         // A page of people is large and no error; it is not worth parsing twice.
         if body.len() > ERROR_BYTES_MAXIMUM {
             return None;
@@ -105,7 +105,7 @@ impl Fault {
     }
 
     /// What kind of refusal this is, to such a write.
-    pub fn class(&self, kind: WriteKind) -> RefusalClass {
+    pub(super) fn class(&self, kind: WriteKind) -> RefusalClass {
         match self.status {
             401 => RefusalClass::Credentials,
             429 => RefusalClass::RateLimited,
@@ -125,18 +125,18 @@ impl Fault {
     }
 
     /// Whether the server may have acted although it answered: any 5xx but 501, and the time-out 408.
-    pub fn leaves_doubt(&self) -> bool {
+    pub(super) fn leaves_doubt(&self) -> bool {
         (self.status >= 500 && self.status != 501 && !self.says_exists()) || self.status == 408
     }
 
     /// Whether the request itself was found not acceptable, so that another one may be.
-    pub fn is_invalid(&self, kind: WriteKind) -> bool {
+    pub(super) fn is_invalid(&self, kind: WriteKind) -> bool {
         self.class(kind) == RefusalClass::Invalid && !self.leaves_doubt()
     }
 
     /// Whether the account or login exists already: 409, `scimType: uniqueness`, or words to that effect under
     /// another status (django-scim2-server and okta-sample answer 500).
-    pub fn says_exists(&self) -> bool {
+    pub(super) fn says_exists(&self) -> bool {
         if self.has_scim_type("uniqueness") {
             return true;
         }
@@ -159,7 +159,7 @@ impl Fault {
 
     /// Whether no licence is left: Wrike's 403 `not_allowed` that names it ("not allowed due to license/quota
     /// limitations"), or words to that effect. Wrike says `not_allowed` of much else, too.
-    pub fn says_no_seat(&self) -> bool {
+    pub(super) fn says_no_seat(&self) -> bool {
         let names_seats = self
             .has_word(&["license", "licenses", "licence", "licences", "seat", "seats", "quota", "quotas"])
             || self.mentions_any(&["user limit", "member limit"]);
@@ -182,7 +182,7 @@ impl Fault {
     /// Whether this account can never be changed this way: account owners and members of several Wrike
     /// accounts cannot be deactivated (help.wrike.com 115004530005), a person of another data centre cannot be
     /// invited (210324345).
-    pub fn is_permanent(&self) -> bool {
+    pub(super) fn is_permanent(&self) -> bool {
         (400..500).contains(&self.status)
             && self.mentions_any(&[
                 "account owner",
@@ -203,7 +203,7 @@ impl Fault {
 
     /// Whether the person's domain is not approved (Wrike provisions approved domains only). Not permanent: an
     /// administrator may approve the domain.
-    pub fn names_foreign_domain(&self) -> bool {
+    pub(super) fn names_foreign_domain(&self) -> bool {
         self.mentions_any(&["domain"])
             && self.mentions_any(&[
                 "approved",
@@ -218,7 +218,7 @@ impl Fault {
     }
 
     /// Whether the method is not there at all.
-    pub fn refuses_method(&self) -> bool {
+    pub(super) fn refuses_method(&self) -> bool {
         matches!(self.status, 405 | 501)
             || self.has_code("method_not_found")
             || (matches!(self.status, 400 | 404 | 415 | 422)
@@ -227,24 +227,24 @@ impl Fault {
     }
 
     /// Whether the path of a PATCH operation was not understood or found nothing.
-    pub fn refuses_path(&self) -> bool {
+    pub(super) fn refuses_path(&self) -> bool {
         ["noTarget", "invalidPath", "invalidFilter"].iter().any(|kind| self.has_scim_type(kind))
             || self.mentions_any(&["\"path\"", "'path'", "patch path", "no target", "invalid path"])
     }
 
     /// Whether a list request may have failed for its `count` alone (canaille answers 500 to any).
-    pub fn may_blame_count(&self) -> bool {
+    pub(super) fn may_blame_count(&self) -> bool {
         matches!(self.status, 500 | 501)
             || ((400..500).contains(&self.status) && !matches!(self.status, 401 | 403 | 404 | 408 | 429))
     }
 
     /// Whether the element that a path selects is not there.
-    pub fn finds_no_target(&self) -> bool {
+    pub(super) fn finds_no_target(&self) -> bool {
         self.has_scim_type("noTarget")
     }
 
     /// Whether the server's schema does not know something, so that it will refuse the same for everybody.
-    pub fn says_unknown_attribute(&self) -> bool {
+    pub(super) fn says_unknown_attribute(&self) -> bool {
         self.has_scim_type("invalidPath")
             || self.mentions_any(&[
                 "unknown attribute",

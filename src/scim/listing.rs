@@ -44,7 +44,7 @@ pub(crate) enum PageError {
 
 impl Service {
     /// The next page of the whole listing.
-    pub async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
+    pub(super) async fn list(&self, cursor: &mut ListCursor) -> Result<Option<AccountPage>, TargetError> {
         match self.page(None, cursor).await {
             Ok(page) => Ok(page.map(|page| AccountPage {
                 accounts: page.accounts,
@@ -57,7 +57,7 @@ impl Service {
     }
 
     /// The next page, of all accounts or of those that a filter leaves.
-    pub async fn page(
+    pub(super) async fn page(
         &self,
         filter: Option<&str>,
         cursor: &mut ListCursor,

@@ -30,7 +30,7 @@ struct Hits {
 impl Service {
     /// The token's own account by `/Me`. Anything but a User means that it cannot be told; that is remembered,
     /// because most service providers do not have it and Wrike documents nothing of the kind.
-    pub async fn own_account(&self) -> Option<TargetId> {
+    pub(super) async fn own_account(&self) -> Option<TargetId> {
         if self.dialect == Dialect::Wrike || self.known(|profile| profile.no_me) {
             return None;
         }
@@ -50,7 +50,7 @@ impl Service {
     }
 
     /// One account; `None` = 404, once it is certain that the service itself said so.
-    pub async fn account(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
+    pub(super) async fn account(&self, id: &TargetId, lane: Lane) -> Result<Option<Account>, TargetError> {
         match self.account_before(id, lane, None).await {
             Ok(account) => Ok(account),
             Err(unread) => Err(self.judged(unread, lane).await),
@@ -58,7 +58,7 @@ impl Service {
     }
 
     /// As [`Service::account`], not asked after `not_after`, and without a judgement whose fault it is.
-    pub async fn account_before(
+    pub(super) async fn account_before(
         &self,
         id: &TargetId,
         lane: Lane,
@@ -92,7 +92,7 @@ impl Service {
     }
 
     /// Accounts that match, each once.
-    pub async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+    pub(super) async fn find(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
         if matches!((criterion, self.dialect), (Criterion::ExternalId(_), Dialect::Wrike)) {
             return Err(TargetError::Unanswerable(
                 "wrike searches by e-mail address only, externalId cannot be asked for".to_owned(),
@@ -157,7 +157,7 @@ impl Service {
 
     /// Whether the filter tells upper from lower case. Found out once for a target: an account that is there is asked for
     /// with its login in the other case, and then as it is written.
-    pub async fn tells_case_apart(&self, known_login: Option<&str>) -> Result<bool, TargetError> {
+    pub(super) async fn tells_case_apart(&self, known_login: Option<&str>) -> Result<bool, TargetError> {
         let (trusted, ignores) =
             self.known(|profile| (profile.filter_trusted != Some(false), profile.filter_ignores_case));
         match (trusted, ignores) {
@@ -258,7 +258,7 @@ impl Service {
     }
 
     /// Reads everybody and compares.
-    pub async fn search(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
+    pub(super) async fn search(&self, criterion: &Criterion) -> Result<Lookup, TargetError> {
         let mut cursor = ListCursor::default();
         let mut lookup = Lookup { accounts: Vec::new(), observation: Observation::now() };
         while let Some(page) = self.list(&mut cursor).await? {

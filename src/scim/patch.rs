@@ -54,10 +54,12 @@ pub(crate) fn by_value(changes: &[Change], known: &Account) -> Vec<Value> {
         body::drop_nulls(&mut written);
         let container = match change.path.schema() {
             None => &mut value,
-            Some(urn) => match value.entry(urn).or_insert_with(|| json!({})) {
-                Value::Object(extension) => extension,
-                _ => continue,
-            },
+            Some(urn) => {
+                let Some(extension) = value.entry(urn).or_insert_with(|| json!({})).as_object_mut() else {
+                    continue;
+                };
+                extension
+            }
         };
         container.insert(change.path.attribute().to_owned(), written);
     }

@@ -51,7 +51,7 @@ enum Shown {
 impl Service {
     /// `active: false`, in the way that this target is known to take, else in every way; none of them after
     /// `not_after`.
-    pub async fn deactivate(&self, id: &TargetId, not_after: Option<Instant>) -> WriteOutcome {
+    pub(super) async fn deactivate(&self, id: &TargetId, not_after: Option<Instant>) -> WriteOutcome {
         let (known, unshown) = self.known(|profile| (profile.active, profile.deactivation_unshown));
         let others = [WriteStyle::PatchValue, WriteStyle::PatchPath, WriteStyle::Put];
         let styles = std::iter::once(known).chain(others.into_iter().filter(|style| *style != known));
@@ -230,7 +230,7 @@ impl Service {
 
     /// DELETE, not sent after `not_after`. That the account is not there is a refusal of its own: whether another one stands
     /// in its place is not this request's question.
-    pub async fn delete(&self, id: &TargetId, not_after: Option<Instant>) -> WriteOutcome {
+    pub(super) async fn delete(&self, id: &TargetId, not_after: Option<Instant>) -> WriteOutcome {
         let url = match self.account_url(id) {
             Ok(url) => url,
             Err(message) => return refused(RefusalClass::Invalid, 0, message, 0),

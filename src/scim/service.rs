@@ -69,18 +69,18 @@ pub(crate) struct Granted {
 
 impl Service {
     /// Reads the profile.
-    pub fn known<R>(&self, read: impl FnOnce(&Profile) -> R) -> R {
+    pub(super) fn known<R>(&self, read: impl FnOnce(&Profile) -> R) -> R {
         read(&self.profile.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes the profile.
-    pub fn learn(&self, change: impl FnOnce(&mut Profile)) {
+    pub(super) fn learn(&self, change: impl FnOnce(&mut Profile)) {
         change(&mut self.profile.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The base URL with these path segments, each encoded, and this query. The base keeps its own path and
     /// query.
-    pub fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Url, String> {
+    pub(super) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<Url, String> {
         let mut url = self.base.clone();
         let mut path = url.path().trim_end_matches('/').to_owned();
         for segment in segments {
@@ -101,17 +101,17 @@ impl Service {
     }
 
     /// `/Users/{id}`
-    pub fn account_url(&self, id: &TargetId) -> Result<Url, String> {
+    pub(super) fn account_url(&self, id: &TargetId) -> Result<Url, String> {
         self.url(&["Users", id.as_str()], &[])
     }
 
     /// A GET. The outer error: no answer; the inner one: an answer that is no 2xx.
-    pub async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, Unread> {
+    pub(super) async fn read(&self, url: Url, lane: Lane) -> Result<Result<Answer, Fault>, Unread> {
         self.read_before(url, lane, None).await
     }
 
     /// A GET that is not sent after `not_after`.
-    pub async fn read_before(
+    pub(super) async fn read_before(
         &self,
         url: Url,
         lane: Lane,
@@ -135,7 +135,7 @@ impl Service {
 
     /// A write. Sent again only where the server certainly did not act: by the client, and here where the server
     /// takes JSON by its common name only. Not sent after `not_after`.
-    pub async fn write(
+    pub(super) async fn write(
         &self,
         method: Method,
         url: Url,
@@ -191,7 +191,7 @@ impl Service {
     }
 
     /// A 200 that holds no list.
-    pub fn no_list(&self, reason: &str) -> TargetError {
+    pub(super) fn no_list(&self, reason: &str) -> TargetError {
         TargetError::Unavailable(format!(
             "reading accounts at {} failed: {reason}; help: copy the SCIM base URL exactly as the workspace shows \
              it into target.url",
@@ -200,12 +200,12 @@ impl Service {
     }
 
     /// Whether a 404 is the service's own word on one account.
-    pub async fn confirm_absence(&self, fault: &Fault, lane: Lane) -> Result<(), TargetError> {
+    pub(super) async fn confirm_absence(&self, fault: &Fault, lane: Lane) -> Result<(), TargetError> {
         if fault.from_service { Ok(()) } else { self.answers(lane).await }
     }
 
     /// What a refused read means, with what to do.
-    pub fn read_error(&self, fault: &Fault) -> TargetError {
+    pub(super) fn read_error(&self, fault: &Fault) -> TargetError {
         let what = format!("reading accounts at {} failed: {} {}", self.place(), fault.status, fault.detail);
         match fault.status {
             401 => TargetError::Credentials(format!("{what}; {TOKEN_HELP}")),
@@ -233,7 +233,7 @@ impl Service {
     }
 
     /// The base URL for messages, without a query.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         let mut url = self.base.clone();
         url.set_query(None);
         url.to_string()
@@ -242,7 +242,7 @@ impl Service {
 
 impl Fault {
     /// The refusal that goes to the caller.
-    pub fn refusal(&self, kind: WriteKind, attempts: u32) -> Refusal {
+    pub(super) fn refusal(&self, kind: WriteKind, attempts: u32) -> Refusal {
         let class = self.class(kind);
         let detail = match class {
             RefusalClass::Unreachable if self.status == 300 => format!(
@@ -270,7 +270,7 @@ impl Fault {
     }
 
     /// A write that ended in this answer: refused, or in doubt.
-    pub fn outcome(&self, kind: WriteKind, attempts: u32) -> WriteOutcome {
+    pub(super) fn outcome(&self, kind: WriteKind, attempts: u32) -> WriteOutcome {
         if self.leaves_doubt() {
             WriteOutcome::Unknown { message: self.detail.clone(), status: Some(self.status), attempts }
         } else {

@@ -27,7 +27,7 @@ mod state;
 
 impl Service {
     /// Owned attributes and, with `activate`, `active: true` in the same write.
-    pub async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
+    pub(super) async fn update(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
         let mut update = self.prepare(id, changes, activate);
         if update.changes.is_empty() && !activate {
             return update.nothing_left();

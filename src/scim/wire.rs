@@ -29,7 +29,9 @@ pub(crate) fn list_page(body: &[u8]) -> Result<ListPage, String> {
         Value::Object(object) => object,
         // Seen nowhere in the RFC but harmless: the bare list.
         Value::Array(items) => return Ok(ListPage { resources: objects(items), total: None }),
-        other => return Err(format!("the answer is {}, no list response", kind(&other))),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            return Err(format!("the answer is {}, no list response", kind(&other)));
+        }
     };
     let total = member(&object, "totalResults").and_then(number);
     let resources = take(object, "Resources");

@@ -123,7 +123,16 @@ impl Filter {
                         !found.iter().any(|found| compare(found, Operator::Equal, value, exact))
                     }
                     Operator::Equal if value.is_null() => found.iter().all(|found| found.is_null()),
-                    other => found.iter().any(|found| compare(found, *other, value, exact)),
+                    Operator::Equal
+                    | Operator::Contains
+                    | Operator::StartsWith
+                    | Operator::EndsWith
+                    | Operator::Greater
+                    | Operator::GreaterOrEqual
+                    | Operator::Less
+                    | Operator::LessOrEqual => {
+                        found.iter().any(|found| compare(found, *operator, value, exact))
+                    }
                 }
             }
         }
@@ -153,7 +162,12 @@ fn compare(found: &Value, operator: Operator, wanted: &Value, exact: bool) -> bo
             Operator::Contains => found.contains(&wanted),
             Operator::StartsWith => found.starts_with(&wanted),
             Operator::EndsWith => found.ends_with(&wanted),
-            ordered => in_order(found.cmp(&wanted), ordered),
+            Operator::Equal
+            | Operator::NotEqual
+            | Operator::Greater
+            | Operator::GreaterOrEqual
+            | Operator::Less
+            | Operator::LessOrEqual => in_order(found.cmp(&wanted), operator),
         };
     }
     match (found, wanted) {

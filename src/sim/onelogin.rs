@@ -173,10 +173,6 @@ fn route(context: &Context<'_>, call: &Call) -> Result<Reply, Refusal> {
 
 /// A field's value by its name; the fields a caller asks for are taken out of the whole object.
 fn only(whole: Value, fields: &[&str]) -> Value {
-    match whole {
-        Value::Object(members) => {
-            Value::Object(members.into_iter().filter(|(name, _)| fields.contains(&name.as_str())).collect())
-        }
-        other => other,
-    }
+    let Value::Object(members) = whole else { return whole };
+    Value::Object(members.into_iter().filter(|(name, _)| fields.contains(&name.as_str())).collect())
 }

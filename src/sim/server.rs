@@ -147,7 +147,16 @@ async fn handle(
                 shared.log.answered(sequence, &Reply::empty(0), false);
                 return Response::new(Body::empty());
             }
-            _ => {}
+            Effect::Cut(_)
+            | Effect::After(_)
+            | Effect::ForeignNext(_)
+            | Effect::RepeatCursor
+            | Effect::DropNext
+            | Effect::DuplicateRows(_)
+            | Effect::DropRows(_)
+            | Effect::ShiftTotal(_)
+            | Effect::Pad(_)
+            | Effect::Edit(_) => {}
         }
     }
     let mut reply = reply.unwrap_or_else(|| shared.answer(peer, &call));
@@ -159,7 +168,19 @@ async fn handle(
                 delivered = false;
                 cut_reply(*cut, &scissors);
             }
-            other => change_reply(other, &call, &mut reply),
+            Effect::Answer(_)
+            | Effect::AnswerWith(_)
+            | Effect::Delay(_)
+            | Effect::Before(_)
+            | Effect::Query(..)
+            | Effect::ForeignNext(_)
+            | Effect::RepeatCursor
+            | Effect::DropNext
+            | Effect::DuplicateRows(_)
+            | Effect::DropRows(_)
+            | Effect::ShiftTotal(_)
+            | Effect::Pad(_)
+            | Effect::Edit(_) => change_reply(effect, &call, &mut reply),
         }
     }
     shared.log.answered(sequence, &reply, delivered);

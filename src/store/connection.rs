@@ -84,10 +84,7 @@ impl Snapshot {
         #[cfg(feature = "sim")]
         let transacted = super::files::simulated::at_once(transacted);
         let outcome = transacted.await;
-        outcome.map_err(|error| match error {
-            tokio_rusqlite::Error::Error(error) => error,
-            other => StoreError::Database(format!("the database thread ended: {other}")),
-        })
+        outcome.map_err(StoreError::of_call)
     }
 
     pub(super) async fn close(&self) -> Result<(), StoreError> {

@@ -50,6 +50,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What a call on the database's thread ended with.
+    pub(crate) fn of_call<E: Into<StoreError> + std::error::Error>(
+        error: tokio_rusqlite::Error<E>,
+    ) -> StoreError {
+        let ended = error.to_string();
+        if let tokio_rusqlite::Error::Error(error) = error {
+            return error.into();
+        }
+        StoreError::Database(format!("the database thread ended: {ended}"))
+    }
+
     pub(crate) fn io(verb: &str, path: &Path, error: &std::io::Error) -> StoreError {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         // A disk that is full is no matter of the configuration, and may have room again by itself.

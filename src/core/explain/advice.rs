@@ -28,7 +28,7 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// Whether there is an account, and why it is so or will change.
-    pub fn answer(&self) -> String {
+    pub(super) fn answer(&self) -> String {
         let has = match &self.person.link {
             None => "has no account",
             Some(link) => match link.state {
@@ -180,7 +180,7 @@ impl Case<'_> {
     }
 
     /// What to do, the most decisive first.
-    pub fn next(&self) -> Vec<String> {
+    pub(super) fn next(&self) -> Vec<String> {
         let person = self.person;
         let guards = &person.guards;
         let mut next = Vec::new();

@@ -23,7 +23,7 @@ pub(crate) struct ClassStops {
 
 impl ClassStops {
     /// The accounts that were refused before have a count of their own: what became of the others says nothing of them.
-    pub fn begin_refused_before(&self) {
+    pub(crate) fn begin_refused_before(&self) {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).remove(&OwedClass::Removal);
     }
 }
@@ -38,7 +38,7 @@ struct Row {
 
 impl ClassStops {
     /// The line of somebody whose class is stopped.
-    pub fn turn_away(&self, action: &PlannedAction) -> Option<ActionResult> {
+    pub(crate) fn turn_away(&self, action: &PlannedAction) -> Option<ActionResult> {
         let class = OwedClass::of(action.verb)?;
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let row = rows.get(&class)?;
@@ -52,14 +52,14 @@ impl ClassStops {
     }
 
     /// A write of its class was accepted.
-    pub fn accepted(&self, action: &PlannedAction) {
+    pub(crate) fn accepted(&self, action: &PlannedAction) {
         if let Some(class) = OwedClass::of(action.verb) {
             self.rows.lock().unwrap_or_else(PoisonError::into_inner).entry(class).or_default().accepted =
                 true;
         }
     }
 
-    pub fn refused(&self, action: &PlannedAction, refusal: &Refusal) {
+    pub(crate) fn refused(&self, action: &PlannedAction, refusal: &Refusal) {
         // What an answer says of one account for good says nothing of the token.
         if refusal.status < 400 || refusal.class == RefusalClass::Permanent {
             return;

@@ -268,7 +268,10 @@ async fn read_once_more<O: Observe>(target: &O, open: &InFlight, now: Millis) ->
     match target.find_by_listing(&login).await {
         Ok(listed) => match created_among(listed.accounts, &open.action) {
             Reading::Nothing(_) => Reading::DidNotHappen,
-            other => other,
+            reading @ (Reading::Happened(_)
+            | Reading::DidNotHappen
+            | Reading::Unseen
+            | Reading::CannotTell(_)) => reading,
         },
         Err(_) => match open.first_empty_at {
             Some(first) if now.since(first) >= EMPTY_TWICE_APART_MILLIS => Reading::DidNotHappen,

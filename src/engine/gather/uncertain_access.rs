@@ -22,7 +22,7 @@ pub(crate) struct UncertainAccess {
 
 impl UncertainAccess {
     /// Takes out of what is owed whatever concerns them.
-    pub fn of(owed: &[OwedChange]) -> UncertainAccess {
+    pub(crate) fn of(owed: &[OwedChange]) -> UncertainAccess {
         let uncertain = owed
             .iter()
             .filter(|change| change.waits_for == WaitsFor::Unsettled && change.class == OwedClass::Access);
@@ -32,12 +32,12 @@ impl UncertainAccess {
     }
 
     /// Who they are.
-    pub fn ids(&self) -> impl Iterator<Item = &SourceId> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &SourceId> {
         self.people.keys()
     }
 
     /// The link as it must be taken for a leaver: an account that may be active is to be deactivated.
-    pub fn at_worst(&self, link: Link) -> Link {
+    pub(crate) fn at_worst(&self, link: Link) -> Link {
         let state = match link.state {
             LinkState::Deactivated(_) | LinkState::Inactive if self.people.contains_key(&link.source_id) => {
                 LinkState::Active
@@ -52,7 +52,7 @@ impl UncertainAccess {
     }
 
     /// Those whom a complete read shows neither by themselves nor by a link.
-    pub fn unlisted(&self, seen: &HashSet<SourceId>, read: Observation) -> Vec<Candidate> {
+    pub(crate) fn unlisted(&self, seen: &HashSet<SourceId>, read: Observation) -> Vec<Candidate> {
         let unlisted = self.people.values().filter(|change| !seen.contains(&change.source_id));
         let mut unlisted: Vec<Candidate> = unlisted
             .map(|change| Candidate {
@@ -70,7 +70,7 @@ impl UncertainAccess {
     }
 
     /// What is to be told, and owed, of a leaver without a link.
-    pub fn block(&self, candidate: &Candidate) -> Option<PlannedAction> {
+    pub(crate) fn block(&self, candidate: &Candidate) -> Option<PlannedAction> {
         let left = match &candidate.eligibility {
             Eligibility::Leaver(_) | Eligibility::Suspended | Eligibility::OutOfScope => true,
             Eligibility::Qualifies(_)

@@ -45,7 +45,7 @@ pub(crate) struct AccountClaims {
 
 impl AccountClaims {
     /// Takes one person in.
-    pub fn push(&mut self, person: MatchedPerson) -> Result<(), RunError> {
+    pub(crate) fn push(&mut self, person: MatchedPerson) -> Result<(), RunError> {
         if let Some((account, rung)) = claimed(&person.hits) {
             let id = person.candidate.id.clone();
             let best = self.best.entry(account).or_insert_with(|| BestClaim { rung, people: Vec::new() });
@@ -63,7 +63,7 @@ impl AccountClaims {
     }
 
     /// Gives each person with the match that stands once everybody was compared.
-    pub fn eligibility(mut self) -> Result<Spool<MatchedPerson>, RunError> {
+    pub(crate) fn eligibility(mut self) -> Result<Spool<MatchedPerson>, RunError> {
         let mut eligibility = Spool::default();
         for person in self.people.iter()? {
             let MatchedPerson { candidate, link, mut hits, marked: _ } = person?;

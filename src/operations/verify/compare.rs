@@ -35,7 +35,7 @@ use crate::store::RepairsByPath;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(super) struct Found {
     /// The findings.
     pub findings: Spool<DriftFinding>,
     /// By kind.
@@ -64,7 +64,7 @@ pub struct Found {
 
 impl Found {
     /// Whose drift is repaired, in a lasting order.
-    pub fn to_repair_ids(&self) -> Vec<SourceId> {
+    pub(super) fn to_repair_ids(&self) -> Vec<SourceId> {
         let mut ids: Vec<SourceId> = self.corrected.keys().cloned().collect();
         ids.sort();
         ids
@@ -72,7 +72,7 @@ impl Found {
 }
 
 /// Compares page by page.
-pub struct Comparison<'a, 'c, O> {
+pub(super) struct Comparison<'a, 'c, O> {
     context: &'a RunContext<'c, O>,
     policies: &'a Drift,
     all: bool,
@@ -112,7 +112,7 @@ struct Repair {
 
 impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
     /// Prepares to compare with what `read_set` shows; takes its people.
-    pub async fn new(
+    pub(super) async fn new(
         context: &'a RunContext<'c, O>,
         verification: &'a VerifySpec,
         since: Millis,
@@ -143,7 +143,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
     }
 
     /// Compares the accounts of one page.
-    pub async fn take_page(&mut self, accounts: Vec<Account>) -> Result<(), RunError> {
+    pub(super) async fn take_page(&mut self, accounts: Vec<Account>) -> Result<(), RunError> {
         let mut judged = Vec::with_capacity(accounts.len());
         for account in accounts {
             judged.push(self.judge(account).await?);
@@ -153,7 +153,7 @@ impl<'a, 'c, O: Observe> Comparison<'a, 'c, O> {
 
     /// Looks for the links whose account was not listed. Not every target lists everybody to everybody, so each is
     /// asked for alone.
-    pub async fn finish(mut self) -> Result<(), RunError> {
+    pub(super) async fn finish(mut self) -> Result<(), RunError> {
         let mut unseen: Vec<SourceId> = Vec::new();
         for link in self.context.snapshot.link_digests(self.context.sync_name()).await? {
             if !self.seen.contains(&link.source_id) {

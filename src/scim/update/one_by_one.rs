@@ -13,7 +13,12 @@ const SINGLES_MAXIMUM: usize = 12;
 impl Service {
     /// Essential attributes and `active` together, then each optional attribute by itself: for a refusal that
     /// does not say what it is about. Each answer is definite before the next request.
-    pub async fn update_singly(&self, id: &TargetId, changes: &[Change], activate: bool) -> WriteOutcome {
+    pub(crate) async fn update_singly(
+        &self,
+        id: &TargetId,
+        changes: &[Change],
+        activate: bool,
+    ) -> WriteOutcome {
         let (essential, optional): (Vec<Change>, Vec<Change>) =
             changes.iter().cloned().partition(|change| change.path.is_essential());
         let mut groups: Vec<Vec<Change>> = Vec::new();

@@ -72,25 +72,25 @@ pub(crate) enum Step {
 }
 
 impl Update<'_> {
-    pub fn has_elements(&self) -> bool {
+    pub(super) fn has_elements(&self) -> bool {
         self.changes.iter().any(|change| change.path.selector().is_some())
     }
 
-    pub fn kind(&self) -> WriteKind {
+    pub(super) fn kind(&self) -> WriteKind {
         if self.activate { WriteKind::Activation } else { WriteKind::Update }
     }
 
     /// `active` alone needs no account but for PUT.
-    pub fn needs_account(&self) -> bool {
+    pub(super) fn needs_account(&self) -> bool {
         self.style == WriteStyle::Put || !self.changes.is_empty()
     }
 
-    pub fn untried(&self, order: &[WriteStyle]) -> Option<WriteStyle> {
+    pub(super) fn untried(&self, order: &[WriteStyle]) -> Option<WriteStyle> {
         order.iter().copied().find(|style| !self.tried.contains(style) && *style != self.style)
     }
 
     /// The changes that the account does not show.
-    pub fn unchanged(&self, account: Option<&Account>) -> Vec<AttributePath> {
+    pub(super) fn unchanged(&self, account: Option<&Account>) -> Vec<AttributePath> {
         let Some(account) = account else { return Vec::new() };
         let is_unchanged = |change: &&Change| {
             let shown = account.value(&change.path);
@@ -102,12 +102,12 @@ impl Update<'_> {
         self.changes.iter().filter(is_unchanged).map(|change| change.path.clone()).collect()
     }
 
-    pub fn gone(&self) -> WriteOutcome {
+    pub(super) fn gone(&self) -> WriteOutcome {
         refused(RefusalClass::NotFound, 404, "the account does not exist any more".to_owned(), self.attempts)
     }
 
     /// Everything was refused, or there was nothing to begin with.
-    pub fn nothing_left(&mut self) -> WriteOutcome {
+    pub(super) fn nothing_left(&mut self) -> WriteOutcome {
         let attributes = std::mem::take(&mut self.refused);
         match attributes.first() {
             None => WriteOutcome::Applied(Acknowledgement {
@@ -128,7 +128,7 @@ impl Update<'_> {
     }
 
     /// Adds what happened before attributes were tried one by one.
-    pub fn add_history(&mut self, outcome: &mut WriteOutcome) {
+    pub(super) fn add_history(&mut self, outcome: &mut WriteOutcome) {
         match outcome {
             WriteOutcome::Applied(acknowledgement) => {
                 acknowledgement.attempts += self.attempts;

@@ -126,10 +126,8 @@ impl Auth {
         if !dpop::ALGORITHMS.contains(&header.alg) {
             return Err("The client_assertion is signed with an algorithm that is not supported.");
         }
-        let kind = match header.alg {
-            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => KeyKind::Rs256,
-            _ => KeyKind::Es256,
-        };
+        let is_rsa = matches!(header.alg, Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512);
+        let kind = if is_rsa { KeyKind::Rs256 } else { KeyKind::Es256 };
         let key = ServiceKey::of(kind);
         if header.kid.is_some_and(|kid| kid != key.key_id) {
             return Err("The client_assertion 'kid' is not one of the client's keys.");

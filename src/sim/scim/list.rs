@@ -97,7 +97,10 @@ pub(super) fn list(context: &Context<'_>, wish: &Wish) -> Result<Reply, Refusal>
                 body["totalResults"] = json!(rows.len());
                 body["startIndex"] = json!(start);
             }
-            _ => {}
+            PagingHabit::Full
+            | PagingHabit::FirstPageBeyondEnd
+            | PagingHabit::CountFails
+            | PagingHabit::OnlyWhenAsked => {}
         }
         body["Resources"] = Value::Array(rows);
         Ok(scim_json(200, &body))

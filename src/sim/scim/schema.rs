@@ -165,10 +165,16 @@ pub(super) fn attribute_value(
             }
             Ok((!stored.is_empty()).then_some(Value::Array(stored)))
         }
-        _ if attribute.multi_valued => {
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)
+            if attribute.multi_valued =>
+        {
             Err(Refusal::bad("invalidValue", format!("{} must be a list", attribute.name)))
         }
-        value => single(attribute, value, unknown),
+        value @ (Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_)) => single(attribute, value, unknown),
     }
 }
 

@@ -258,7 +258,11 @@ pub(super) fn modify(context: &Context<'_>, call: &Call, id: &str) -> Result<Rep
     match habit {
         PatchHabit::Missing => return Err(Refusal::new(405, None, "method not allowed")),
         PatchHabit::NotImplemented => return Err(Refusal::new(501, None, "PATCH is not implemented")),
-        _ => {}
+        PatchHabit::Full
+        | PatchHabit::OnlyWithPath
+        | PatchHabit::OnlyWithoutPath
+        | PatchHabit::NoValueFilter
+        | PatchHabit::Ignored => {}
     }
     let old = touchable(context, call, id)?;
     let operations = patch::operations(&body(context, call)?)?;

@@ -33,9 +33,6 @@ impl Snapshot {
                 copy.close().map_err(|(_, error)| StoreError::from(error))
             })
             .await;
-        outcome.map_err(|error| match error {
-            tokio_rusqlite::Error::Error(error) => error,
-            other => StoreError::Database(format!("the database thread ended: {other}")),
-        })
+        outcome.map_err(StoreError::of_call)
     }
 }

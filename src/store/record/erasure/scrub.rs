@@ -21,10 +21,7 @@ impl Store {
     /// Where the file cannot be written, as on a full disk. What was erased stays erased.
     pub async fn scrub(&self) -> Result<bool, StoreError> {
         let outcome = self.snapshot.connection.call(|connection| scrub(connection)).await;
-        outcome.map_err(|error| match error {
-            tokio_rusqlite::Error::Error(error) => StoreError::from(error),
-            other => StoreError::Database(format!("the database thread ended: {other}")),
-        })
+        outcome.map_err(StoreError::of_call)
     }
 
     /// As [`Store::scrub`], where an earlier one could not be carried out, and at most once a day. Says whether it was
