@@ -297,58 +297,26 @@ fn adoption(person: &Person<'_>, policy: &Policy<'_>, situation: Situation, now:
     if !withheld.is_empty() {
         action.reason.push_str("; its login and e-mail are not changed without approval");
     }
-    match situation {
-        // The very account that had answered 404: it was not gone after all.
-        Situation::Relink if target_id(person).as_ref() == Some(&account.id) => {
-            action = waiting(action, person)
-        }
-        Situation::Relink => {
-            action.disposition = Disposition::Held(
-                "the linked account is gone and another one matches: linking to it needs approval".to_owned(),
-            );
-        }
-        Situation::Successor => {
-            action.disposition = Disposition::Held(
-                "the account belonged to an identity that is gone: handing it on needs approval".to_owned(),
-            );
-        }
-        Situation::Found
-        | Situation::Confirmed
-        | Situation::Returning
-        | Situation::Absent
-        | Situation::Missing
-        | Situation::Ambiguous
-        | Situation::TakenElsewhere
-        | Situation::Waiting
-        | Situation::Suspended
-        | Situation::Leaver
-        | Situation::OutOfScope
-        | Situation::Gone
-        | Situation::Blocked => action = found(action, person, policy),
+    let is_the_one_that_vanished = target_id(person).as_ref() == Some(&account.id);
+    let held = if situation == Situation::Successor {
+        Some("the account belonged to an identity that is gone: handing it on needs approval")
+    } else if situation == Situation::Relink && !is_the_one_that_vanished {
+        Some("the linked account is gone and another one matches: linking to it needs approval")
+    } else if situation == Situation::Relink {
+        // It had answered 404, and was not gone after all.
+        None
+    } else if matches!(person.hits, Match::UnknownMark { .. }) {
+        Some(
+            "the account is marked for somebody whom the source does not know: taking it over needs approval",
+        )
+    } else {
+        policy.adopt.hold.then_some("adopt.mode = \"hold\"")
+    };
+    match held {
+        Some(why) => action.disposition = Disposition::Held(why.to_owned()),
+        None => action = waiting(action, person),
     }
     act(action)
-}
-
-/// What keeps an account that was found from being taken over at once.
-fn found(mut action: PlannedAction, person: &Person<'_>, policy: &Policy<'_>) -> PlannedAction {
-    let why = match person.hits {
-        Match::UnknownMark { .. } => Some(
-            "the account is marked for somebody whom the source does not know: taking it over needs approval",
-        ),
-        Match::None
-        | Match::One { .. }
-        | Match::Several(_)
-        | Match::LinkedElsewhere(_)
-        | Match::Unreadable(_)
-        | Match::LinkedToGone { .. } => policy.adopt.hold.then_some("adopt.mode = \"hold\""),
-    };
-    match why {
-        Some(why) => {
-            action.disposition = Disposition::Held(why.to_owned());
-            action
-        }
-        None => waiting(action, person),
-    }
 }
 
 fn adoption_reason(person: &Person<'_>, by: MatchBy, situation: Situation) -> String {

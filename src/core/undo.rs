@@ -188,18 +188,10 @@ pub fn take_back(write: &JournaledWrite, present: &Present<'_>, policy: &Lifecyc
             return told(write, present, Verb::Skip, format!("is as it was before run {run} already"));
         }
     };
-    let mut reason = match verb {
-        Verb::Deactivate if write.created => {
-            format!("run {run} created the account; it is deactivated, not deleted")
-        }
-        Verb::Deactivate
-        | Verb::Delete
-        | Verb::Update
-        | Verb::Reactivate
-        | Verb::Adopt
-        | Verb::Create
-        | Verb::Block
-        | Verb::Skip => format!("takes back what run {run} changed"),
+    let mut reason = if verb == Verb::Deactivate && write.created {
+        format!("run {run} created the account; it is deactivated, not deleted")
+    } else {
+        format!("takes back what run {run} changed")
     };
     if !moved.is_empty() {
         reason.push_str(&format!("; {}", moved_on(&moved)));
