@@ -17,7 +17,7 @@ use crate::model::attributes::AttributePath;
 use crate::model::id::TargetId;
 use crate::model::identity::{Finding, PointRead};
 use crate::model::order::Observation;
-use crate::model::plan::{PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{DeletionBarrier, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 
 /// The longest time between the point read and the write that rests on it.
@@ -142,11 +142,11 @@ impl Proven {
         self
     }
 
-    /// The same proof for the milder verb, where a deletion cannot go. `why` says why not: the deletion stays owed.
+    /// The same proof for the milder verb, where a deletion cannot go: it stays owed.
     #[must_use]
-    pub fn as_deactivation(mut self, why: String) -> Proven {
+    pub fn as_deactivation(mut self, barrier: DeletionBarrier) -> Proven {
         self.action.verb = Verb::Deactivate;
-        self.action.deletion_owed = Some(why);
+        self.action.deletion_owed = Some(barrier);
         self.action.changes = vec![super::diff::activation(Some(true), false)];
         self
     }

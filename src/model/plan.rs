@@ -354,7 +354,27 @@ pub struct PlannedAction {
     pub predecessor: Option<SourceId>,
     /// Of a deactivation that takes the access where a deletion cannot go: why not. The deletion stays owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deletion_owed: Option<String>,
+    pub deletion_owed: Option<DeletionBarrier>,
+}
+
+/// Why a deletion could not go, so that a deactivation took the access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeletionBarrier {
+    /// The workspace does not delete; its words.
+    NotOffered(String),
+    /// No witness confirmed the clock.
+    Clock,
+}
+
+impl DeletionBarrier {
+    /// The reason in words.
+    pub fn describe(&self) -> String {
+        match self {
+            DeletionBarrier::NotOffered(why) => format!("the workspace does not delete accounts ({why})"),
+            DeletionBarrier::Clock => "a deletion waits for a clock that a witness confirms".to_owned(),
+        }
+    }
 }
 
 impl PlannedAction {

@@ -9,18 +9,19 @@ use tokio::sync::watch;
 
 use crate::core::content::part_digest;
 use crate::core::guard::{Approved, GuardReport, HoldClass, Intent, LeftOut, Released, judge_others};
-use crate::core::mapping::Mapping;
 use crate::core::proof::{ProofOutcome, Proven};
 use crate::engine::apply::writer::{ActionResult, StopReason, Writer, record};
 use crate::engine::context::RunContext;
 use crate::engine::error::RunError;
 use crate::engine::plan::Plan;
 use crate::engine::plan::decisions::Decisions;
-use crate::engine::plan::seats::seats_of_a_change;
+use crate::engine::plan::seats::seats_delta;
 use crate::engine::prove::{Removal, RemovalProver};
 use crate::model::link::{Link, LinkState};
 use crate::model::owed::{OwedEntry, WaitsFor};
-use crate::model::plan::{Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb};
+use crate::model::plan::{
+    DeletionBarrier, Disposition, PlannedAction, RemovalCause, RemovalKind, Situation, Verb,
+};
 use crate::model::report::{ActionRecord, Outcome, Summary};
 use crate::model::run_event::RunEvent;
 use crate::model::time::Millis;
@@ -510,11 +511,14 @@ impl<O: Observe, H: Writer, J: RemovalProver> Executor<'_, O, H, J> {
         if proven.verb() != Verb::Delete || self.context.is_clock_confirmed() {
             return Ok((proven, is_approved));
         }
-        let why = "a deletion waits for a clock that a witness confirms".to_owned();
         if is_taken {
-            return Err(Box::new(waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why)));
+            let why = DeletionBarrier::Clock.describe();
+            let mut ended = waiting(proven.action(), Outcome::Deferred, WaitsFor::Date, why);
+            // It was to be sent, so that an earlier refusal does not count any more.
+            ended.done.attempted = true;
+            return Err(Box::new(ended));
         }
-        let instead = proven.as_deactivation(why);
+        let instead = proven.as_deactivation(DeletionBarrier::Clock);
         let approved = self.decisions.is_approved(instead.action());
         if self.context.config.guard.approval.contains(&Verb::Deactivate) && !is_approved && !approved {
             let why = "guard.approval lists deactivate".to_owned();
@@ -584,17 +588,5 @@ fn waiting(action: &PlannedAction, outcome: Outcome, waits_for: WaitsFor, why: S
     ExecutedAction {
         unsent_removal,
         ..ExecutedAction::of(ActionResult::waiting(action, outcome, waits_for, why))
-    }
-}
-
-fn seats_delta(mapping: &Mapping, record: &ActionRecord, billable: bool) -> i64 {
-    if !matches!(record.outcome, Outcome::Applied | Outcome::Planned) {
-        return 0;
-    }
-    match record.action {
-        Verb::Create | Verb::Adopt => i64::from(billable),
-        Verb::Delete => -i64::from(billable),
-        Verb::Update | Verb::Reactivate | Verb::Deactivate => seats_of_a_change(mapping, &record.changes),
-        Verb::Block | Verb::Skip => 0,
     }
 }

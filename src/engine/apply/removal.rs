@@ -13,7 +13,7 @@ use crate::model::account::Account;
 use crate::model::id::Vendor;
 use crate::model::link::{Link, LinkState};
 use crate::model::owed::WaitsFor;
-use crate::model::plan::{PlannedAction, Verb};
+use crate::model::plan::{DeletionBarrier, PlannedAction, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::scim::target::{Criterion, Observe, Provision, Refusal, RefusalClass, TargetError, WriteOutcome};
@@ -162,7 +162,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         let ending = WriteResult {
             settled: IntentOutcome::NotSent,
             outcome: Outcome::Deferred,
-            detail: Some(does_not_delete(refusal)),
+            detail: Some(barrier(refusal).describe()),
             waits_for: Some(WaitsFor::Date),
             ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
         };
@@ -188,7 +188,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         if done.stop.is_some() {
             return done;
         }
-        let instead = recorded.into_permit().as_deactivation(does_not_delete(refusal));
+        let instead = recorded.into_permit().as_deactivation(barrier(refusal));
         // Whoever approved the deletion wants the access gone; nobody has approved anything where only deletions go by
         // themselves.
         let approved = self.decisions.is_approved(instead.action());
@@ -201,7 +201,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         }
         let mut again = Box::pin(self.take_access(instead, link, approved)).await;
         again.record.attempts += refusal.attempts;
-        again.record.detail = Some(format!("{}, so this one was deactivated", does_not_delete(refusal)));
+        again.record.detail = Some(format!("{}, so this one was deactivated", barrier(refusal).describe()));
         again
     }
 
@@ -384,8 +384,8 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
     }
 }
 
-fn does_not_delete(refusal: &Refusal) -> String {
-    format!("the workspace does not delete accounts ({})", refusal.detail)
+fn barrier(refusal: &Refusal) -> DeletionBarrier {
+    DeletionBarrier::NotOffered(refusal.detail.clone())
 }
 
 /// A write after which nobody finds the account, as the answer that says so.

@@ -181,10 +181,6 @@ impl<O: Observe> Planner<'_, '_, O> {
         if owed.desired.is_some() && owed.desired != wanted {
             return None;
         }
-        self.waits_for_runs(owed)
-    }
-
-    fn waits_for_runs(&self, owed: &OwedChange) -> Option<String> {
         let runs = self.context.runs_to_wait(owed.wait_runs);
         (runs > 0 && owed.attempts > 0).then(|| {
             format!(
@@ -198,7 +194,8 @@ impl<O: Observe> Planner<'_, '_, O> {
     }
 
     /// A deletion after a while cannot be taken back: an earlier run, at least a day before, must have come to the same.
-    /// Where the access is taken and the workspace refused to delete, the deletion waits for its turn.
+    /// Where the access is taken and the workspace does not delete, nothing is sent and nobody is asked to approve it again:
+    /// only a run about that person tries once more.
     fn dated(&self, mut action: PlannedAction) -> PlannedAction {
         if action.verb != Verb::Delete || action.disposition != Disposition::Send {
             return action;
@@ -207,8 +204,10 @@ impl<O: Observe> Planner<'_, '_, O> {
         let has_waited_a_day = owed.is_some_and(|owed| {
             owed.cause == Some(RemovalCause::DeleteAfter) && self.now.since(owed.since) >= DAY_MILLIS
         });
-        if let Some(why) = owed.and_then(|owed| self.waits_for_runs(owed)) {
-            action.disposition = Disposition::Dated(why);
+        let is_refused = |owed: &&OwedChange| owed.waits_for == WaitsFor::Date && owed.refusals > 0;
+        let refused = owed.filter(is_refused).filter(|_| !self.context.reads_one_by_one);
+        if let Some(refused) = refused {
+            action.disposition = Disposition::Dated(refused.detail.clone());
         } else if action.cause == Some(RemovalCause::DeleteAfter) && !has_waited_a_day {
             action.disposition = Disposition::Dated(
                 "lifecycle.delete_after has passed; a run a day later deletes, if it comes to the same"

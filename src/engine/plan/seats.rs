@@ -5,7 +5,8 @@ use std::io;
 
 use crate::core::mapping::Mapping;
 use crate::model::attributes::Scalar;
-use crate::model::plan::{Change, Disposition, PlannedAction};
+use crate::model::plan::{Change, Disposition, PlannedAction, Verb};
+use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::spool::{Spool, SpoolOffset};
 
@@ -61,4 +62,17 @@ pub fn hold_for_seats(creations: &mut Spool<PlannedAction>, taken: u64, limit: u
     }
     *creations = marked;
     Ok(left_out.len() as u64)
+}
+
+/// Seats that the end of one action takes or gives back; `billable` is the account's kind.
+pub fn seats_delta(mapping: &Mapping, record: &ActionRecord, billable: bool) -> i64 {
+    if !matches!(record.outcome, Outcome::Applied | Outcome::Planned) {
+        return 0;
+    }
+    match record.action {
+        Verb::Create | Verb::Adopt => i64::from(billable),
+        Verb::Delete => -i64::from(billable),
+        Verb::Update | Verb::Reactivate | Verb::Deactivate => seats_of_a_change(mapping, &record.changes),
+        Verb::Block | Verb::Skip => 0,
+    }
 }

@@ -11,7 +11,7 @@ use crate::model::digest::Digest;
 use crate::model::id::{SourceId, TargetId};
 use crate::model::order::OrderNumber;
 use crate::model::owed::{OwedChange, OwedClass, OwedEntry, WaitMeaning, WaitsFor};
-use crate::model::plan::{PlannedAction, RemovalCause, Verb};
+use crate::model::plan::{DeletionBarrier, PlannedAction, RemovalCause, Verb};
 use crate::model::time::Millis;
 use crate::spool::Spool;
 use crate::store::{Snapshot, Store, StoreError, Tenure};
@@ -25,7 +25,7 @@ const REMOVAL_RETRY_MILLIS: [i64; 5] =
     [30 * SECOND_MILLIS, 60 * SECOND_MILLIS, 120 * SECOND_MILLIS, 300 * SECOND_MILLIS, 600 * SECOND_MILLIS];
 /// So many refusals of one account, while the rest of the workspace answers, are for good: then hourly.
 const REFUSED_FOR_GOOD: u32 = 3;
-/// What keeps no leaver in waits for full runs: every 2nd, 4th … up to every 32nd.
+/// Other classes wait for full runs: every 2nd, 4th … up to every 32nd.
 const LONGEST_WAIT_RUNS: i64 = 32;
 
 /// But at most so long.
@@ -158,7 +158,7 @@ pub(crate) fn put(
         .optional()?
         .unwrap_or(0);
     let retry_run = match (class, entry.attempted) {
-        (OwedClass::Removal, _) if entry.waits_for != WaitsFor::Date => None,
+        (OwedClass::Removal, _) => None,
         (_, true) => Some(runs + (1i64 << attempts.saturating_sub(1).min(5)).min(LONGEST_WAIT_RUNS)),
         (_, false) => known_retry,
     };
@@ -268,7 +268,11 @@ pub(crate) fn put_deletion(
     instead: &PlannedAction,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let Some(why) = &instead.deletion_owed else { return Ok(()) };
+    let Some(barrier) = &instead.deletion_owed else { return Ok(()) };
+    let refused = match barrier {
+        DeletionBarrier::NotOffered(_) => true,
+        DeletionBarrier::Clock => false,
+    };
     let entry = OwedEntry {
         source_id: instead.source_id.clone(),
         user: instead.user.clone(),
@@ -276,9 +280,9 @@ pub(crate) fn put_deletion(
         verb: Verb::Delete,
         cause: instead.cause,
         waits_for: WaitsFor::Date,
-        attempted: false,
-        refused: false,
-        detail: why.clone(),
+        attempted: refused,
+        refused,
+        detail: barrier.describe(),
         desired: None,
     };
     put(transaction, tenure, &entry, OrderNumber::next(), now)
