@@ -13,11 +13,35 @@ use crate::model::id::{SourceId, TargetId, Vendor};
 use crate::model::identity::{Identity, OneLoginStatus, Profile, RawProfiles, VendorStatus};
 use crate::model::link::{AttributeMemory, Link, LinkState};
 use crate::model::order::Observation;
-use crate::model::plan::{Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, Situation, Verb};
+use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
+use crate::model::plan::{
+    Change, DesiredAccount, Disposition, FoundAccount, PlannedAction, RemovalCause, Situation, Verb,
+};
 use crate::model::time::Millis;
 
 /// A time to count from.
 pub(super) const NOW: Millis = Millis(1_700_000_000_000);
+
+/// What is owed about Ann since `NOW`: her access is to end.
+pub(super) fn owed_removal(waits_for: WaitsFor) -> OwedChange {
+    OwedChange {
+        source_id: SourceId::new("00uann"),
+        user: "ann@acme.example".to_owned(),
+        target_id: None,
+        class: OwedClass::Removal,
+        verb: Some(Verb::Deactivate),
+        cause: Some(RemovalCause::Disabled),
+        since: NOW,
+        attempts: 1,
+        refusals: 0,
+        next_try_at: None,
+        wait_runs: 0,
+        waits_for,
+        detail: "503".to_owned(),
+        desired: None,
+        is_deactivated: false,
+    }
+}
 
 pub(super) fn path(text: &str) -> AttributePath {
     AttributePath::parse(text).unwrap()

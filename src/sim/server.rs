@@ -162,25 +162,13 @@ async fn handle(
     let mut reply = reply.unwrap_or_else(|| shared.answer(peer, &call));
     let mut delivered = true;
     for effect in &effects {
-        match effect {
-            Effect::After(hook) => hook(&shared.world),
-            Effect::Cut(cut) => {
-                delivered = false;
-                cut_reply(*cut, &scissors);
-            }
-            Effect::Answer(_)
-            | Effect::AnswerWith(_)
-            | Effect::Delay(_)
-            | Effect::Before(_)
-            | Effect::Query(..)
-            | Effect::ForeignNext(_)
-            | Effect::RepeatCursor
-            | Effect::DropNext
-            | Effect::DuplicateRows(_)
-            | Effect::DropRows(_)
-            | Effect::ShiftTotal(_)
-            | Effect::Pad(_)
-            | Effect::Edit(_) => change_reply(effect, &call, &mut reply),
+        change_reply(effect, &call, &mut reply);
+        if let Effect::After(hook) = effect {
+            hook(&shared.world);
+        }
+        if let Effect::Cut(cut) = effect {
+            delivered = false;
+            cut_reply(*cut, &scissors);
         }
     }
     shared.log.answered(sequence, &reply, delivered);

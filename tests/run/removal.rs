@@ -408,22 +408,6 @@ async fn a_server_that_ignores_patch_is_deactivated_by_put() {
 }
 
 #[tokio::test]
-async fn where_the_workspace_does_not_delete_the_access_is_taken_on_the_same_proof() {
-    let bench = Bench::okta()
-        .await
-        .tables("[sync.lifecycle]\non_unassigned = \"delete\"")
-        .habits(|habits| habits.without_delete = true);
-    let ann = bench.staff(["ann", "ben", "cleo"])[0];
-    bench.begin().await;
-    bench.world().unassign(ann);
-    let ended = bench.run().await;
-    ended.assert_end(exit::OK, RunResult::Ok);
-    ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
-    assert!(ended.words_of("ann").contains("does not delete accounts"), "{ended:?}");
-    assert!(!bench.is_active("ann"));
-}
-
-#[tokio::test]
 async fn a_dry_run_takes_the_proof_too() {
     for vendor in BOTH {
         let bench = Bench::new(vendor).await;

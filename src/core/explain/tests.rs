@@ -6,14 +6,14 @@ use crate::config::{self, Environment};
 use crate::core::explain::{Explainer, Stored, StoredSync, Told, UntoldRead};
 use crate::core::mapping::Mapping;
 use crate::core::quarantine::Health;
-use crate::core::sample_tests::{NOW, link, path, values};
+use crate::core::sample_tests::{NOW, link, owed_removal, path, values};
 use crate::model::attributes::Scalar;
 use crate::model::digest::DigestKey;
 use crate::model::explain::{Fate, LastRead, PersonExplained, PersonHold, PersonPin, SyncExplained};
 use crate::model::id::{SourceId, Vendor};
 use crate::model::link::{Echo, EchoKind, Link, LinkState, RefusedValue};
 use crate::model::owed::{OwedChange, OwedClass, WaitsFor};
-use crate::model::plan::{Change, RemovalCause, Situation, Verb};
+use crate::model::plan::{Change, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::status::FailingPerson;
 use crate::model::time::Millis;
@@ -449,23 +449,7 @@ fn what_to_do_follows_from_the_link_the_refusal_and_the_block() {
 }
 
 fn owed(class: OwedClass, waits_for: WaitsFor) -> OwedChange {
-    OwedChange {
-        source_id: SourceId::new("00uann"),
-        user: "ann@acme.example".to_owned(),
-        target_id: None,
-        class,
-        verb: Some(Verb::Deactivate),
-        cause: Some(RemovalCause::Disabled),
-        since: NOW,
-        attempts: 1,
-        refusals: 0,
-        next_try_at: None,
-        wait_runs: 0,
-        waits_for,
-        detail: "503".to_owned(),
-        desired: None,
-        is_deactivated: false,
-    }
+    OwedChange { class, ..owed_removal(waits_for) }
 }
 
 #[test]

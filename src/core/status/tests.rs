@@ -1,5 +1,6 @@
 //! What counts as healthy, and when the next run is.
 
+use crate::core::sample_tests::owed_removal;
 use std::path::Path;
 
 use super::*;
@@ -163,23 +164,7 @@ fn a_verification_that_failed_is_a_line_until_one_succeeds() {
 }
 
 fn leaver(waits_for: WaitsFor, since: Millis) -> OwedChange {
-    OwedChange {
-        source_id: crate::model::id::SourceId::new("00uann"),
-        user: "ann@acme.example".to_owned(),
-        target_id: None,
-        class: OwedClass::Removal,
-        verb: Some(Verb::Deactivate),
-        cause: Some(RemovalCause::Disabled),
-        since,
-        attempts: 2,
-        refusals: 0,
-        next_try_at: None,
-        wait_runs: 0,
-        waits_for,
-        detail: "503".to_owned(),
-        desired: None,
-        is_deactivated: false,
-    }
+    OwedChange { since, attempts: 2, ..owed_removal(waits_for) }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::model::owed::WaitsFor;
 use crate::model::plan::{PlannedAction, Situation, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
-use crate::scim::target::{Acknowledgement, Observe, Provision, RefusalClass, WriteOutcome};
+use crate::scim::target::{Acknowledgement, Observe, Provision, Refusal, RefusalClass, WriteOutcome};
 use crate::store::{
     DoorRefusal, DoorTerms, IntentId, IntentOutcome, IntentSettlement, LinkOutcome, LinkWrite, Permit,
     Recorded, Store, StoreError, Tenure,
@@ -67,6 +67,26 @@ impl WriteResult {
             link,
             stop: None,
             waits_for: None,
+        }
+    }
+
+    /// The end of a write that the workspace refused, so that nothing happened; the link stays as it is.
+    pub(crate) fn not_sent(
+        refusal: &Refusal,
+        outcome: Outcome,
+        waits_for: WaitsFor,
+        detail: String,
+    ) -> WriteResult {
+        WriteResult {
+            settled: IntentOutcome::NotSent,
+            outcome,
+            detail: Some(detail),
+            waits_for: Some(waits_for),
+            ..WriteResult::applied(
+                (refusal.status != 0).then_some(refusal.status),
+                refusal.attempts,
+                LinkWrite::Keep,
+            )
         }
     }
 }

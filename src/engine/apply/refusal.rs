@@ -28,17 +28,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             self.stops.refused(action, refusal);
         }
         let detail = refusal.detail.clone();
-        let base = WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome: Outcome::Deferred,
-            detail: Some(detail.clone()),
-            waits_for: Some(WaitsFor::Retry),
-            ..WriteResult::applied(
-                (refusal.status != 0).then_some(refusal.status),
-                refusal.attempts,
-                LinkWrite::Keep,
-            )
-        };
+        let base = WriteResult::not_sent(refusal, Outcome::Deferred, WaitsFor::Retry, detail.clone());
         let (settled, outcome) = (IntentOutcome::Refused, Outcome::Failed);
         let failed = |base: WriteResult| WriteResult { settled, outcome, ..base };
         match refusal.class {

@@ -17,7 +17,7 @@ use crate::model::plan::{DeletionBarrier, PlannedAction, Verb};
 use crate::model::report::{ActionRecord, Outcome};
 use crate::model::time::Millis;
 use crate::scim::target::{Criterion, Observe, Provision, Refusal, RefusalClass, TargetError, WriteOutcome};
-use crate::store::{IntentId, IntentOutcome, LinkWrite, Recorded};
+use crate::store::{IntentId, LinkWrite, Recorded};
 
 /// Whether a leaver's account that answers 404 was made anew.
 enum MadeAnew {
@@ -159,13 +159,8 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
 
     /// The access is taken already, and the workspace offers no deletion.
     async fn leave_deletion_owed(&self, id: IntentId, line: ActionRecord, refusal: &Refusal) -> ActionResult {
-        let ending = WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome: Outcome::Deferred,
-            detail: Some(barrier(refusal).describe()),
-            waits_for: Some(WaitsFor::Date),
-            ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
-        };
+        let why = barrier(refusal).describe();
+        let ending = WriteResult::not_sent(refusal, Outcome::Deferred, WaitsFor::Date, why);
         ActionResult { attempted: true, ..self.end(id, line, ending).await }
     }
 
@@ -177,13 +172,8 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         is_approved: bool,
         refusal: &Refusal,
     ) -> ActionResult {
-        let ending = WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome: Outcome::Deferred,
-            detail: Some(refusal.detail.clone()),
-            waits_for: Some(WaitsFor::Retry),
-            ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
-        };
+        let why = refusal.detail.clone();
+        let ending = WriteResult::not_sent(refusal, Outcome::Deferred, WaitsFor::Retry, why);
         let done = self.end(recorded.intent(), record(whole, Outcome::Deferred, None), ending).await;
         if done.stop.is_some() {
             return done;
@@ -226,13 +216,6 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             | Verb::Block
             | Verb::Skip => LinkWrite::Put(Box::new(gone)),
         };
-        let not_sent = |detail: String, outcome, waits_for| WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome,
-            detail: Some(detail),
-            waits_for,
-            ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
-        };
         match self.look_for_account_made_anew(link).await {
             MadeAnew::Nobody => {
                 let ending = WriteResult {
@@ -244,7 +227,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             MadeAnew::CannotTell(why) => {
                 let detail =
                     format!("the account answers 404, and whether it was made anew cannot be told: {why}");
-                let ending = not_sent(detail, Outcome::Failed, Some(WaitsFor::Retry));
+                let ending = WriteResult::not_sent(&refusal, Outcome::Failed, WaitsFor::Retry, detail);
                 self.end(id, line, ending).await
             }
             MadeAnew::ByLogin(account) if !is_approved => {
@@ -296,13 +279,7 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             "the account is gone, and account {} has its login without the person's mark: removing it needs approval",
             account.id
         );
-        let ending = WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome: Outcome::Held,
-            detail: Some(why.clone()),
-            waits_for: Some(WaitsFor::Approval),
-            ..WriteResult::applied(Some(refusal.status), refusal.attempts, LinkWrite::Keep)
-        };
+        let ending = WriteResult::not_sent(&refusal, Outcome::Held, WaitsFor::Approval, why.clone());
         let done = self.end(id, record(whole, Outcome::Held, None), ending).await;
         let held = ActionResult::held(whole, why, self.decisions.key());
         ActionResult { held: held.held, ..done }
@@ -323,16 +300,10 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
             state: LinkState::Active,
             ..link.clone()
         };
+        let note = format!("the account was made anew as {}", account.id);
         let ending = WriteResult {
-            settled: IntentOutcome::NotSent,
-            outcome: Outcome::Deferred,
-            detail: Some(format!("the account was made anew as {}", account.id)),
-            waits_for: Some(WaitsFor::Retry),
-            ..WriteResult::applied(
-                Some(refusal.status),
-                refusal.attempts,
-                LinkWrite::Put(Box::new(relinked.clone())),
-            )
+            link: LinkWrite::Put(Box::new(relinked.clone())),
+            ..WriteResult::not_sent(&refusal, Outcome::Deferred, WaitsFor::Retry, note.clone())
         };
         let done = self.end(recorded.intent(), record(whole, Outcome::Deferred, None), ending).await;
         if done.stop.is_some() || done.record.action == Verb::Block || account.active() == Some(false) {
@@ -341,7 +312,6 @@ impl<O: Observe, P: Provision> LiveWriter<'_, O, P> {
         let proven = recorded.into_permit().for_account_made_anew(account);
         let mut again = Box::pin(self.take_access(proven, &relinked, false)).await;
         again.record.attempts += refusal.attempts;
-        let note = format!("the account was made anew as {}", account.id);
         again.record.detail = Some(match again.record.detail.take() {
             Some(detail) => format!("{note}; {detail}"),
             None => note,

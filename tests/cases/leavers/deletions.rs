@@ -14,15 +14,19 @@ use crate::support::{Bench, mail};
 
 const DELETING: &str = "[sync.lifecycle]\non_unassigned = \"delete\"";
 
-/// Three people, one of whom leaves a workspace that does not delete.
-async fn deactivated_instead(tables: &str) -> (Bench, PersonId) {
+/// Three people, one of whom is unassigned at a workspace that does not delete.
+async fn left_without_deletion(tables: &str) -> (Bench, PersonId) {
     let bench = Bench::okta().await.tables(tables).habits(|habits| habits.without_delete = true);
     let ann = bench.staff(["ann", "ben", "cleo"])[0];
     bench.begin().await;
     bench.world().unassign(ann);
-    let ended = bench.run().await;
-    ended.assert_end(exit::OK, RunResult::Ok);
-    ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+    (bench, ann)
+}
+
+/// The same, after the run that takes the access.
+async fn deactivated_instead(tables: &str) -> (Bench, PersonId) {
+    let (bench, ann) = left_without_deletion(tables).await;
+    bench.run().await.assert_line("ann", Verb::Deactivate, Outcome::Applied);
     (bench, ann)
 }
 
@@ -30,6 +34,16 @@ async fn assert_deletion_owed(bench: &Bench) {
     let row = removal_of(bench, "ann").await;
     assert_eq!((row.verb, row.waits_for), (Some(Verb::Delete), WaitsFor::Date), "{row:#?}");
     assert!(row.is_deletion_alone() && !row.keeps_access(), "{row:#?}");
+}
+
+#[tokio::test]
+async fn where_the_workspace_does_not_delete_the_access_is_taken_on_the_same_proof() {
+    let (bench, _) = left_without_deletion(DELETING).await;
+    let ended = bench.run().await;
+    ended.assert_end(exit::OK, RunResult::Ok);
+    ended.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+    assert!(ended.words_of("ann").contains("does not delete accounts"), "{ended:?}");
+    assert!(!bench.is_active("ann"));
 }
 
 #[tokio::test]
@@ -101,14 +115,7 @@ async fn an_owed_deletion_that_the_configuration_does_not_want_any_more_is_dropp
 
 #[tokio::test]
 async fn delete_after_at_a_workspace_that_does_not_delete_sends_no_second_deactivation() {
-    let bench = Bench::okta()
-        .await
-        .tables("[sync.lifecycle]\ndelete_after = \"30d\"")
-        .habits(|habits| habits.without_delete = true);
-    let ann = bench.staff(["ann", "ben", "cleo"])[0];
-    bench.begin().await;
-    bench.world().unassign(ann);
-    bench.run().await.assert_line("ann", Verb::Deactivate, Outcome::Applied);
+    let (bench, _) = deactivated_instead("[sync.lifecycle]\ndelete_after = \"30d\"").await;
     bench.pass(31 * 24 * HOUR);
     bench.run().await.assert_line("ann", Verb::Delete, Outcome::Deferred);
     bench.pass(25 * HOUR);
